@@ -1,0 +1,49 @@
+import type { MeasureRules, TransactionRule } from '../measure.ts';
+import type { TrafficPolicy, KeySource } from '../policy/policy.ts';
+
+/**
+ * Whether new business may enter a server.
+ * `open`: new requests and transactions. `draining`: only transactions that began there (invariant 5).
+ * `closed`: nothing at all; its software may be changed (invariant 1).
+ */
+export type Ingress = 'open' | 'draining' | 'closed';
+
+export interface RouteServer {
+  readonly name: string;
+  readonly cluster: string;
+  /** Origin to which a gateway sends requests, such as `http://10.0.0.7:8080`. */
+  readonly url: string;
+  /** The version that the server runs, as far as routing is concerned; traffic is drawn to releases. */
+  readonly release: string;
+  readonly ingress: Ingress;
+}
+
+/** How traffic is split between the baseline and the candidates while a trial runs. */
+export interface TrafficSplit {
+  readonly key: KeySource;
+  readonly policy: TrafficPolicy;
+  /** Release for requests whose key is absent or unusable (no digit at the tail, not a number …). */
+  readonly withoutKey: string;
+  /** Release that gets the keys which the stage holds back. */
+  readonly baseline: string;
+  /** Fraction (0..1) of the keys allotted to a candidate that really go there; the others stay on `baseline`. */
+  readonly share: number;
+  /** Salt of the hash that decides which keys the stage holds back; fixed for the whole trial, so that keys stay put. */
+  readonly salt: string;
+  /** Releases that were pulled (guardrail or operator): their keys go to `baseline`. */
+  readonly pulled: readonly string[];
+}
+
+/**
+ * What every gateway of a service executes. Versions grow strictly (invariant 4). Requests go to an open server of
+ * the release that `split` names, or of `mainRelease` where there is no split.
+ */
+export interface RouteTable {
+  readonly service: string;
+  readonly version: number;
+  readonly mainRelease: string;
+  readonly split: TrafficSplit | null;
+  readonly servers: readonly RouteServer[];
+  readonly transactions: TransactionRule | null;
+  readonly measure: MeasureRules;
+}

@@ -1,0 +1,53 @@
+import type { Transition } from '../domain/routes/transitions.ts';
+import type {
+  Fenced,
+  GatewayAddress,
+  Guardrails,
+  LoadAnswer,
+  PublishAnswer,
+  ServiceStatus,
+  TrafficAnswer,
+} from '../protocol/controller.ts';
+
+/**
+ * The flow controller as activities see it. Every call may be repeated; calls that change something carry a fence and
+ * a step, and a late one changes nothing (`Fenced`). The three interfaces are one adapter, split by who needs what.
+ *
+ * @throws ChangeoverError `ControllerUnreachable`, or what the controller answered.
+ */
+export interface RouteRegistry {
+  stage(
+    service: string,
+    request: Fenced & { transitions: readonly Transition[] },
+  ): Promise<{ version: number }>;
+  /** Makes the given transitions, or what was staged last, active. */
+  activate(
+    service: string,
+    request: Fenced & { transitions?: readonly Transition[] },
+  ): Promise<{ version: number }>;
+  /** Pushes to whoever has not acknowledged, and says who has. */
+  publish(service: string): Promise<PublishAnswer>;
+  status(service: string): Promise<ServiceStatus>;
+}
+
+export interface ServiceLock {
+  acquire(
+    service: string,
+    request: { upgradeId: string; gateways: readonly GatewayAddress[] },
+  ): Promise<{ fence: number }>;
+  release(service: string, request: Fenced): Promise<void>;
+}
+
+export interface TrafficObservatory {
+  /** In-flight business at every gateway, read now; fails if one gateway does not answer. */
+  load(service: string, servers: readonly string[]): Promise<LoadAnswer>;
+  traffic(service: string): Promise<TrafficAnswer>;
+  armGuardrails(
+    service: string,
+    request: Fenced & { releases: readonly string[]; guardrails: Guardrails },
+  ): Promise<void>;
+  reportReady(
+    service: string,
+    request: Fenced & { release: string; servers: readonly string[] },
+  ): Promise<void>;
+}

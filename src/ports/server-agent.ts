@@ -1,0 +1,23 @@
+import type { UpgradeParams } from '../domain/upgrade-params.ts';
+import type { AgentStatus } from '../protocol/agent.ts';
+
+/** Address of one server's agent. */
+export interface AgentAddress {
+  readonly server: string;
+  readonly agent: string;
+}
+
+/**
+ * The daemon next to a server's software. Both calls are safe to repeat.
+ *
+ * @throws ChangeoverError `AgentUnreachable` when it does not answer, `Fenced` when a newer caller was there, or what
+ * the agent itself answered.
+ */
+export interface ServerAgent {
+  status(address: AgentAddress): Promise<AgentStatus>;
+  /** Starts the upgrade and returns at once; `status` says how it goes. */
+  upgrade(
+    address: AgentAddress,
+    request: { key: string; fence: number; service: string; params: UpgradeParams },
+  ): Promise<AgentStatus>;
+}

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { OS_TYPES } from '../domain/upgrade-params.ts';
+import { errorBodySchema } from './errors.ts';
+
+/** Wire of the server agent: `GET /v1/status`, `PUT /v1/upgrade`. JSON over HTTP, optional bearer token. */
+
+export const upgradeRequestSchema = z.strictObject({
+  /** Names one attempt. Pushed twice, it runs once; after a failure only a new key makes the agent try again. */
+  key: z.string().min(1).max(200),
+  /** Orders callers: an agent refuses (`Fenced`) whatever is lower than the highest that it has seen, kept on disk. */
+  fence: z.int().nonnegative(),
+  service: z.string(),
+  params: z.strictObject({
+    os: z.enum(OS_TYPES),
+    path: z.string().min(1),
+    fileName: z.string().min(1),
+    version: z.string().min(1),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+});
+export type UpgradeRequest = z.infer<typeof upgradeRequestSchema>;
+
+/** The steps of a local upgrade, in order. */
+export const UPGRADE_STEPS = [
+  'fetching',
+  'verifying',
+  'unpacking',
+  'stopping',
+  'switching',
+  'starting',
+  'waitingForHealth',
+] as const;
+
+export const agentStatusSchema = z.object({
+  server: z.string(),
+  service: z.string(),
+  os: z.enum(OS_TYPES),
+  /** Version that really runs now, or null where nothing runs or nobody can say. */
+  runningVersion: z.string().nullable(),
+  healthy: z.boolean(),
+  /** Business in flight on this server as it sees it itself: connections, or what its URL says. Null: cannot say. */
+  inFlight: z.int().nonnegative().nullable(),
+  upgrade: z
+    .object({
+      key: z.string(),
+      version: z.string(),
+      state: z.enum(['running', 'done', 'failed']),
+      step: z.enum(UPGRADE_STEPS),
+      startedAt: z.string(),
+      finishedAt: z.string().optional(),
+      error: errorBodySchema.optional(),
+    })
+    .nullable(),
+});
+export type AgentStatus = z.infer<typeof agentStatusSchema>;

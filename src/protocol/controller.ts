@@ -1,0 +1,145 @@
+import { z } from 'zod';
+import {
+  measureRulesSchema,
+  routeServerSchema,
+  routeTableSchema,
+  transactionRuleSchema,
+  transitionSchema,
+} from './routes.ts';
+import { gatewayServerSchema, trafficCountSchema } from './gateway.ts';
+
+/**
+ * API of the flow controller. All below `/v1/services/:service`:
+ *
+ * | call | what it does |
+ * |---|---|
+ * | `PUT /` ServiceDefinition → RoutesAnswer | takes a service under management: first table, every server open. Idempotent; refused once it exists with other servers, or while locked |
+ * | `GET /` → ServiceStatus | lock, versions, staged table, gateways with what they acknowledged, readiness reports |
+ * | `POST /lock` LockRequest → LockAnswer | takes the lock, or confirms it to its holder; 409 `ServiceLocked` names the holder |
+ * | `DELETE /lock` Fenced → 204 | releases it; idempotent |
+ * | `POST /routes/stage` StageRequest → RoutesAnswer | prepares a table; not in effect |
+ * | `POST /routes/activate` ActivateRequest → RoutesAnswer | makes staged (or given) transitions active and publishes them |
+ * | `POST /routes/publish` → PublishAnswer | pushes the active table to every gateway that has not acknowledged it, waits for all pushes |
+ * | `GET /routes` | active table; ETag is `"<version>"`; with `If-None-Match` and `?waitMs=` it answers once newer, or 304. `?gateway=` and `?has=` acknowledge what the caller executes |
+ * | `POST /routes/ack` RoutesAck → 204 | a gateway that pulled says which version it executes |
+ * | `POST /ready` ReadyReport → 204 | a server group reports that it can take traffic |
+ * | `GET /load?server=a&server=b` → LoadAnswer | in-flight business on these servers, asked of every gateway now |
+ * | `GET /traffic` → TrafficAnswer | the observatory: counters over all gateways since the service was adopted |
+ * | `PUT /guardrails` GuardrailsRequest → 204 | arms (or with no rules disarms) the guardrails; the controller pulls by itself |
+ *
+ * Also `GET /health` and `GET /metrics` (Prometheus) at the root.
+ */
+
+/** Fence: from LockAnswer. Step: grows within one upgrade; the same (fence, step) twice has the effect of once. */
+export const fencedSchema = z.strictObject({ fence: z.int().positive(), step: z.int().nonnegative() });
+export type Fenced = z.infer<typeof fencedSchema>;
+
+export const gatewayAddressSchema = z.strictObject({
+  name: z.string(),
+  kind: z.enum(['embedded']),
+  admin: z.url(),
+});
+export type GatewayAddress = z.infer<typeof gatewayAddressSchema>;
+
+export const serviceDefinitionSchema = z.strictObject({
+  release: z.string(),
+  servers: z.array(routeServerSchema.omit({ release: true, ingress: true })).min(1),
+  gateways: z.array(gatewayAddressSchema).min(1),
+  measure: measureRulesSchema,
+  transactions: transactionRuleSchema.nullable(),
+});
+export type ServiceDefinition = z.infer<typeof serviceDefinitionSchema>;
+
+export const lockRequestSchema = z.strictObject({
+  upgradeId: z.string().min(1),
+  gateways: z.array(gatewayAddressSchema).min(1),
+});
+export const lockAnswerSchema = z.object({ fence: z.int().positive() });
+
+export const stageRequestSchema = fencedSchema.extend({ transitions: z.array(transitionSchema).min(1) });
+/** Without `transitions` it activates what was staged last. */
+export const activateRequestSchema = fencedSchema.extend({
+  transitions: z.array(transitionSchema).min(1).exactOptional(),
+});
+
+export const routesAnswerSchema = z.object({ version: z.int().positive() });
+
+export const gatewayStateSchema = z.object({
+  name: z.string(),
+  /** Version acknowledged last, however it got it; 0 for none. */
+  acknowledged: z.int().nonnegative(),
+  acknowledgedAt: z.string().nullable(),
+  /** Why the last push failed; null where it did not. */
+  problem: z.string().nullable(),
+  problemSince: z.string().nullable(),
+});
+export type GatewayState = z.infer<typeof gatewayStateSchema>;
+
+export const publishAnswerSchema = z.object({
+  version: z.int().positive(),
+  gateways: z.array(gatewayStateSchema),
+});
+export type PublishAnswer = z.infer<typeof publishAnswerSchema>;
+
+export const readyReportSchema = fencedSchema.extend({
+  release: z.string(),
+  servers: z.array(z.string()).min(1),
+});
+
+export const serviceStatusSchema = z.object({
+  service: z.string(),
+  lock: z.object({ upgradeId: z.string(), fence: z.int(), since: z.string() }).nullable(),
+  active: routeTableSchema,
+  staged: routeTableSchema.nullable(),
+  gateways: z.array(gatewayStateSchema),
+  /** Server → what it reported last. */
+  ready: z.record(z.string(), z.object({ release: z.string(), at: z.string() })),
+});
+export type ServiceStatus = z.infer<typeof serviceStatusSchema>;
+
+export const loadAnswerSchema = z.object({
+  /** One entry a gateway; `servers` only those asked for. A gateway that does not answer makes the call fail (503). */
+  gateways: z.array(
+    z.object({ gateway: z.string(), tableVersion: z.int(), servers: z.array(gatewayServerSchema) }),
+  ),
+});
+export type LoadAnswer = z.infer<typeof loadAnswerSchema>;
+
+/** A candidate that the controller pulled by itself. */
+export const pullSchema = z.object({
+  release: z.string(),
+  at: z.string(),
+  reason: z.string(),
+  tableVersion: z.int(),
+});
+export type Pull = z.infer<typeof pullSchema>;
+
+export const trafficAnswerSchema = z.object({
+  service: z.string(),
+  at: z.string(),
+  tableVersion: z.int(),
+  /** Totals over all gateways, conserved over their restarts as far as they were read before. */
+  counts: z.array(trafficCountSchema),
+  /** Gateways that could not be read this time; their last known counts are contained in the totals. */
+  unread: z.array(z.string()),
+  pulls: z.array(pullSchema),
+});
+export type TrafficAnswer = z.infer<typeof trafficAnswerSchema>;
+
+export const guardrailsSchema = z.strictObject({
+  /** Share (0..1) of requests that end in 5xx or without an answer. */
+  errorRate: z
+    .strictObject({ max: z.number().min(0).max(1), minRequests: z.int().positive() })
+    .exactOptional(),
+  /** Share (0..1) of requests slower than the table's `slowMs`. */
+  slow: z
+    .strictObject({ maxShare: z.number().min(0).max(1), minRequests: z.int().positive() })
+    .exactOptional(),
+});
+export type Guardrails = z.infer<typeof guardrailsSchema>;
+
+/** `releases` are the candidates that may be pulled; counted from the moment of arming. Empty: disarmed. */
+export const guardrailsRequestSchema = fencedSchema.extend({
+  releases: z.array(z.string()),
+  guardrails: guardrailsSchema,
+});
