@@ -1,12 +1,34 @@
 import { defineConfig } from 'vitest/config';
 
+/** Where `.ci/run` wants the record from which it counts. */
+const record = process.env.CHANGEOVER_TEST_RECORD;
+
 export default defineConfig({
   test: {
+    reporters: record === undefined ? ['default'] : ['default', ['json', { outputFile: record }]],
+    // One group after the other: what measures or kills real processes should not share the machine with the rest.
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/workflows/**'], testTimeout: 20_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/e2e/**', 'test/workflows/**', 'test/house/**'],
+          sequence: { groupOrder: 0 },
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: 'house',
+          include: ['test/house/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
       {
         test: {
           name: 'workflows',
+          sequence: { groupOrder: 2 },
           include: ['test/workflows/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 300_000,
@@ -16,7 +38,9 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          sequence: { groupOrder: 3 },
           include: ['test/e2e/**/*.test.ts'],
+          globalSetup: ['test/support/build.ts'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
           fileParallelism: false,
