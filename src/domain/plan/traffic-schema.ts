@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { VOLUME_KINDS } from '../measure.ts';
+import { durationSchema, headerNameSchema, methodSchema, pathSchema, versionSchema } from './scalars.ts';
+
+/** How traffic is drawn to the versions, and what of it counts. */
+
+const keyName = z.string().min(1, 'must be a name');
+const lookup = {
+  lookup: z
+    .string()
+    .min(1, 'must be a file')
+    .exactOptional()
+    .describe(
+      "File on the gateway's host (CSV `key,value` or a JSON object) that turns the key into its value, such as account → age",
+    ),
+};
+const keySchema = z.discriminatedUnion('from', [
+  z.strictObject({ from: z.literal('header'), name: keyName, ...lookup }),
+  z.strictObject({ from: z.literal('cookie'), name: keyName, ...lookup }),
+  z.strictObject({ from: z.literal('query'), name: keyName, ...lookup }),
+  z.strictObject({
+    from: z.literal('path'),
+    segment: z.int().positive().describe('1 is the first segment of the path'),
+    ...lookup,
+  }),
+]);
+
+const to = versionSchema.describe('Version that these keys go to');
+const otherwise = {
+  otherwise: versionSchema.exactOptional().describe('Version for keys that no rule names'),
+};
+export const policySchema = z.discriminatedUnion('kind', [
+  z
+    .strictObject({
+      kind: z.literal('tail'),
+      rules: z
+        .array(
+          z.strictObject({
+            tail: z
+              .union(
+                [z.enum(['odd', 'even']), z.array(z.int().min(0).max(9)).min(1)],
+                'must be odd, even, or a list of digits such as [1, 3]',
+              )
+              .describe('Last digit of the key: odd, even, or a list of digits'),
+            to,
+          }),
+        )
+        .min(1),
+      ...otherwise,
+    })
+    .describe('By the last digit of the key, such as an account or card number'),
+  z
+    .strictObject({
+      kind: z.literal('range'),
+      rules: z
+        .array(
+          z.strictObject({
+            from: z.number().exactOptional().describe('Smallest key of the range; none: no lower bound'),
+            below: z.number().exactOptional().describe('First key above the range; none: no upper bound'),
+            to,
+          }),
+        )
+        .min(1),
+      ...otherwise,
+    })
+    .describe('By number, such as an age group'),
+  z
+    .strictObject({
+      kind: z.literal('values'),
+      rules: z.array(z.strictObject({ values: z.array(z.string().min(1)).min(1), to })).min(1),
+      ...otherwise,
+    })
+    .describe('By listed values, such as branches'),
+  z
+    .strictObject({
+      kind: z.literal('hash'),
+      salt: z
+        .string()
+        .min(1)
+        .default('changeover')
+        .describe('Another salt deals the keys anew: change it from upgrade to upgrade'),
+      weights: z.record(versionSchema, z.number().nonnegative()).describe('Version → weight, such as 50'),
+    })
+    .describe('By a salted hash of the key, in proportion to weights'),
+]);
+
+const transactionsSchema = z
+  .strictObject({
+    id: z
+      .strictObject({ from: z.enum(['header', 'cookie']), name: keyName })
+      .describe('Where the id of a transaction is found'),
+    idle: durationSchema.prefault('5m').describe('A transaction without a request for this long is over'),
+    endHeader: headerNameSchema
+      .exactOptional()
+      .describe('Response header by which the server says that the transaction ended'),
+  })
+  .transform(({ idle, ...rest }) => ({ ...rest, idleMs: idle }));
+
+/** Key → version, and what belongs together. */
+export const trafficSchema = z.strictObject({
+  key: keySchema.describe('Where the key of a request (account, card, customer …) is found'),
+  policy: policySchema.describe('Key → version'),
+  withoutKey: versionSchema
+    .exactOptional()
+    .describe('Version for requests without a key; the baseline by default'),
+  transactions: transactionsSchema
+    .exactOptional()
+    .describe('Business of several requests, which ends on the server where it began'),
+});
+
+const matchSchema = z.strictObject({
+  method: methodSchema.exactOptional(),
+  path: pathSchema.exactOptional(),
+  status: z
+    .string()
+    .regex(/^[1-5](xx|\d\d)$/, 'must be a status such as "201", or a class such as 2xx')
+    .exactOptional()
+    .describe('Status of the response, such as "201", or a class such as 2xx'),
+  header: z
+    .strictObject({ name: headerNameSchema, value: z.string().exactOptional() })
+    .exactOptional()
+    .describe('Response header that must be there, with this value where one is given'),
+});
+
+export const measureSchema = z
+  .strictObject({
+    allocated: z
+      .strictObject({ method: methodSchema.exactOptional(), path: pathSchema.exactOptional() })
+      .prefault({})
+      .describe('Requests that count as allocated traffic; all of them by default'),
+    volume: z
+      .strictObject({
+        kind: z.enum(VOLUME_KINDS).describe('What is counted, or for `amount` added up'),
+        match: matchSchema.prefault({}).describe('Requests that count as transaction volume'),
+        amountHeader: headerNameSchema
+          .exactOptional()
+          .describe('For `amount`: the response header with the number that is added up'),
+      })
+      .describe('Transaction volume: efficacy is this, divided by allocated traffic'),
+    slow: durationSchema.prefault('1s').describe('A response that takes longer counts as slow'),
+  })
+  .transform(({ slow, ...rest }) => ({ ...rest, slowMs: slow }));

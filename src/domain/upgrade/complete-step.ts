@@ -1,0 +1,194 @@
+import type { Plan } from '../plan/schema.ts';
+import { outcomeOf } from '../report/report.ts';
+import { withStage } from './fleet.ts';
+import type { DrainResult, ReadingResult, RoutesResult, StepResult } from './results.ts';
+import { noted, type UpgradeState } from './state.ts';
+import type { Step } from './step.ts';
+
+/** The state after a step was done. Pure; the step is the one that `beginStep` marked. */
+export function completeStep(
+  plan: Plan,
+  state: UpgradeState,
+  step: Step,
+  done: StepResult,
+  at: string,
+): UpgradeState {
+  const settled: UpgradeState = { ...state, problems: [] };
+  switch (done.kind) {
+    case 'preflight':
+      return {
+        ...settled,
+        fence: done.result.fence,
+        routes: { ...settled.routes, version: done.result.tableVersion },
+        notes: [...settled.notes, ...done.result.notes],
+      };
+    case 'closeIngress':
+      return afterRoutes(
+        withStage(settled, serversOf(step), (server) => ({ ...server, stage: 'draining' })),
+        done.result,
+      );
+    case 'awaitDrain':
+      return afterDrain(settled, serversOf(step), done.result, at);
+    case 'stageRoutes':
+      return {
+        ...settled,
+        routes: { ...settled.routes, staged: step.kind === 'stageRoutes' ? step.key : null },
+      };
+    case 'pushUpgradeParams':
+      return done.result.servers.reduce(
+        (next, { name, version }) =>
+          withStage(next, [name], ({ dirty: _done, ...server }) => ({
+            ...server,
+            stage: 'changed',
+            release: version,
+          })),
+        settled,
+      );
+    case 'reportReady':
+      return withStage(settled, serversOf(step), (server) => ({ ...server, stage: 'ready' }));
+    case 'applyRoutes':
+      return afterApply(settled, step, done.result);
+    case 'promoteOptimal':
+      return {
+        ...afterRoutes(settled, done.result),
+        routes: { ...settled.routes, applied: true, version: done.result.version },
+      };
+    case 'collectMetrics':
+      return afterReading(plan, settled, step, done.result, at);
+    case 'finish':
+      return finished(settled, done.result.files, at);
+  }
+}
+
+function serversOf(step: Step): readonly string[] {
+  switch (step.kind) {
+    case 'closeIngress':
+    case 'awaitDrain':
+    case 'reportReady':
+    case 'applyRoutes':
+      return step.servers;
+    default:
+      return [];
+  }
+}
+
+function afterRoutes(state: UpgradeState, result: RoutesResult): UpgradeState {
+  return { ...state, routes: { ...state.routes, version: result.version } };
+}
+
+function afterApply(state: UpgradeState, step: Step, result: RoutesResult): UpgradeState {
+  const removed = step.kind === 'applyRoutes' && step.purpose === 'remove';
+  const moved = withStage(state, serversOf(step), ({ changeStep: _past, skipped: _over, ...server }) => ({
+    ...server,
+    stage: removed ? 'removed' : 'open',
+  }));
+  const share = step.kind === 'applyRoutes' ? shareIn(step) : undefined;
+  return {
+    ...moved,
+    routes: {
+      ...moved.routes,
+      applied: true,
+      version: result.version,
+      staged: null,
+      share: share ?? (moved.routes.mode === 'trial' ? moved.routes.share : 0),
+    },
+  };
+}
+
+function shareIn(step: Step & { kind: 'applyRoutes' }): number | undefined {
+  for (const transition of step.transitions) {
+    if (transition.kind === 'share') return transition.share;
+    if (transition.kind === 'split') return transition.split.share;
+  }
+  return undefined;
+}
+
+function afterDrain(
+  state: UpgradeState,
+  servers: readonly string[],
+  result: DrainResult,
+  at: string,
+): UpgradeState {
+  if (!result.drained) {
+    const left = result.left.map(({ server, inFlight }) => `${inFlight} on ${server}`).join(', ');
+    const reason = `the drain's deadline passed with business in flight: ${left}. Resume to wait on, or abort`;
+    return noted({ ...state, paused: { by: 'changeover', at, reason } }, { at, what: `Paused: ${reason}` });
+  }
+  const next = withStage(state, servers, (server) => ({
+    ...server,
+    stage: server.skipped === undefined ? 'drained' : 'out',
+  }));
+  const forced = result.left.map((one) => ({ ...one, at }));
+  const told =
+    forced.length === 0
+      ? next
+      : noted(next, {
+          at,
+          what: `Drain forced: ${forced.map(({ server, inFlight }) => `${inFlight} cut on ${server}`).join(', ')}`,
+        });
+  return {
+    ...told,
+    routes: { ...told.routes, version: result.version },
+    forced: [...told.forced, ...forced],
+  };
+}
+
+function afterReading(
+  plan: Plan,
+  state: UpgradeState,
+  step: Step,
+  result: ReadingResult,
+  at: string,
+): UpgradeState {
+  if (step.kind !== 'collectMetrics') return state;
+  if (step.purpose === 'snapshot') return { ...state, trial: { ...state.trial, base: result.totals } };
+
+  const pulled: Record<string, string> = { ...state.trial.pulled };
+  const fresh = result.pulls.filter(({ release }) => !Object.hasOwn(pulled, release));
+  for (const { release, reason } of fresh) pulled[release] = reason;
+  // While the operator is awaited the verdict stays as it was given, unless a guardrail changed who is left.
+  const verdict = step.purpose === 'watch' && fresh.length === 0 ? state.trial.verdict : result.verdict;
+  const read: UpgradeState = {
+    ...state,
+    trial: {
+      ...state.trial,
+      pulled,
+      arms: result.arms,
+      verdict,
+      readings: state.trial.readings + 1,
+      elapsedMs: state.trial.elapsedMs + result.elapsedMs,
+      stageElapsedMs: state.trial.stageElapsedMs + (step.purpose === 'trial' ? result.elapsedMs : 0),
+    },
+  };
+  const told = fresh.reduce(
+    (next, { release, reason }) =>
+      noted(next, { at, what: `Guardrail pulled ${release}: ${reason}`, by: 'guardrail' }),
+    read,
+  );
+  return decide(plan, told, step.final, at);
+}
+
+/** What a verdict leads to. Only a final one decides, and the loss of the last candidate. */
+function decide(plan: Plan, state: UpgradeState, final: boolean, at: string): UpgradeState {
+  const { verdict } = state.trial;
+  // A reading that comes in after the operator decided, or aborted, decides nothing.
+  if (state.goal !== 'trial' || verdict === null || verdict.kind === 'collecting') return state;
+  if (verdict.kind === 'pulled' || verdict.kind === 'keepBaseline') {
+    return noted({ ...state, goal: 'rollback' }, { at, what: `Rolling back: ${verdict.sentence}` });
+  }
+  if (!final) return state;
+  const ended: UpgradeState = { ...state, trial: { ...state.trial, ended: true } };
+  const told = state.trial.ended ? ended : noted(ended, { at, what: verdict.sentence });
+  if (verdict.kind === 'winner' && plan.approval === 'automatic') {
+    const approval = { by: 'plan', at, candidate: verdict.winner, comment: 'approval: automatic', verdict };
+    return { ...told, goal: 'promote', winner: verdict.winner, approval };
+  }
+  return told;
+}
+
+function finished(state: UpgradeState, files: readonly string[], at: string): UpgradeState {
+  const outcome = outcomeOf(state);
+  const done: UpgradeState = { ...state, phase: 'done', outcome };
+  const where = files.length === 0 ? '' : `; report: ${files.join(', ')}`;
+  return noted(done, { at, what: `Ended: ${outcome}${where}` });
+}

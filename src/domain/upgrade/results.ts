@@ -1,0 +1,57 @@
+import type { ArmEvidence, Verdict } from '../decision/decision.ts';
+
+/** What the activities bring back: small, plain JSON, recorded in the history. */
+
+export interface PreflightResult {
+  readonly fence: number;
+  readonly tableVersion: number;
+  /** What was checked, and what could not be. */
+  readonly notes: readonly string[];
+}
+
+/** The table version that is staged, or that every gateway acknowledged. */
+export interface RoutesResult {
+  readonly version: number;
+}
+
+export interface DrainResult {
+  /** False where the deadline passed and the plan wants the operator asked. */
+  readonly drained: boolean;
+  /** Version of the table that seals the servers off. */
+  readonly version: number;
+  /** Business that was still in flight: cut off by force, or the reason for the pause. */
+  readonly left: readonly { readonly server: string; readonly inFlight: number }[];
+}
+
+export interface PushResult {
+  readonly servers: readonly { readonly name: string; readonly version: string }[];
+}
+
+export interface ReadingResult {
+  readonly at: string;
+  /** How long this reading took, in milliseconds: the trial's clock. */
+  readonly elapsedMs: number;
+  /** Counters by version since the service was adopted; the first ones are the base. */
+  readonly totals: Readonly<Record<string, { readonly allocated: number; readonly volume: number }>>;
+  /** Since the base; empty for the base itself. */
+  readonly arms: readonly ArmEvidence[];
+  readonly verdict: Verdict | null;
+  readonly pulls: readonly { readonly release: string; readonly reason: string; readonly at: string }[];
+}
+
+export interface FinishResult {
+  readonly files: readonly string[];
+}
+
+/** A finished step with what came of it. */
+export type StepResult =
+  | { readonly kind: 'preflight'; readonly result: PreflightResult }
+  | {
+      readonly kind: 'closeIngress' | 'stageRoutes' | 'applyRoutes' | 'promoteOptimal';
+      readonly result: RoutesResult;
+    }
+  | { readonly kind: 'awaitDrain'; readonly result: DrainResult }
+  | { readonly kind: 'pushUpgradeParams'; readonly result: PushResult }
+  | { readonly kind: 'reportReady' }
+  | { readonly kind: 'collectMetrics'; readonly result: ReadingResult }
+  | { readonly kind: 'finish'; readonly result: FinishResult };
