@@ -60,6 +60,7 @@ export const LAYERS = {
   },
   controller: {
     may: ['domain', 'protocol'],
+    types: ['ports'],
     packages: ALL_BUT_TEMPORAL,
     instead: 'The controller runs without Temporal and its neighbours: talk to them over src/protocol.',
   },

@@ -5,6 +5,7 @@ import type {
   Guardrails,
   LoadAnswer,
   PublishAnswer,
+  ServiceDefinition,
   ServiceStatus,
   TrafficAnswer,
 } from '../protocol/controller.ts';
@@ -16,6 +17,8 @@ import type {
  * @throws ChangeoverError `ControllerUnreachable`, or what the controller answered.
  */
 export interface RouteRegistry {
+  /** Takes a service under management with every server open; nothing happens where that is the case already. */
+  adopt(service: string, definition: ServiceDefinition): Promise<{ version: number }>;
   stage(
     service: string,
     request: Fenced & { transitions: readonly Transition[] },

@@ -27,7 +27,7 @@ const PUBLIC_PATHS: ReadonlySet<string> = new Set(['/health', '/metrics']);
  * form of `errorAnswerSchema`, a bound on bodies. `GET /health` and `GET /metrics` need no token.
  */
 export function createControlApp(options: { token?: string; logger: Logger }): Hono {
-  const app = new Hono();
+  const app = new Hono({ strict: false });
   app.use(options.token === undefined ? refuseBrowsers : requireToken(options.token));
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: refuseLargeBody }));
   app.onError(answerError(options.logger));
