@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   RoutesNotAcknowledged: { retryable: true, status: 503 },
 
   /** Processes that do not answer, for now. */
+  TemporalUnreachable: { retryable: true, status: 503 },
   ControllerUnreachable: { retryable: true, status: 503 },
   GatewayUnreachable: { retryable: true, status: 503 },
   AgentUnreachable: { retryable: true, status: 503 },
