@@ -43,10 +43,8 @@ export const FLOATING_SECOND = {
 export const START_COMMAND = ['node', 'server.js'] as const;
 
 const SOURCES = ['server.js', 'release.js', 'routes.js', 'pages.js'] as const;
-// The sources are not compiled: from dist they are where they are in the repository.
-const BUSINESS = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? './business/' : '../../demo/business/', import.meta.url),
-);
+// Beside this file also in dist: what is not compiled is copied there by the build.
+const BUSINESS = fileURLToPath(new URL('./business/', import.meta.url));
 const MTIME = new Date('2020-01-01T00:00:00Z');
 
 /**

@@ -25,6 +25,7 @@ function slow(request, response, url) {
   const asked = Number(url.searchParams.get('ms') ?? 2500);
   const ms = Number.isFinite(asked) ? Math.min(Math.max(asked, 0), LONGEST_ANSWER_MS) : 2500;
   response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
+  response.flushHeaders();
   let part = 0;
   const timer = setInterval(() => {
     part += 1;

@@ -47,12 +47,16 @@ function print(line: LoadLine): void {
 
 async function main(config: LoadConfig, endAfterMs: number | undefined): Promise<void> {
   await using load = createLoad(config);
-  load.start();
-  const reporting = setInterval(() => print({ type: 'totals', totals: load.totals() }), 1000);
-  await new Promise<void>((resolve) => {
+  const ending = new Promise<void>((resolve) => {
     for (const event of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.on(event, () => resolve());
     if (endAfterMs !== undefined) setTimeout(resolve, endAfterMs);
   });
+  const report = (): void => print({ type: 'totals', totals: load.totals() });
+  load.start();
+  // The first line says that it sends, and that it may be stopped.
+  report();
+  const reporting = setInterval(report, 1000);
+  await ending;
   const summary = await load.stop();
   clearInterval(reporting);
   print({ type: 'summary', summary });

@@ -24,44 +24,51 @@ const MAIN = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../dist/demo/load/main.js' : './main.js', import.meta.url),
 );
 
-/** Starts the compiled load process; it ends with the process that called this, at the latest. */
-export function spawnLoad(
+/**
+ * Starts the compiled load process, and resolves once it sends; it ends with the process that called this, at the latest.
+ *
+ * @throws ChangeoverError `Internal` if it cannot be started; what it complains of is on stderr.
+ */
+export async function spawnLoad(
   config: LoadConfig,
   hooks: { readonly onTotals?: (totals: LoadTotals) => void } = {},
-): LoadProcess {
+): Promise<LoadProcess> {
   // The channel carries nothing: the child stops when it is gone, so that no load outlives who started it.
   const child = spawn(process.execPath, [MAIN, ...toArguments(config)], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
   const { pid, stdout } = child;
-  if (pid === undefined || stdout === null) {
-    throw new ChangeoverError('Internal', 'The load process could not be started.');
-  }
+  if (pid === undefined || stdout === null) throw ended();
   const exited = once(child, 'exit');
+  const sending = once(stdout, 'data');
   let totals: LoadTotals | null = null;
 
-  async function read(lines: AsyncIterable<string>): Promise<LoadSummary | undefined> {
+  function ended(): ChangeoverError {
+    return new ChangeoverError(
+      'Internal',
+      `The load process ended (exit code ${String(child.exitCode)}) without a summary; run "npm run build" if ${MAIN} is missing.`,
+    );
+  }
+
+  async function read(lines: AsyncIterable<string>): Promise<LoadSummary> {
     for await (const text of lines) {
       const line = loadLineSchema.parse(JSON.parse(text));
       if (line.type === 'summary') return line.summary;
       totals = line.totals;
       hooks.onTotals?.(line.totals);
     }
-    return undefined;
+    await exited;
+    throw ended();
   }
   const summary = read(createInterface(stdout));
   // Whoever stops it gets the failure; until then it must not end the parent as an unhandled one.
   summary.catch(() => undefined);
+  await Promise.race([sending, summary]);
 
   async function stop(): Promise<LoadSummary> {
     child.kill('SIGTERM');
-    const said = await summary;
-    const [code] = await exited;
-    if (said !== undefined) return said;
-    throw new ChangeoverError(
-      'Internal',
-      `The load process ended (exit code ${code}) without a summary; run "npm run build" if ${MAIN} is missing.`,
-    );
+    await exited;
+    return summary;
   }
 
   return {
@@ -69,7 +76,7 @@ export function spawnLoad(
     latest: () => totals,
     stop,
     [Symbol.asyncDispose]: async () => {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+      child.kill('SIGTERM');
       await exited;
     },
   };
