@@ -8,13 +8,15 @@ export interface AgentAddress {
 }
 
 /**
- * The daemon next to a server's software. Both calls are safe to repeat.
+ * The daemon next to a server's software. All calls are safe to repeat.
  *
  * @throws ChangeoverError `AgentUnreachable` when it does not answer, `Fenced` when a newer caller was there, or what
  * the agent itself answered.
  */
 export interface ServerAgent {
   status(address: AgentAddress): Promise<AgentStatus>;
+  /** Fetches and verifies a package ahead of its use; the running software is not touched. */
+  prepare(address: AgentAddress, request: { service: string; params: UpgradeParams }): Promise<void>;
   /** Starts the upgrade and returns at once; `status` says how it goes. */
   upgrade(
     address: AgentAddress,

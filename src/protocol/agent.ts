@@ -2,7 +2,21 @@ import { z } from 'zod';
 import { OS_TYPES } from '../domain/upgrade-params.ts';
 import { errorBodySchema } from './errors.ts';
 
-/** Wire of the server agent: `GET /v1/status`, `PUT /v1/upgrade`. JSON over HTTP, optional bearer token. */
+/**
+ * Wire of the server agent: `GET /v1/status`, `POST /v1/prepare` (PrepareRequest → 204: package fetched and verified,
+ * nothing touched), `PUT /v1/upgrade` (UpgradeRequest → AgentStatus). JSON over HTTP, optional bearer token.
+ */
+
+const upgradeParamsSchema = z.strictObject({
+  os: z.enum(OS_TYPES),
+  path: z.string().min(1),
+  fileName: z.string().min(1),
+  version: z.string().min(1),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+export const prepareRequestSchema = z.strictObject({ service: z.string(), params: upgradeParamsSchema });
+export type PrepareRequest = z.infer<typeof prepareRequestSchema>;
 
 export const upgradeRequestSchema = z.strictObject({
   /** Names one attempt. Pushed twice, it runs once; after a failure only a new key makes the agent try again. */
@@ -10,13 +24,7 @@ export const upgradeRequestSchema = z.strictObject({
   /** Orders callers: an agent refuses (`Fenced`) whatever is lower than the highest that it has seen, kept on disk. */
   fence: z.int().nonnegative(),
   service: z.string(),
-  params: z.strictObject({
-    os: z.enum(OS_TYPES),
-    path: z.string().min(1),
-    fileName: z.string().min(1),
-    version: z.string().min(1),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  }),
+  params: upgradeParamsSchema,
 });
 export type UpgradeRequest = z.infer<typeof upgradeRequestSchema>;
 

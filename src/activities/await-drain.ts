@@ -1,0 +1,122 @@
+import type { DrainResult } from '../domain/upgrade/results.ts';
+import { ChangeoverError } from '../domain/errors.ts';
+import type { AgentAddress } from '../ports/server-agent.ts';
+import { attempt, eachOf, type Attempt, type StepContext } from './attempt.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { publishUntilAcknowledged } from './publish.ts';
+
+export interface AwaitDrainInput extends StepContext {
+  readonly servers: readonly (AgentAddress & {
+    readonly deadlineMs: number;
+    readonly atDeadline: 'wait' | 'pause' | 'force';
+  })[];
+}
+
+type DrainDependencies = Pick<ActivityDependencies, 'registry' | 'observatory' | 'agents'>;
+
+/** How often in-flight business is counted, in milliseconds. */
+const POLL_MS = 200;
+const AGENTS_AT_ONCE = 16;
+
+/**
+ * Waits until nothing is in flight on these servers, counted at every gateway and at the servers themselves, and then
+ * seals them off by a table that every gateway acknowledged. Only after that a server may be touched (invariant 2).
+ */
+export function awaitDrain(dependencies: DrainDependencies) {
+  return (input: AwaitDrainInput): Promise<DrainResult> =>
+    attempt(input.step, async (present) => {
+      for (;;) {
+        const left = await countInFlight(dependencies, input, present);
+        const late = input.servers.filter(
+          ({ server, deadlineMs }) => left.has(server) && Date.now() - present.startedAtMs >= deadlineMs,
+        );
+        if (late.some(({ atDeadline }) => atDeadline === 'pause')) {
+          return { drained: false, version: 0, left: asList(left) };
+        }
+        const forced = new Set(
+          late.filter(({ atDeadline }) => atDeadline === 'force').map(({ server }) => server),
+        );
+        if ([...left.keys()].every((server) => forced.has(server))) {
+          const version = await seal(dependencies, input, present);
+          return { drained: true, version, left: asList(left) };
+        }
+        await present.sleep(POLL_MS);
+      }
+    });
+}
+
+function asList(left: ReadonlyMap<string, number>): DrainResult['left'] {
+  return [...left].map(([server, inFlight]) => ({ server, inFlight }));
+}
+
+async function seal(
+  { registry }: DrainDependencies,
+  { service, fence, step, servers }: AwaitDrainInput,
+  present: Attempt,
+): Promise<number> {
+  const names = servers.map(({ server }) => server);
+  const { version } = await registry.activate(service, {
+    fence,
+    step,
+    transitions: [{ kind: 'seal', servers: names }],
+  });
+  await publishUntilAcknowledged(registry, present, { service, version });
+  return version;
+}
+
+/**
+ * Servers with business in flight, by name. Gateways are asked first; a server's own count is asked once no gateway
+ * has any. A server that drained stays drained: no gateway sends it anything new. Nobody's silence counts as zero.
+ */
+async function countInFlight(
+  { observatory, agents }: DrainDependencies,
+  { service, servers }: AwaitDrainInput,
+  present: Attempt,
+): Promise<ReadonlyMap<string, number>> {
+  const open = servers.filter(({ server }) => !present.isDone(server));
+  const problems: { where: string; code: string; message: string }[] = [];
+  const left = new Map<string, number>();
+  try {
+    const { gateways } = await observatory.load(
+      service,
+      open.map(({ server }) => server),
+    );
+    for (const { server } of open) left.set(server, 0);
+    for (const gateway of gateways) {
+      for (const { name, inFlight, transactions } of gateway.servers) {
+        left.set(name, (left.get(name) ?? 0) + inFlight + transactions);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof ChangeoverError) || !error.retryable) throw error;
+    problems.push({ where: 'gateways', code: error.code, message: error.message });
+    for (const { server } of open) left.set(server, 1);
+    await present.tell(problems);
+    return left;
+  }
+  const quiet = open.filter(({ server }) => left.get(server) === 0);
+  await eachOf(quiet, AGENTS_AT_ONCE, async (address) => {
+    try {
+      const inFlight = (await agents.status(address)).inFlight ?? 0;
+      if (inFlight === 0) {
+        left.delete(address.server);
+        present.markDone(address.server);
+      } else {
+        left.set(address.server, inFlight);
+      }
+    } catch (error) {
+      if (!(error instanceof ChangeoverError) || !error.retryable) throw error;
+      problems.push({ where: `server ${address.server}`, code: error.code, message: error.message });
+      left.set(address.server, 1);
+    }
+  });
+  const now = Date.now() - present.startedAtMs;
+  for (const { server, deadlineMs, atDeadline } of open) {
+    if (atDeadline === 'wait' && now >= deadlineMs && left.has(server)) {
+      const message = `still has ${left.get(server)} in flight past the drain's deadline; the plan says to keep waiting`;
+      problems.push({ where: `server ${server}`, code: 'DrainLate', message });
+    }
+  }
+  await present.tell(problems);
+  return left;
+}

@@ -1,0 +1,26 @@
+import type { RoutesResult } from '../domain/upgrade/results.ts';
+import { attempt, type StepContext } from './attempt.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { publishUntilAcknowledged } from './publish.ts';
+
+export interface CloseIngressInput extends StepContext {
+  readonly servers: readonly string[];
+}
+
+/**
+ * No new business enters these servers: the routes send it to the others. Done when every gateway has acknowledged
+ * that. Transactions that began on the servers still end there.
+ */
+export function closeIngress({ registry }: Pick<ActivityDependencies, 'registry'>) {
+  return (input: CloseIngressInput): Promise<RoutesResult> =>
+    attempt(input.step, async (present) => {
+      const { service, fence, step, servers } = input;
+      const { version } = await registry.activate(service, {
+        fence,
+        step,
+        transitions: [{ kind: 'close', servers }],
+      });
+      await publishUntilAcknowledged(registry, present, { service, version });
+      return { version };
+    });
+}

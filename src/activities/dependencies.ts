@@ -1,0 +1,12 @@
+import type { ReportStore } from '../ports/report-store.ts';
+import type { RouteRegistry, ServiceLock, TrafficObservatory } from '../ports/route-registry.ts';
+import type { ServerAgent } from '../ports/server-agent.ts';
+
+/** What the activities need of the world: ports, wired by the worker. */
+export interface ActivityDependencies {
+  readonly registry: RouteRegistry;
+  readonly lock: ServiceLock;
+  readonly observatory: TrafficObservatory;
+  readonly agents: ServerAgent;
+  readonly reports: ReportStore;
+}

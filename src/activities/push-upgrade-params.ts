@@ -1,0 +1,120 @@
+import { ChangeoverError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts';
+import type { Package } from '../domain/upgrade-params.ts';
+import type { PushResult } from '../domain/upgrade/results.ts';
+import type { Problem } from '../domain/upgrade/state.ts';
+import type { AgentAddress } from '../ports/server-agent.ts';
+import type { AgentStatus } from '../protocol/agent.ts';
+import { attempt, eachOf, type Attempt, type StepContext } from './attempt.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+
+/** One server, what it is to run, and the name of this change: pushed twice, it happens once. */
+export type PushTarget = AgentAddress & { readonly key: string; readonly package: Package };
+
+export interface PushUpgradeParamsInput extends StepContext {
+  readonly servers: readonly PushTarget[];
+}
+
+const POLL_MS = 250;
+const AGENTS_AT_ONCE = 16;
+/** Room for the steps of one upgrade in the order that agents keep: fence first, then step. */
+const STEPS_PER_FENCE = 1_000_000;
+
+type Found =
+  | { readonly state: 'done' | 'running' }
+  | { readonly state: 'failed'; readonly problem: Omit<Problem, 'since'> };
+
+/**
+ * Pushes the upgrade parameters to each server's agent and waits until all run their version. Agents that are away, or
+ * that fail in a way that may pass (a package missing), are tried again by Temporal's retries; a server that could not
+ * start waits for the operator. Servers that are done are remembered across attempts.
+ */
+export function pushUpgradeParams({ agents }: Pick<ActivityDependencies, 'agents'>) {
+  return (input: PushUpgradeParamsInput): Promise<PushResult> =>
+    attempt(input.step, async (present) => {
+      const pushed = new Set<string>();
+      for (;;) {
+        const open = input.servers.filter(({ server }) => !present.isDone(server));
+        const found = await eachOf(open, AGENTS_AT_ONCE, (target) =>
+          pushOne(agents, input, target, { present, pushed }),
+        );
+        const problems = found.flatMap((one) => (one.state === 'failed' ? [one.problem] : []));
+        await present.tell(problems);
+        if (!found.some(({ state }) => state === 'running')) {
+          if (problems.length === 0) break;
+          throw new ChangeoverError(
+            'ServersNotUpgraded',
+            problems.map(({ where, code, message }) => `${where}: ${code}: ${message}`).join('; '),
+          );
+        }
+        await present.sleep(POLL_MS);
+      }
+      return {
+        servers: input.servers.map(({ server, package: { version } }) => ({ name: server, version })),
+      };
+    });
+}
+
+/** Once in each attempt the parameters are pushed, whatever was before: a call made twice runs once. Then it is watched. */
+async function pushOne(
+  agents: ActivityDependencies['agents'],
+  input: PushUpgradeParamsInput,
+  target: PushTarget,
+  { present, pushed }: { present: Attempt; pushed: Set<string> },
+): Promise<Found> {
+  const key = () => `${target.key}/${present.triesOf(target.server)}`;
+  const push = () =>
+    agents.upgrade(target, {
+      key: key(),
+      fence: input.fence * STEPS_PER_FENCE + input.step,
+      service: input.service,
+      params: target.package,
+    });
+  try {
+    if (pushed.has(target.server)) return judge(await agents.status(target), target, key(), present);
+    let status = await push();
+    if (failedInPassing(status, key())) {
+      present.countTry(target.server);
+      status = await push();
+    }
+    pushed.add(target.server);
+    return judge(status, target, key(), present);
+  } catch (error) {
+    if (!(error instanceof ChangeoverError) || error.code === 'Fenced') throw error;
+    return failure(target, error.code, error.message);
+  }
+}
+
+/** The last attempt failed in a way that may have passed meanwhile. */
+function failedInPassing({ upgrade }: AgentStatus, key: string): boolean {
+  if (upgrade?.key !== key || upgrade.state !== 'failed') return false;
+  return upgrade.error !== undefined && ERROR_CODES[upgrade.error.code].retryable;
+}
+
+function judge(
+  { upgrade, runningVersion }: AgentStatus,
+  target: PushTarget,
+  key: string,
+  present: Attempt,
+): Found {
+  if (upgrade === null || upgrade.key !== key || upgrade.state === 'running') return { state: 'running' };
+  if (upgrade.state === 'failed') {
+    const { code, message } = upgrade.error ?? { code: 'Internal', message: 'the agent gave no reason' };
+    const hint = ERROR_CODES[code].retryable
+      ? ''
+      : ' Retry this server once it is mended, skip it, or abort.';
+    return failure(target, code, `${message}${hint}`);
+  }
+  if (runningVersion !== target.package.version) {
+    return failure(
+      target,
+      'ServersNotUpgraded',
+      `runs ${runningVersion ?? 'nothing'}, not ${target.package.version}`,
+    );
+  }
+  present.markDone(target.server);
+  return { state: 'done' };
+}
+
+function failure({ server }: PushTarget, code: ErrorCode, message: string): Found {
+  return { state: 'failed', problem: { where: `server ${server}`, code, message } };
+}
