@@ -1,8 +1,8 @@
 import { ChangeoverError } from '../domain/errors.ts';
+import { packageFor } from '../domain/plan/package-for.ts';
 import type { Plan, PlanServer } from '../domain/plan/schema.ts';
 import { minServing } from '../domain/upgrade/fleet.ts';
 import type { PreflightResult } from '../domain/upgrade/results.ts';
-import type { Package } from '../domain/upgrade-params.ts';
 import type { ServiceStatus, TrafficAnswer } from '../protocol/controller.ts';
 import { attempt, eachOf, type Attempt } from './attempt.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -61,7 +61,9 @@ function fail(problems: readonly string[]): never {
 function assertRoutesMatch(plan: Plan, { active }: ServiceStatus): void {
   const problems: string[] = [];
   if (active.mainRelease !== plan.baseline.version || active.split !== null) {
-    problems.push(`traffic goes to ${active.mainRelease}${active.split === null ? '' : ' and, by a policy, to others'}`);
+    problems.push(
+      `traffic goes to ${active.mainRelease}${active.split === null ? '' : ' and, by a policy, to others'}`,
+    );
   }
   const routed = new Map(active.servers.map((server) => [server.name, server]));
   for (const [cluster, { servers }] of Object.entries(plan.clusters)) {
@@ -136,19 +138,6 @@ async function checkServer(
     });
   }
   return undefined;
-}
-
-/** The package of a version for an OS type. */
-export function packageFor(
-  plan: Pick<Plan, 'baseline' | 'candidates'>,
-  version: string,
-  os: Package['os'],
-): Package {
-  const release = [plan.baseline, ...plan.candidates].find((one) => one.version === version);
-  const found = release?.packages.find((one) => one.os === os);
-  if (found === undefined)
-    throw new ChangeoverError('InvalidPlan', `The plan has no package of ${version} for ${os}.`);
-  return { ...found, version };
 }
 
 /** The clusters that keep serving can carry all business: by count, and by the capacity that the plan states. */

@@ -1,6 +1,8 @@
 import type { ArmEfficacy, Verdict } from '../decision/decision.ts';
 import type { Plan } from '../plan/schema.ts';
+import type { Ingress, TrafficSplit } from '../routes/table.ts';
 import { ACTIONS, whyNot, type Action } from './actions.ts';
+import { splitOf } from './route-changes.ts';
 import { stageLengthMs } from './trial-stages.ts';
 import type { Outcome, Phase } from './phase.ts';
 import type { Approval, Problem, ServerStage, UpgradeState } from './state.ts';
@@ -100,3 +102,45 @@ export function efficacyOf(plan: Plan, state: UpgradeState): EfficacyAnswer {
     sentence: state.trial.verdict?.sentence ?? 'Nothing was measured yet.',
   };
 }
+
+/** Answer of the query `routes`: where traffic goes now. */
+export interface RoutesView {
+  readonly version: number;
+  readonly mode: UpgradeState['routes']['mode'];
+  /** False while gateways have not all acknowledged the change that is under way. */
+  readonly applied: boolean;
+  readonly main: string;
+  readonly split: TrafficSplit | null;
+  readonly servers: readonly { readonly name: string; readonly ingress: Ingress; readonly release: string }[];
+}
+
+export function routesOf(plan: Plan, state: UpgradeState): RoutesView {
+  const { mode, applied, version, share } = state.routes;
+  const pulled = Object.keys(state.trial.pulled);
+  return {
+    version,
+    mode,
+    applied,
+    main: mode === 'winner' ? (state.winner ?? plan.baseline.version) : plan.baseline.version,
+    split: mode === 'trial' ? { ...splitOf(plan, share, state.upgradeId), pulled } : null,
+    servers: Object.entries(state.servers).map(([name, { stage, release }]) => ({
+      name,
+      release,
+      ingress: INGRESS[stage],
+    })),
+  };
+}
+
+/** While a change of the ingress is under way, what it will be. */
+const INGRESS: Readonly<Record<ServerStage, Ingress>> = {
+  open: 'open',
+  opening: 'open',
+  closing: 'draining',
+  draining: 'draining',
+  drained: 'closed',
+  changing: 'closed',
+  changed: 'closed',
+  ready: 'closed',
+  out: 'closed',
+  removed: 'closed',
+};

@@ -1,0 +1,1 @@
+export { upgradeWorkflow } from './upgrade-workflow.ts';

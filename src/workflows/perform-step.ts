@@ -1,0 +1,151 @@
+import type { StepContext } from '../activities/attempt.ts';
+import type { DecisionRule } from '../domain/decision/decision.ts';
+import type { Plan, PlanServer } from '../domain/plan/schema.ts';
+import { buildReport } from '../domain/report/report.ts';
+import { drainOf } from '../domain/upgrade/change-cycle.ts';
+import { guardrailsOf } from '../domain/upgrade/guardrails-of.ts';
+import { packageFor } from '../domain/plan/package-for.ts';
+import type { StepResult } from '../domain/upgrade/results.ts';
+import type { UpgradeState } from '../domain/upgrade/state.ts';
+import type { Step } from '../domain/upgrade/step.ts';
+import * as activities from './activity-proxies.ts';
+
+/** Steps that an activity carries out; the others are the workflow's own. */
+export type ActivityStep = Exclude<Step, { kind: 'wait' } | { kind: 'done' }>;
+
+/** Carries out one step by its activity. Inputs are slim: the plan goes into the history once, not with every step. */
+export async function performStep(plan: Plan, state: UpgradeState, step: ActivityStep): Promise<StepResult> {
+  const context = {
+    service: plan.service,
+    upgradeId: state.upgradeId,
+    fence: state.fence,
+    step: state.step.number,
+  };
+  switch (step.kind) {
+    case 'preflight':
+      return {
+        kind: step.kind,
+        result: await activities.preflight({ upgradeId: state.upgradeId, step: context.step, plan }),
+      };
+    case 'closeIngress':
+      return {
+        kind: step.kind,
+        result: await activities.closeIngress({ ...context, servers: step.servers }),
+      };
+    case 'awaitDrain':
+      return {
+        kind: step.kind,
+        result: await activities.awaitDrain({
+          ...context,
+          servers: step.servers.map((name) => {
+            const { deadlineMs, atDeadline } = drainOf(plan, state.servers[name]?.cluster ?? '');
+            return { ...addressOf(plan, name), deadlineMs, atDeadline };
+          }),
+        }),
+      };
+    case 'stageRoutes':
+      return {
+        kind: step.kind,
+        result: await activities.stageRoutes({ ...context, transitions: step.transitions }),
+      };
+    case 'pushUpgradeParams':
+      return {
+        kind: step.kind,
+        result: await activities.pushUpgradeParams({
+          ...context,
+          servers: step.servers.map((target) => pushTarget(plan, state, target)),
+        }),
+      };
+    case 'reportReady':
+      await activities.reportReady({
+        ...context,
+        servers: step.servers.map((name) => ({
+          ...addressOf(plan, name),
+          release: state.servers[name]?.release ?? plan.baseline.version,
+        })),
+      });
+      return { kind: step.kind };
+    case 'applyRoutes':
+      return {
+        kind: step.kind,
+        result: await activities.applyRoutes({
+          ...context,
+          transitions: step.staged === null ? step.transitions : null,
+          guardrails: guardrailsOf(plan, step.purpose),
+        }),
+      };
+    case 'collectMetrics':
+      return { kind: step.kind, result: await collect(plan, state, step, context) };
+    case 'promoteOptimal':
+      return {
+        kind: step.kind,
+        result: await activities.promoteOptimal({
+          ...context,
+          winner: step.winner,
+          transitions: step.transitions,
+        }),
+      };
+    case 'finish':
+      return {
+        kind: step.kind,
+        result: await activities.finishUpgrade({
+          ...context,
+          gateways: plan.gateways,
+          report: buildReport(plan, state, new Date().toISOString()),
+        }),
+      };
+  }
+}
+
+function collect(
+  plan: Plan,
+  state: UpgradeState,
+  step: Step & { kind: 'collectMetrics' },
+  context: StepContext,
+) {
+  const rule: DecisionRule = {
+    rule: plan.decision.rule,
+    volume: plan.measure.volume.kind,
+    minSamples: plan.trial.minSamples,
+    beatBaseline: plan.trial.baselineShare > 0,
+  };
+  return activities.collectMetrics({
+    ...context,
+    waitMs: step.waitMs,
+    base: state.trial.base,
+    versions: [
+      { version: plan.baseline.version, role: 'baseline' },
+      ...plan.candidates.map(({ version }) => ({ version, role: 'candidate' as const })),
+    ],
+    pulled: state.trial.pulled,
+    rule,
+    final: step.final,
+  });
+}
+
+function pushTarget(
+  plan: Plan,
+  state: UpgradeState,
+  target: { name: string; version: string; retry: number },
+) {
+  const server = serverOf(plan, target.name);
+  const { changeStep } = state.servers[target.name] ?? {};
+  return {
+    server: target.name,
+    agent: server.agent,
+    key: [state.upgradeId, target.name, target.version, changeStep ?? 0, target.retry].join('/'),
+    package: packageFor(plan, target.version, server.os),
+  };
+}
+
+function addressOf(plan: Plan, name: string) {
+  return { server: name, agent: serverOf(plan, name).agent };
+}
+
+function serverOf(plan: Plan, name: string): PlanServer {
+  for (const { servers } of Object.values(plan.clusters)) {
+    const found = servers.find((server) => server.name === name);
+    if (found !== undefined) return found;
+  }
+  throw new Error(`plan has no server ${name}`);
+}
