@@ -10,7 +10,8 @@ export function planJsonSchema(): z.core.JSONSchema.JSONSchema {
     ...($schema === undefined ? {} : { $schema }),
     $id: SCHEMA_ID,
     title: 'Changeover plan',
-    description: 'How a service is upgraded without losing a request, and how real traffic chooses the version.',
+    description:
+      'How a service is upgraded without losing a request, and how real traffic chooses the version.',
     ...rest,
   };
 }

@@ -49,7 +49,7 @@ export function renderHeld(value: unknown): string {
     return keys.length === 0 ? 'an empty mapping' : shorten(`a mapping with ${keys.join(', ')}`);
   }
   if (typeof value === 'string') return JSON.stringify(shorten(withoutCredentials(value)));
-  return shorten(String(value as number | boolean | bigint));
+  return shorten(typeof value === 'number' || typeof value === 'boolean' ? String(value) : typeof value);
 }
 
 function shorten(text: string): string {
@@ -81,7 +81,8 @@ export function anyOf(words: readonly string[]): string {
 
 /** All problems as text for people, one line each. */
 export function formatPlanProblems(problems: readonly PlanProblem[]): string {
-  const title = problems.length === 1 ? 'The plan has a problem:' : `The plan has ${problems.length} problems:`;
+  const title =
+    problems.length === 1 ? 'The plan has a problem:' : `The plan has ${problems.length} problems:`;
   return [title, ...problems.map((problem) => `  - ${formatPlanProblem(problem)}`)].join('\n');
 }
 

@@ -35,7 +35,7 @@ const SHARE_MESSAGE = 'must be a share from 0% to 100%, such as 5% or 0.05';
 
 /** `5%` or `0.05` → 0.05. */
 export const shareSchema = z
-  .union([z.string().regex(/^\d+(\.\d+)?%$/), z.number()], SHARE_MESSAGE)
+  .union([z.string().regex(/^\d+(\.\d+)?%$/, SHARE_MESSAGE), z.number()], SHARE_MESSAGE)
   .transform((value) => (typeof value === 'number' ? value : Number(value.slice(0, -1)) / 100))
   .refine((value) => value >= 0 && value <= 1, SHARE_MESSAGE);
 

@@ -23,7 +23,10 @@ function problemsOfIssue(issue: Issue, input: unknown): PlanProblem[] {
     case 'invalid_value':
       return [oneOf({ path, value, options: issue.values.map(String) })];
     case 'invalid_union':
-      if (issue.options !== undefined) return [oneOf({ path, value, options: issue.options.map(String) })];
+      // Where a discriminator fits no branch, zod names what would; its type does not say so.
+      if ('options' in issue && Array.isArray(issue.options)) {
+        return [oneOf({ path, value, options: issue.options.map(String) })];
+      }
       return [planProblem({ path, value, message: issue.message })];
     case 'invalid_type':
       return [wrongType({ path, value, expected: issue.expected, said: issue.message })];
@@ -54,7 +57,15 @@ function unknownKey(path: FieldPath, value: unknown): PlanProblem {
   });
 }
 
-function oneOf({ path, value, options }: { path: FieldPath; value: unknown; options: string[] }): PlanProblem {
+function oneOf({
+  path,
+  value,
+  options,
+}: {
+  path: FieldPath;
+  value: unknown;
+  options: string[];
+}): PlanProblem {
   const suggestion = typeof value === 'string' ? nearest(value, options) : undefined;
   const message = options.length === 1 ? `must be ${options[0] ?? ''}` : `must be one of ${anyOf(options)}`;
   return planProblem({ path, value, message, suggestion });

@@ -1,0 +1,60 @@
+import {
+  addressesAreUnique,
+  candidatesOffBaselineCluster,
+  clustersAreUsed,
+  clustersExist,
+  gatewayNamesAreUnique,
+  minServingFits,
+  modesHaveClusters,
+  oneCandidatePerCluster,
+  rulesHaveModes,
+  serverNamesAreUnique,
+} from './checks/clusters.ts';
+import { candidatesGetTraffic, policyIsTotal, policyVersionsExist } from './checks/policy.ts';
+import {
+  amountHasHeader,
+  baselineShareLeavesTraffic,
+  readingsFitStages,
+  stagesDrawTraffic,
+  stagesGrow,
+} from './checks/trial.ts';
+import {
+  onePackagePerOs,
+  packagePathsAreReadable,
+  packagesCoverFleet,
+  versionsAreUnique,
+  withoutKeyExists,
+} from './checks/versions.ts';
+import type { PlanDraft } from './draft.ts';
+import type { PlanProblem } from './problem.ts';
+
+/** What no field can say alone. Each is about one thing, and silent where it does not understand enough. */
+const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
+  versionsAreUnique,
+  packagesCoverFleet,
+  onePackagePerOs,
+  packagePathsAreReadable,
+  modesHaveClusters,
+  rulesHaveModes,
+  oneCandidatePerCluster,
+  clustersExist,
+  candidatesOffBaselineCluster,
+  clustersAreUsed,
+  serverNamesAreUnique,
+  addressesAreUnique,
+  gatewayNamesAreUnique,
+  minServingFits,
+  policyIsTotal,
+  policyVersionsExist,
+  candidatesGetTraffic,
+  withoutKeyExists,
+  stagesDrawTraffic,
+  stagesGrow,
+  readingsFitStages,
+  baselineShareLeavesTraffic,
+  amountHasHeader,
+];
+
+export function checkPlan(plan: PlanDraft): PlanProblem[] {
+  return CHECKS.flatMap((check) => check(plan));
+}
