@@ -57,6 +57,8 @@ export const agentStatusSchema = z.object({
       startedAt: z.string(),
       finishedAt: z.string().optional(),
       error: errorBodySchema.optional(),
+      /** What an operator should know although it did not fail, such as that the software had to be killed. */
+      notes: z.array(z.string()).optional(),
     })
     .nullable(),
 });

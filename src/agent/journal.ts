@@ -1,0 +1,92 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { z } from 'zod';
+import { ChangeoverError } from '../domain/errors.ts';
+import { UPGRADE_STEPS, upgradeRequestSchema, type UpgradeRequest } from '../protocol/agent.ts';
+import { errorBodySchema } from '../protocol/errors.ts';
+
+const upgradeRecordSchema = z.object({
+  request: upgradeRequestSchema,
+  state: z.enum(['running', 'done', 'failed']),
+  step: z.enum(UPGRADE_STEPS),
+  startedAt: z.string(),
+  finishedAt: z.string().exactOptional(),
+  error: errorBodySchema.exactOptional(),
+  /** The upgrade failed with this, and the release that was good before is being put back. */
+  restoring: errorBodySchema.exactOptional(),
+  notes: z.array(z.string()),
+});
+export type UpgradeRecord = z.infer<typeof upgradeRecordSchema>;
+
+const journalSchema = z.object({
+  /** The highest fence seen. */
+  fence: z.int().nonnegative(),
+  /** Keys seen, oldest first: a late repetition of one that is over must change nothing (invariant 4). */
+  keys: z.array(z.string()),
+  /** Folder name of the release to put back when a start fails; null: there was none. */
+  good: z.string().nullable(),
+  upgrade: upgradeRecordSchema.nullable(),
+  /** A newer caller's request, taken up after the present step. */
+  pending: upgradeRequestSchema.nullable(),
+});
+export type JournalState = z.infer<typeof journalSchema>;
+
+const EMPTY: JournalState = { fence: 0, keys: [], good: null, upgrade: null, pending: null };
+const KEYS_KEPT = 500;
+
+/** What the agent has to know after it was killed. Every change is on disk before `update` returns. */
+export interface Journal {
+  readonly state: JournalState;
+  update(change: Partial<JournalState>): Promise<void>;
+  updateUpgrade(change: Partial<UpgradeRecord>): Promise<void>;
+}
+
+/** @throws ChangeoverError `Internal` if the journal on disk cannot be understood: nothing is guessed then. */
+export async function openJournal(stateDir: string): Promise<Journal> {
+  await mkdir(stateDir, { recursive: true });
+  const path = join(stateDir, 'journal.json');
+  let state = await readJournal(path);
+
+  const update = async (change: Partial<JournalState>): Promise<void> => {
+    state = { ...state, ...change };
+    await writeFileAtomic(path, `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o600 });
+  };
+  return {
+    get state() {
+      return state;
+    },
+    update,
+    updateUpgrade: async (change) => {
+      if (!state.upgrade) throw new ChangeoverError('Internal', 'No upgrade is recorded.');
+      await update({ upgrade: { ...state.upgrade, ...change } });
+    },
+  };
+}
+
+async function readJournal(path: string): Promise<JournalState> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return EMPTY;
+    throw error;
+  }
+  try {
+    return journalSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new ChangeoverError(
+      'Internal',
+      `${path} cannot be understood. Look which release really runs, then move the file away and start the agent again.`,
+      { cause },
+    );
+  }
+}
+
+export function newRecord(request: UpgradeRequest, at: Date): UpgradeRecord {
+  return { request, state: 'running', step: 'fetching', startedAt: at.toISOString(), notes: [] };
+}
+
+export function withKey(keys: readonly string[], key: string): string[] {
+  return [...keys.filter((known) => known !== key), key].slice(-KEYS_KEPT);
+}

@@ -1,0 +1,108 @@
+import type { Logger } from 'pino';
+import { ChangeoverError } from '../domain/errors.ts';
+import type { AgentConfig } from './config.ts';
+import { createExclusive } from './exclusive.ts';
+import { reportedInFlight, reportedVersion, type HealthCheck } from './health.ts';
+import { countConnections } from './in-flight.ts';
+import type { Release } from './releases.ts';
+import type { Running, Software } from './software.ts';
+import { waitUntil } from './wait.ts';
+
+const FIRST_PROBES_MS = 25;
+
+export interface ServerReading {
+  readonly runningVersion: string | null;
+  readonly healthy: boolean;
+  readonly inFlight: number | null;
+}
+
+/** What runs on this server now, asked of the system and of the software, never of what was meant to run. */
+export interface ServerState {
+  read(): Promise<ServerReading>;
+  /** @throws ChangeoverError `StartFailed` with the last lines that the software printed. */
+  awaitHealthy(release: Release, options: { signal: AbortSignal }): Promise<void>;
+}
+
+export function createServerState(
+  config: Pick<AgentConfig, 'health' | 'inFlight' | 'version'>,
+  deps: { software: Software; health: HealthCheck; logger: Logger },
+): ServerState {
+  const { software, health } = deps;
+  // A probe of ours is a connection too, and must not be counted as business.
+  const inTurn = createExclusive();
+
+  const running = async (): Promise<Running> =>
+    software.running().catch((error: unknown) => {
+      deps.logger.warn({ err: error }, 'cannot tell whether the software runs');
+      return { state: 'unknown', release: undefined };
+    });
+
+  const versionOf = async (now: Running, healthy: boolean): Promise<string | null> => {
+    if (now.state === 'stopped') return null;
+    if (config.version) return reportedVersion(config.version.url);
+    if (now.state === 'unknown' && !healthy) return null;
+    return now.release?.version ?? null;
+  };
+
+  const countInFlight = async (now: Running): Promise<number | null> => {
+    if (!config.inFlight) return null;
+    if ('connections' in config.inFlight) return countConnections(config.inFlight.connections.port);
+    return now.state === 'stopped' ? 0 : reportedInFlight(config.inFlight.url);
+  };
+
+  const read = (): Promise<ServerReading> =>
+    inTurn(async () => {
+      const now = await running();
+      const inFlight = await countInFlight(now);
+      const healthy = now.state !== 'stopped' && (await health.healthy());
+      return { runningVersion: await versionOf(now, healthy), healthy, inFlight };
+    });
+
+  const isUp = async (release: Release): Promise<boolean> => {
+    const now = await software.running();
+    if (now.state === 'stopped')
+      throw await startFailed(`it ended by itself (${now.exit ?? 'how is not known'})`);
+    if (!(await inTurn(() => health.healthy()))) return false;
+    // Whoever answered, it must be this release that runs: another process may hold the port.
+    const after = await software.running();
+    if (after.state === 'stopped') return false;
+    const version = await inTurn(() => versionOf(after, true));
+    return (
+      version === release.version && (after.release === undefined || after.release.name === release.name)
+    );
+  };
+
+  const startFailed = async (why: string): Promise<ChangeoverError> => {
+    const now = await running();
+    const lastLines = await software.lastLines();
+    const shown =
+      lastLines.length === 0 ? 'It printed nothing.' : `It printed at the end:\n${lastLines.join('\n')}`;
+    const exit = now.state === 'stopped' ? (now.exit ?? null) : null;
+    return new ChangeoverError('StartFailed', `The software did not start: ${why}. ${shown}`, {
+      details: { lastLines, exit },
+    });
+  };
+
+  return {
+    read,
+    awaitHealthy: async (release, { signal }) => {
+      const { timeoutMs, intervalMs, url } = config.health;
+      const check = (): Promise<boolean> => {
+        signal.throwIfAborted();
+        return isUp(release);
+      };
+      // Often at first: software that starts at once need not wait for a whole interval.
+      const early = await waitUntil(check, {
+        timeoutMs: Math.min(intervalMs * 5, timeoutMs),
+        intervalMs: Math.min(FIRST_PROBES_MS, intervalMs),
+      });
+      if (
+        early ||
+        (await waitUntil(check, { timeoutMs: Math.max(0, timeoutMs - intervalMs * 5), intervalMs }))
+      )
+        return;
+      const reported = config.version ? ` or did not say that it is ${release.version}` : '';
+      throw await startFailed(`${url} did not answer 2xx within ${timeoutMs} ms${reported}`);
+    },
+  };
+}

@@ -1,0 +1,251 @@
+import type { Logger } from 'pino';
+import { ChangeoverError, type ErrorBody } from '../domain/errors.ts';
+import { UPGRADE_STEPS, type UpgradeRequest } from '../protocol/agent.ts';
+import { createExclusive, type Exclusive } from './exclusive.ts';
+import { newRecord, withKey, type Journal } from './journal.ts';
+import type { PackageSource } from './package-source.ts';
+import type { Releases } from './releases.ts';
+import type { ServerState } from './server-state.ts';
+import type { Software } from './software.ts';
+import type { UpgradeStep, UpgradeSteps } from './upgrade-steps.ts';
+
+export interface UpgraderDeps {
+  readonly keepReleases: number;
+  readonly journal: Journal;
+  readonly releases: Releases;
+  readonly software: Software;
+  readonly server: ServerState;
+  readonly source: PackageSource;
+  readonly steps: UpgradeSteps['steps'];
+  readonly logger: Logger;
+  /** Runs changes of the software one after the other, also against those of the supervisor. */
+  readonly exclusive: Exclusive;
+  readonly checkpoint: (name: string) => Promise<void>;
+}
+
+/** Takes upgrade requests and runs them one at a time, from where the journal says that they stand. */
+export interface Upgrader {
+  readonly busy: boolean;
+  /** @throws ChangeoverError `Fenced`, `AgentBusy` */
+  accept(request: UpgradeRequest): Promise<void>;
+  /** Goes on with what the journal holds. */
+  resume(): void;
+  /** Stops after the present step; the journal keeps the rest for the next start. */
+  close(): Promise<void>;
+}
+
+class Interrupted extends Error {}
+
+export function createUpgrader(deps: UpgraderDeps): Upgrader {
+  const { journal, releases, software, server, logger } = deps;
+  let active: Promise<void> | undefined;
+  let interrupt = new AbortController();
+  const closing = new AbortController();
+  const inTurn = createExclusive();
+
+  const accept = async (request: UpgradeRequest): Promise<void> => {
+    const { state } = journal;
+    assertNotFenced(request, journal);
+    const present = state.upgrade;
+    const running = present?.state === 'running';
+    const latest = state.pending ?? present?.request;
+    if (latest?.key === request.key) {
+      if (request.fence > state.fence) await journal.update({ fence: request.fence });
+      return;
+    }
+    if (running && latest && request.fence <= latest.fence && !samePackage(latest, request)) {
+      throw new ChangeoverError(
+        'AgentBusy',
+        `An upgrade to ${latest.params.version} is under way (${present.step}). Try again when it is over.`,
+        { details: { key: latest.key, version: latest.params.version, step: present.step } },
+      );
+    }
+    const known = { fence: request.fence, keys: withKey(state.keys, request.key) };
+    if (running && samePackage(present.request, request) && !present.restoring && !state.pending) {
+      // Another attempt at the same thing: the work under way is now this attempt's.
+      await journal.update({ ...known, upgrade: { ...present, request } });
+      return;
+    }
+    await journal.update({ ...known, pending: request });
+    if (running) interrupt.abort(new Interrupted('a newer caller asks for another version'));
+    resume();
+  };
+
+  const begin = async (request: UpgradeRequest): Promise<void> => {
+    const present = journal.state.upgrade;
+    // A superseded upgrade may have left its half-started version as current: the good one stays what it was.
+    const midway =
+      present?.state === 'running' &&
+      UPGRADE_STEPS.indexOf(present.step) >= UPGRADE_STEPS.indexOf('switching');
+    const good = midway ? journal.state.good : ((await releases.current())?.name ?? null);
+    await journal.update({ pending: null, good, upgrade: newRecord(request, new Date()) });
+    logger.info({ key: request.key, version: request.params.version }, 'upgrade begins');
+  };
+
+  const runsAlready = async (request: UpgradeRequest): Promise<boolean> => {
+    const now = await software.running();
+    const [release, current] = [await releases.find(request.params), await releases.current()];
+    if (!release || now.state === 'stopped' || current?.name !== release.name) return false;
+    if (now.release?.name !== release.name) return false;
+    const { runningVersion, healthy } = await server.read();
+    return healthy && runningVersion === request.params.version;
+  };
+
+  const finish = async (error?: ErrorBody): Promise<void> => {
+    const upgrade = journal.state.upgrade;
+    if (!upgrade) return;
+    const { restoring: _, ...rest } = upgrade;
+    const finishedAt = new Date().toISOString();
+    if (error) await journal.update({ upgrade: { ...rest, state: 'failed', finishedAt, error } });
+    else await journal.update({ upgrade: { ...rest, state: 'done', step: 'waitingForHealth', finishedAt } });
+    logger[error ? 'error' : 'info'](
+      { key: upgrade.request.key, error },
+      error ? 'upgrade failed' : 'upgrade done',
+    );
+  };
+
+  const tidy = async (request: UpgradeRequest): Promise<void> => {
+    const current = await releases.current();
+    await deps.source.forget(request.params);
+    await releases.prune(deps.keepReleases, [current?.name ?? null, journal.state.good]);
+  };
+
+  const note = async (text: string): Promise<void> => {
+    const notes = journal.state.upgrade?.notes ?? [];
+    await journal.updateUpgrade({ notes: [...notes, text] });
+  };
+
+  const advance = async (request: UpgradeRequest, from: UpgradeStep): Promise<void> => {
+    const { signal } = interrupt;
+    for (const step of UPGRADE_STEPS.slice(UPGRADE_STEPS.indexOf(from))) {
+      signal.throwIfAborted();
+      await journal.updateUpgrade({ step });
+      await deps.checkpoint(step);
+      await deps.steps[step]({ params: request.params, signal, note });
+      await deps.checkpoint(`${step}:done`);
+    }
+  };
+
+  /** Puts the good release back after a failed start; killed on its way, it is repeated. */
+  const restore = async (error: ErrorBody): Promise<void> => {
+    const good = journal.state.good === null ? undefined : await releases.read(journal.state.good);
+    await deps.checkpoint('restoring');
+    let problem: string | undefined;
+    try {
+      const now = await software.running();
+      if (now.state !== 'running' || now.release === undefined || now.release.name !== good?.name) {
+        const remark = await software.stop();
+        if (remark !== undefined) await note(remark);
+      }
+      await releases.switchTo(good);
+      if (good) {
+        await software.start(good);
+        await server.awaitHealthy(good, { signal: closing.signal });
+      }
+    } catch (cause) {
+      if (closing.signal.aborted) return;
+      problem = cause instanceof Error ? cause.message : String(cause);
+      logger.error({ err: cause }, 'the release that was good before could not be put back');
+    }
+    const restored = problem === undefined ? (good?.version ?? null) : null;
+    await finish(
+      withRestored(error, { restored, ...(problem !== undefined && { restoreProblem: problem }) }),
+    );
+  };
+
+  const fail = async (error: unknown, step: UpgradeStep): Promise<void> => {
+    const body = toBody(error, logger);
+    if (UPGRADE_STEPS.indexOf(step) < UPGRADE_STEPS.indexOf('stopping')) {
+      await finish(body);
+      return;
+    }
+    await journal.updateUpgrade({ restoring: body });
+    await restore(body);
+  };
+
+  const runOne = async (): Promise<void> => {
+    const record = journal.state.upgrade;
+    if (record?.state !== 'running') return;
+    const { request } = record;
+    try {
+      if (record.restoring) return await restore(record.restoring);
+      if (record.step === 'fetching' && (await runsAlready(request))) return await finish();
+      const complete = await releases.find(request.params);
+      await advance(request, complete ? record.step : 'fetching');
+      await finish();
+      await tidy(request).catch((error: unknown) => logger.warn({ err: error }, 'cannot tidy up'));
+    } catch (error) {
+      if (interrupt.signal.aborted) return;
+      await fail(error, journal.state.upgrade?.step ?? 'fetching');
+    }
+  };
+
+  const run = async (): Promise<void> => {
+    while (!closing.signal.aborted) {
+      interrupt = new AbortController();
+      const { pending } = journal.state;
+      if (pending) await begin(pending);
+      if (journal.state.upgrade?.state !== 'running') return;
+      await deps.exclusive(runOne);
+    }
+  };
+
+  const resume = (): void => {
+    active ??= run()
+      .catch((error: unknown) => logger.error({ err: error }, 'an upgrade stands still'))
+      .finally(() => {
+        active = undefined;
+        // A request that came while the last one was ending.
+        if (!closing.signal.aborted && journal.state.pending) resume();
+      });
+  };
+
+  return {
+    get busy() {
+      return active !== undefined;
+    },
+    accept: (request) => inTurn(() => accept(request)),
+    resume,
+    close: async () => {
+      const reason = new Interrupted('the agent closes');
+      closing.abort(reason);
+      interrupt.abort(reason);
+      await active;
+    },
+  };
+}
+
+/** @throws ChangeoverError `Fenced` */
+function assertNotFenced(request: UpgradeRequest, journal: Journal): void {
+  const { state } = journal;
+  if (request.fence < state.fence) {
+    throw new ChangeoverError(
+      'Fenced',
+      `A newer caller was here (fence ${state.fence}); the fence ${request.fence} changes nothing any more.`,
+      { details: { fence: state.fence } },
+    );
+  }
+  const latest = state.pending?.key ?? state.upgrade?.request.key;
+  if (request.key !== latest && state.keys.includes(request.key)) {
+    throw new ChangeoverError(
+      'Fenced',
+      `The attempt ${request.key} is over, and ${latest ?? 'another one'} came after it. Use a new key to upgrade again.`,
+    );
+  }
+}
+
+function samePackage(a: UpgradeRequest, b: UpgradeRequest): boolean {
+  return a.params.version === b.params.version && a.params.sha256 === b.params.sha256;
+}
+
+function toBody(error: unknown, logger: Logger): ErrorBody {
+  if (error instanceof ChangeoverError) return error.toBody();
+  logger.error({ err: error }, 'a step of the upgrade failed');
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: 'Internal', message: `The agent could not do it: ${message}` };
+}
+
+function withRestored(error: ErrorBody, more: Record<string, unknown>): ErrorBody {
+  const details = typeof error.details === 'object' && error.details !== null ? error.details : {};
+  return { ...error, details: { ...details, ...more } };
+}
