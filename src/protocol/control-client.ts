@@ -50,7 +50,11 @@ export async function callControl<T>(call: ControlCall<T>): Promise<T> {
 }
 
 async function exchange<T>(call: ControlCall<T>): Promise<{ status: number; text: string }> {
-  const deadline = AbortSignal.timeout(call.timeoutMs);
+  call.signal?.throwIfAborted();
+  const ended = new AbortController();
+  const timer = setTimeout(() => ended.abort(), call.timeoutMs);
+  const cancel = (): void => ended.abort();
+  call.signal?.addEventListener('abort', cancel);
   try {
     const response = await request(urlOf(call), {
       method: call.method,
@@ -61,7 +65,7 @@ async function exchange<T>(call: ControlCall<T>): Promise<{ status: number; text
         ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-      signal: call.signal === undefined ? deadline : AbortSignal.any([deadline, call.signal]),
+      signal: ended.signal,
       // The deadline is the only clock: a long poll is silent on purpose.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -71,9 +75,12 @@ async function exchange<T>(call: ControlCall<T>): Promise<{ status: number; text
     call.signal?.throwIfAborted();
     throw unreachable(
       call,
-      deadline.aborted ? `no answer within ${call.timeoutMs} ms` : reasonOf(cause),
+      ended.signal.aborted ? `no answer within ${call.timeoutMs} ms` : reasonOf(cause),
       cause,
     );
+  } finally {
+    clearTimeout(timer);
+    call.signal?.removeEventListener('abort', cancel);
   }
 }
 

@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import type { RouteRegistry, ServiceLock, TrafficObservatory } from '../ports/route-registry.ts';
+import { callControl, type ControlCall } from '../protocol/control-client.ts';
+import {
+  loadAnswerSchema,
+  lockAnswerSchema,
+  publishAnswerSchema,
+  routesAnswerSchema,
+  serviceStatusSchema,
+  trafficAnswerSchema,
+} from '../protocol/controller.ts';
+
+/** Above the controller's own two seconds for a gateway that does not answer. */
+const TIMEOUT_MS = 10_000;
+
+const noContent = z.undefined();
+
+/** The ports of the flow controller by its HTTP API. Each call is tried once; whoever calls decides about trying again. */
+export function createFlowController(options: {
+  url: string;
+  token?: string;
+  timeoutMs?: number;
+}): RouteRegistry & ServiceLock & TrafficObservatory {
+  type Call<T> = Pick<ControlCall<T>, 'method' | 'answer' | 'body' | 'query'> & { path?: string };
+
+  const call = <T>(service: string, { path = '', ...rest }: Call<T>): Promise<T> =>
+    callControl({
+      ...rest,
+      baseUrl: options.url,
+      token: options.token,
+      path: `/v1/services/${encodeURIComponent(service)}${path}`,
+      timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+      peer: 'the flow controller',
+      unreachable: 'ControllerUnreachable',
+    });
+
+  return {
+    adopt: (service, definition) =>
+      call(service, { method: 'PUT', body: definition, answer: routesAnswerSchema }),
+    stage: (service, request) =>
+      call(service, { method: 'POST', path: '/routes/stage', body: request, answer: routesAnswerSchema }),
+    activate: (service, request) =>
+      call(service, { method: 'POST', path: '/routes/activate', body: request, answer: routesAnswerSchema }),
+    publish: (service) =>
+      call(service, { method: 'POST', path: '/routes/publish', answer: publishAnswerSchema }),
+    status: (service) => call(service, { method: 'GET', answer: serviceStatusSchema }),
+
+    acquire: (service, request) =>
+      call(service, { method: 'POST', path: '/lock', body: request, answer: lockAnswerSchema }),
+    release: (service, request) =>
+      call(service, { method: 'DELETE', path: '/lock', body: request, answer: noContent }),
+
+    load: (service, servers) =>
+      call(service, { method: 'GET', path: '/load', query: { server: servers }, answer: loadAnswerSchema }),
+    traffic: (service) => call(service, { method: 'GET', path: '/traffic', answer: trafficAnswerSchema }),
+    armGuardrails: (service, request) =>
+      call(service, { method: 'PUT', path: '/guardrails', body: request, answer: noContent }),
+    reportReady: (service, request) =>
+      call(service, { method: 'POST', path: '/ready', body: request, answer: noContent }),
+  };
+}
