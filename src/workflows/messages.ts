@@ -1,6 +1,7 @@
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { defineSearchAttributeKey } from '@temporalio/common';
 import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { UpgradeReport } from '../domain/report/report.ts';
+import { SEARCH_ATTRIBUTES } from '../domain/search-attributes.ts';
 import type {
   AbortPayload,
   ApprovePayload,
@@ -39,10 +40,16 @@ export const timelineQuery = defineQuery<readonly TimelineEntry[]>('timeline');
 /** The report as it stands; final once the run is done. */
 export const reportQuery = defineQuery<UpgradeReport>('report');
 
-export const SERVICE_ATTRIBUTE = defineSearchAttributeKey('ChangeoverService', SearchAttributeType.KEYWORD);
-export const PHASE_ATTRIBUTE = defineSearchAttributeKey('ChangeoverPhase', SearchAttributeType.KEYWORD);
+export const SERVICE_ATTRIBUTE = defineSearchAttributeKey(
+  'ChangeoverService',
+  SEARCH_ATTRIBUTES.ChangeoverService,
+);
+export const PHASE_ATTRIBUTE = defineSearchAttributeKey('ChangeoverPhase', SEARCH_ATTRIBUTES.ChangeoverPhase);
 export const CANDIDATES_ATTRIBUTE = defineSearchAttributeKey(
   'ChangeoverCandidates',
-  SearchAttributeType.KEYWORD_LIST,
+  SEARCH_ATTRIBUTES.ChangeoverCandidates,
 );
-export const OUTCOME_ATTRIBUTE = defineSearchAttributeKey('ChangeoverOutcome', SearchAttributeType.KEYWORD);
+export const OUTCOME_ATTRIBUTE = defineSearchAttributeKey(
+  'ChangeoverOutcome',
+  SEARCH_ATTRIBUTES.ChangeoverOutcome,
+);

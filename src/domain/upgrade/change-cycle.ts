@@ -14,12 +14,12 @@ import type { Step } from './step.ts';
 
 /**
  * Steps 2 to 5 for the group of servers whose turn it is: out of traffic, drained, routes staged, upgraded, ready.
- * Undefined where no server is left to be changed for the present goal. A server's software is touched only in stage
+ * Undefined where no server is left to be changed for the present goal; `only.begun` takes up no further batch. A server's software is touched only in stage
  * `drained`: nothing in flight, and sealed off by a table that every gateway acknowledged (invariant 2).
  */
-export function changeCycle(plan: Plan, state: UpgradeState): Step | undefined {
+export function changeCycle(plan: Plan, state: UpgradeState, only?: { begun: true }): Step | undefined {
   const underWay = members(state).filter((member) => isUnderWay(plan, state, member));
-  const group = underWay.length > 0 ? underWay : nextBatch(plan, state);
+  const group = underWay.length > 0 || only?.begun === true ? underWay : nextBatch(plan, state);
   if (group.length === 0) return undefined;
 
   const toClose = group.filter(inStage('open', 'opening', 'closing'));

@@ -10,7 +10,7 @@ import {
   needsChange,
   reopenable,
 } from './fleet.ts';
-import { openTransition, splitTransitions, stagedTransitions } from './route-changes.ts';
+import { isTrialAhead, openTransitions, splitTransitions, stagedTransitions } from './route-changes.ts';
 import type { UpgradeState } from './state.ts';
 import type { Step } from './step.ts';
 import { shareOfStage, stageLengthMs } from './trial-stages.ts';
@@ -46,8 +46,7 @@ function towardsTrial(plan: Plan, state: UpgradeState): Step {
       reason: `${lost.version} has no server left to be tried on: retry one of them, or abort`,
     };
   }
-  if (state.routes.mode === 'baseline' || !state.routes.applied) {
-    if (state.routes.mode === 'trial' && state.trial.readings > 0) return stageStep(plan, state);
+  if (isTrialAhead(state)) {
     return {
       kind: 'applyRoutes',
       purpose: 'trial',
@@ -56,8 +55,11 @@ function towardsTrial(plan: Plan, state: UpgradeState): Step {
       staged: stagedAs(state, stagedTransitions(plan, state, []).key),
     };
   }
-  if (state.trial.ended) return watch(plan, state);
-  return trialStep(plan, state);
+  if (!state.routes.applied) return stageStep(plan, state);
+  // A server that was skipped, mended and upgraded since takes part from now on.
+  const late = openStep(plan, state);
+  if (late !== undefined) return late;
+  return state.trial.ended ? watch(plan, state) : trialStep(plan, state);
 }
 
 function trialStep(plan: Plan, state: UpgradeState): Step {
@@ -103,6 +105,8 @@ function towardsWinner(plan: Plan, state: UpgradeState): Step {
       .filter(inStage('open'))
       .filter(([, server]) => server.release === winner).length;
     if (serving < minServing(plan)) {
+      const mended = changeCycle(plan, state, { begun: true }) ?? openStep(plan, state);
+      if (mended !== undefined) return mended;
       return {
         kind: 'wait',
         until: 'mended',
@@ -136,7 +140,7 @@ function towardsBaseline(plan: Plan, state: UpgradeState): Step {
       purpose: 'retreat',
       servers,
       transitions: [
-        ...openTransition(servers, plan.baseline.version),
+        ...openTransitions(plan, state, servers),
         { kind: 'main', release: plan.baseline.version },
       ],
       staged: null,
@@ -149,12 +153,11 @@ function towardsBaseline(plan: Plan, state: UpgradeState): Step {
 function openStep(plan: Plan, state: UpgradeState): Step | undefined {
   const servers = reopenable(plan, state);
   if (servers.length === 0) return undefined;
-  const release = state.goal === 'promote' ? (state.winner ?? plan.baseline.version) : plan.baseline.version;
   return {
     kind: 'applyRoutes',
     purpose: 'open',
     servers,
-    transitions: openTransition(servers, release),
+    transitions: openTransitions(plan, state, servers),
     staged: stagedAs(state, stagedTransitions(plan, state, servers).key),
   };
 }

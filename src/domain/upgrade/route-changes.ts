@@ -1,12 +1,24 @@
 import type { Plan } from '../plan/schema.ts';
 import type { Transition } from '../routes/transitions.ts';
 import type { TrafficSplit } from '../routes/table.ts';
-import { clusterOfCandidate, inStage, members } from './fleet.ts';
+import { candidateOfCluster, inStage, members, targetRelease } from './fleet.ts';
 import type { UpgradeState } from './state.ts';
 import { shareOfStage } from './trial-stages.ts';
 
-export function openTransition(servers: readonly string[], release: string): readonly Transition[] {
-  return servers.length === 0 ? [] : [{ kind: 'open', servers, release }];
+/** Servers take business again, each on the version that it is to run. */
+export function openTransitions(
+  plan: Plan,
+  state: UpgradeState,
+  names: readonly string[],
+): readonly Transition[] {
+  const byRelease = new Map<string, string[]>();
+  for (const name of names) {
+    const server = state.servers[name];
+    if (server === undefined) continue;
+    const release = targetRelease(plan, state, server);
+    byRelease.set(release, [...(byRelease.get(release) ?? []), name]);
+  }
+  return [...byRelease].map(([release, servers]) => ({ kind: 'open', servers, release }));
 }
 
 /** The traffic split of a plan at a stage's share. */
@@ -25,15 +37,11 @@ export function splitOf(plan: Plan, share: number, upgradeId: string): TrafficSp
 
 /** The routes of the trial: candidates open on their own version, traffic drawn to them, counted by the plan's rules. */
 export function splitTransitions(plan: Plan, state: UpgradeState): readonly Transition[] {
-  const opening = plan.candidates.flatMap(({ version }) => {
-    const cluster = clusterOfCandidate(plan, version);
-    const servers = members(state)
-      .filter(([, server]) => server.cluster === cluster && server.stage !== 'out')
-      .map(([name]) => name);
-    return openTransition(servers, version);
-  });
+  const servers = members(state)
+    .filter(([, { cluster, stage }]) => candidateOfCluster(plan, cluster) !== undefined && stage !== 'out')
+    .map(([name]) => name);
   const split = splitOf(plan, shareOfStage(plan, 0), state.upgradeId);
-  return [measureTransition(plan), ...opening, { kind: 'split', split }];
+  return [measureTransition(plan), ...openTransitions(plan, state, servers), { kind: 'split', split }];
 }
 
 export function measureTransition(plan: Plan): Transition {
@@ -46,12 +54,16 @@ export function stagedTransitions(
   state: UpgradeState,
   group: readonly string[],
 ): { readonly key: string; readonly transitions: readonly Transition[] } {
-  if (state.goal === 'trial') {
+  if (isTrialAhead(state)) {
     const out = members(state)
       .filter(inStage('out'))
       .map(([name]) => name);
     return { key: `trial-${out.length}`, transitions: splitTransitions(plan, state) };
   }
-  const release = state.goal === 'promote' ? (state.winner ?? plan.baseline.version) : plan.baseline.version;
-  return { key: `open-${group.join(',')}`, transitions: openTransition(group, release) };
+  return { key: `open-${group.join(',')}`, transitions: openTransitions(plan, state, group) };
+}
+
+/** The trial's routes are not in effect yet, or their change is under way. */
+export function isTrialAhead({ goal, routes, trial }: UpgradeState): boolean {
+  return goal === 'trial' && (routes.mode === 'baseline' || (!routes.applied && trial.readings === 0));
 }
