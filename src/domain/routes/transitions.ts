@@ -62,7 +62,7 @@ function applyOne(table: RouteTable, transition: Transition): RouteTable {
         release: transition.release,
       }));
     case 'split':
-      return { ...table, split: transition.split };
+      return { ...table, split: keepPulled(table.split, transition.split) };
     case 'share':
       return table.split === null ? table : { ...table, split: { ...table.split, share: transition.share } };
     case 'pull': {
@@ -78,6 +78,13 @@ function applyOne(table: RouteTable, transition: Transition): RouteTable {
       return { ...table, servers: table.servers.filter((server) => !gone.has(server.name)) };
     }
   }
+}
+
+/** Within one trial (one salt) what was pulled stays pulled, also when the split is sent anew by who does not know it. */
+function keepPulled(present: TrafficSplit | null, next: TrafficSplit): TrafficSplit {
+  if (present === null || present.salt !== next.salt) return next;
+  const missing = present.pulled.filter((release) => !next.pulled.includes(release));
+  return missing.length === 0 ? next : { ...next, pulled: [...next.pulled, ...missing] };
 }
 
 function withIngress(server: RouteServer, ingress: Ingress): RouteServer {
