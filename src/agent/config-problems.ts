@@ -25,15 +25,20 @@ export function configProblems(
   });
 }
 
-/** Keys that would reach into JavaScript itself. */
-export function forbiddenKeys(value: unknown, path: FieldPath = []): PlanProblem[] {
+/** Deeper than any configuration goes. An alias that contains itself has no end. */
+const MAX_DEPTH = 32;
+
+/** What must not get as far as a schema: keys that would reach into JavaScript itself, and endless nesting. */
+export function unsafeProblems(value: unknown, path: FieldPath = []): PlanProblem[] {
   if (typeof value !== 'object' || value === null) return [];
-  return Object.keys(value).flatMap((key) => [
-    ...(key === '__proto__'
-      ? [planProblem({ path, value: key, message: 'must not have a key __proto__' })]
-      : []),
-    ...forbiddenKeys(valueAt(value, [key]), [...path, key]),
-  ]);
+  if (path.length >= MAX_DEPTH) {
+    const message = `must be nested less than ${MAX_DEPTH} deep`;
+    return [planProblem({ path: path.slice(0, 3), value: undefined, message })];
+  }
+  if (Object.hasOwn(value, '__proto__')) {
+    return [planProblem({ path, value: '__proto__', message: 'must not have a key __proto__' })];
+  }
+  return Object.keys(value).flatMap((key) => unsafeProblems(valueAt(value, [key]), [...path, key]));
 }
 
 /** Messages of our schemas begin with `must`; zod's own are put in our words. */

@@ -3,9 +3,10 @@ import { isAbsolute, join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ChangeoverError } from '../domain/errors.ts';
+import type { PlanProblem } from '../domain/plan/problem.ts';
 import { durationSchema, nameSchema } from '../domain/plan/scalars.ts';
 import { OS_TYPES, type OsType } from '../domain/upgrade-params.ts';
-import { configProblems, forbiddenKeys } from './config-problems.ts';
+import { configProblems, unsafeProblems } from './config-problems.ts';
 
 const httpUrlSchema = z.url({ protocol: /^https?$/, error: 'must be an http or https address' });
 const absoluteSchema = z.string().refine(isAbsolute, 'must be an absolute path');
@@ -172,18 +173,20 @@ function osOfPlatform(platform: NodeJS.Platform): OsType {
  */
 export async function loadAgentConfig(path: string): Promise<AgentConfig> {
   const raw = await readYaml(path);
+  const unsafe = unsafeProblems(raw);
+  if (unsafe.length > 0) throw invalidConfig(path, unsafe);
   const result = agentConfigSchema.safeParse(raw);
-  const problems = [
-    ...forbiddenKeys(raw),
-    ...(result.success ? [] : configProblems(result.error, { raw, schema: fieldsSchema })),
-  ];
-  if (result.success && problems.length === 0) return result.data;
+  if (result.success) return result.data;
+  throw invalidConfig(path, configProblems(result.error, { raw, schema: fieldsSchema }));
+}
+
+function invalidConfig(path: string, problems: readonly PlanProblem[]): ChangeoverError {
   const lines = problems.map(
     ({ field, held, message, suggestion }) =>
       `${field} held ${held}; it ${message}.${suggestion === undefined ? '' : ` Did you mean ${suggestion}?`}`,
   );
   const text = [`${path} is not a valid agent configuration:`, ...lines].join('\n  - ');
-  throw new ChangeoverError('InvalidPlan', text, { details: { problems } });
+  return new ChangeoverError('InvalidPlan', text, { details: { problems } });
 }
 
 async function readYaml(path: string): Promise<unknown> {

@@ -47,7 +47,10 @@ export function createPackageSource(config: {
       const temporary = join(config.folder, `.${params.sha256}.${randomBytes(6).toString('hex')}`);
       try {
         const source = await openSource(params, config.packageRoots, signal);
-        const held = await save(source, { path: temporary, maxBytes: config.maxPackageBytes });
+        const held = await save(bytesOf(source, params, signal), {
+          path: temporary,
+          maxBytes: config.maxPackageBytes,
+        });
         if (held !== params.sha256) throw mismatch(params, held);
         await rename(temporary, path);
         await keepNewest(config.folder);
@@ -74,12 +77,15 @@ async function keepNewest(folder: string): Promise<void> {
 }
 
 /** Writes the stream to a file, stops at the first byte too many, and returns the SHA-256. */
-async function save(source: Readable, target: { path: string; maxBytes: number }): Promise<string> {
+async function save(
+  source: AsyncIterable<Buffer>,
+  target: { path: string; maxBytes: number },
+): Promise<string> {
   const file = await open(target.path, 'wx', 0o600);
   const hash = createHash('sha256');
   let length = 0;
   try {
-    for await (const chunk of source as AsyncIterable<Buffer>) {
+    for await (const chunk of source) {
       length += chunk.length;
       if (length > target.maxBytes) {
         throw new ChangeoverError(
@@ -92,10 +98,24 @@ async function save(source: Readable, target: { path: string; maxBytes: number }
     }
     await file.sync();
   } finally {
-    source.destroy();
     await file.close();
   }
   return hash.digest('hex');
+}
+
+async function* bytesOf(
+  source: Readable,
+  params: UpgradeParams,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  try {
+    yield* source as AsyncIterable<Buffer>;
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw missing(`${params.path}/${params.fileName}`, `it broke off (${String(cause)})`, cause);
+  } finally {
+    source.destroy();
+  }
 }
 
 async function openSource(

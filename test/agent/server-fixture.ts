@@ -34,7 +34,8 @@ export interface ServerFixture extends AsyncDisposable {
   readonly port: number;
   pack(version: string, behaviour?: Behaviour): Promise<UpgradeParams>;
   configInput(overrides?: Partial<AgentConfigInput>): AgentConfigInput;
-  agent(overrides?: Partial<AgentConfigInput>, deps?: Partial<AgentDeps>): Promise<RunningAgent>;
+  agent(overrides?: Partial<AgentConfigInput>): Promise<RunningAgent>;
+  agentOf(config: AgentConfigInput, deps?: Partial<AgentDeps>): Promise<RunningAgent>;
   /** Times at which the software found another version of it alive. */
   violations(): Promise<string[]>;
   /** Versions in the order in which they were started. */
@@ -82,12 +83,8 @@ export async function createServerFixture(): Promise<ServerFixture> {
     configInput,
     livePids,
     pack: (version, behaviour = 'serve') => packRelease({ dir, packages, version, behaviour }),
-    agent: async (overrides, deps) => {
-      const config = agentConfigSchema.parse(configInput(overrides));
-      const agent = createAgent(config, { logger: pino({ level: process.env.LOG ?? 'silent' }), ...deps });
-      const { url } = await agent.start();
-      return Object.assign(callsOf(url), { [Symbol.asyncDispose]: () => agent.close() });
-    },
+    agent: (overrides) => startAgent(configInput(overrides)),
+    agentOf: startAgent,
     violations: () => lines('violations'),
     starts: () => lines('starts'),
     [Symbol.asyncDispose]: async () => {
@@ -95,6 +92,13 @@ export async function createServerFixture(): Promise<ServerFixture> {
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function startAgent(input: AgentConfigInput, deps?: Partial<AgentDeps>): Promise<RunningAgent> {
+  const logger = pino({ level: process.env.LOG ?? 'silent' });
+  const agent = createAgent(agentConfigSchema.parse(input), { logger, ...deps });
+  const { url } = await agent.start();
+  return Object.assign(callsOf(url), { [Symbol.asyncDispose]: () => agent.close() });
 }
 
 let nextKey = 0;
