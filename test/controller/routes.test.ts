@@ -1,0 +1,205 @@
+import { request } from 'undici';
+import { describe, expect, it, vi } from 'vitest';
+import type { Transition } from '../../src/domain/routes/transitions.ts';
+import { definitionWith, makeStateDir, split, startController, trial } from './running-controller.ts';
+import { startStubGateway } from './stub-gateway.ts';
+
+const service = 'shop';
+const eventually = { timeout: 10_000, interval: 10 };
+
+const closeLeft: Transition = { kind: 'close', servers: ['l1'] };
+const closeRight: Transition = { kind: 'close', servers: ['r1'] };
+const pullA: Transition = { kind: 'pull', release: '2.0-a' };
+
+async function startUpgrade() {
+  const dir = await makeStateDir();
+  const gateway = await startStubGateway();
+  const controller = await startController({ stateDir: dir.path });
+  await controller.client.adopt(service, definitionWith([gateway.address]));
+  const { fence } = await controller.client.acquire(service, {
+    upgradeId: 'u1',
+    gateways: [gateway.address],
+  });
+  return {
+    ...controller,
+    dir,
+    gateway,
+    fence,
+    async [Symbol.asyncDispose]() {
+      await controller.close();
+      await gateway.stop();
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('routes at the controller', () => {
+  it('begin with every server open and are published by themselves', async () => {
+    await using up = await startUpgrade();
+    await vi.waitFor(() => expect(up.gateway.table?.version).toBe(1), eventually);
+    const { active } = await up.client.status(service);
+    expect(active.servers.every(({ ingress, release }) => ingress === 'open' && release === '1.4')).toBe(
+      true,
+    );
+    expect(up.gateway.table).toEqual(active);
+  });
+
+  it('are adopted once: the same definition again changes nothing, other servers are refused', async () => {
+    await using up = await startUpgrade();
+    await up.client.activate(service, { fence: up.fence, step: 1, transitions: [closeLeft] });
+    const definition = definitionWith([up.gateway.address]);
+    expect(await up.client.adopt(service, definition)).toEqual({ version: 2 });
+    const others = { ...definition, servers: definition.servers.slice(1) };
+    await expect(up.client.adopt(service, others)).rejects.toMatchObject({ code: 'InvalidRequest' });
+  });
+
+  it('that are staged are not in effect until they are activated, with the version that was reserved', async () => {
+    await using up = await startUpgrade();
+    const staged = await up.client.stage(service, { fence: up.fence, step: 1, transitions: [...trial] });
+    expect(staged).toEqual({ version: 2 });
+    const before = await up.client.status(service);
+    expect(before.active.version).toBe(1);
+    expect(before.staged?.split).toEqual(split);
+    expect(await up.client.activate(service, { fence: up.fence, step: 2 })).toEqual({ version: 2 });
+    const after = await up.client.status(service);
+    expect(after.active.split).toEqual(split);
+    expect(after.staged).toBeNull();
+  });
+
+  it('that were staged before another change are applied to the present ones, with a fresh version', async () => {
+    await using up = await startUpgrade();
+    const { fence } = up;
+    await up.client.stage(service, { fence, step: 1, transitions: [...trial] });
+    expect(
+      await up.client.activate(service, {
+        fence,
+        step: 2,
+        transitions: [{ kind: 'close', servers: ['b2'] }],
+      }),
+    ).toEqual({ version: 3 });
+    expect(await up.client.activate(service, { fence, step: 3 })).toEqual({ version: 4 });
+    const { active } = await up.client.status(service);
+    expect(active.split).toEqual(split);
+    expect(active.servers.find(({ name }) => name === 'b2')?.ingress).toBe('draining');
+  });
+
+  it('keep their version where a change changes nothing (invariant 9)', async () => {
+    await using up = await startUpgrade();
+    const { fence } = up;
+    const first = await up.client.activate(service, { fence, step: 1, transitions: [closeLeft] });
+    const again = await up.client.activate(service, { fence, step: 2, transitions: [closeLeft] });
+    expect(again).toEqual(first);
+    expect(await up.client.stage(service, { fence, step: 3, transitions: [closeLeft] })).toEqual(first);
+    expect(await up.client.activate(service, { fence, step: 4 })).toEqual(first);
+  });
+
+  it('that would leave nobody open are refused as a whole, and the step may be tried again (invariant 3)', async () => {
+    await using up = await startUpgrade();
+    const { fence } = up;
+    const all = ['b1', 'b2', 'l1', 'r1'];
+    const unsafe = up.client.activate(service, {
+      fence,
+      step: 1,
+      transitions: [{ kind: 'close', servers: all }],
+    });
+    await expect(unsafe).rejects.toMatchObject({ code: 'UnsafeTransition' });
+    expect((await up.client.status(service)).active.version).toBe(1);
+    expect(await up.client.activate(service, { fence, step: 1, transitions: [closeLeft] })).toEqual({
+      version: 2,
+    });
+  });
+
+  it('get strictly growing versions, however many stage and activate at once (invariant 4)', async () => {
+    await using up = await startUpgrade();
+    const { fence } = up;
+    const calls = Array.from({ length: 30 }, (_, step) => {
+      const transitions = [[...trial], [closeLeft], [closeRight], [pullA]][step % 4] ?? [];
+      const call = step % 3 === 0 ? up.client.stage : up.client.activate;
+      return call(service, { fence, step, transitions }).then(
+        ({ version }) => ({ step, version }),
+        (error: unknown) => error,
+      );
+    });
+    const results = await Promise.all(calls);
+    const { active } = await up.client.status(service);
+    for (const result of results) {
+      // A step that came after a later one is refused; nothing else may go wrong.
+      if (result instanceof Error)
+        expect(result).toMatchObject({ code: expect.stringMatching(/Fenced|Unsafe/) });
+    }
+    await vi.waitFor(() => expect(up.gateway.table?.version).toBe(active.version), eventually);
+    const { pushed } = up.gateway;
+    expect(new Set(pushed).size).toBeGreaterThan(1);
+    expect(up.gateway.table).toEqual(active);
+  });
+
+  it('survive a restart of the controller with lock, staged table, answers and acknowledgements', async () => {
+    await using up = await startUpgrade();
+    const { fence } = up;
+    await up.client.activate(service, { fence, step: 1, transitions: [closeLeft] });
+    await up.client.stage(service, { fence, step: 2, transitions: [...trial] });
+    await up.client.reportReady(service, { fence, step: 3, release: '2.0-a', servers: ['l1'] });
+    await up.client.publish(service);
+    const before = await up.client.status(service);
+    await up.close();
+
+    await using next = await startController({ stateDir: up.dir.path });
+    expect(await next.client.status(service)).toEqual(before);
+    expect(await next.client.stage(service, { fence, step: 2, transitions: [closeRight] })).toEqual({
+      version: 3,
+    });
+    expect(await next.client.activate(service, { fence, step: 3 })).toEqual({ version: 3 });
+    const locked = next.client.acquire(service, { upgradeId: 'u2', gateways: [up.gateway.address] });
+    await expect(locked).rejects.toMatchObject({ code: 'ServiceLocked', details: { upgradeId: 'u1' } });
+  });
+});
+
+describe('the long poll for routes', () => {
+  const routesOf = (url: string, query = '', version?: number) =>
+    request(`${url}/v1/services/${service}/routes${query}`, {
+      headers: version === undefined ? {} : { 'if-none-match': `"${version}"` },
+    });
+
+  it('answers at once without a version, and with an ETag', async () => {
+    await using up = await startUpgrade();
+    const { statusCode, headers, body } = await routesOf(up.url);
+    expect([statusCode, headers.etag]).toEqual([200, '"1"']);
+    expect(await body.json()).toMatchObject({ version: 1, service });
+  });
+
+  it('answers 304 where nothing newer comes in time', async () => {
+    await using up = await startUpgrade();
+    const { statusCode, body } = await routesOf(up.url, '?waitMs=20', 1);
+    await body.dump();
+    expect(statusCode).toBe(304);
+  });
+
+  it('is woken by an activation, and records what the gateway has', async () => {
+    await using up = await startUpgrade();
+    await up.client.publish(service);
+    const waiting = routesOf(up.url, '?gateway=gw-1&has=1&waitMs=60000', 1);
+    await up.client.activate(service, { fence: up.fence, step: 1, transitions: [closeLeft] });
+    const { statusCode, body } = await waiting;
+    expect([statusCode, await body.json()]).toMatchObject([200, { version: 2 }]);
+  });
+
+  it('ends with 304 when the controller closes', async () => {
+    await using up = await startUpgrade();
+    const waiting = routesOf(up.url, '?waitMs=60000', 1);
+    // The answer of a later call on another connection says that the poll is not served faster than it should be.
+    await (await routesOf(up.url)).body.dump();
+    await up.close();
+    const { statusCode, body } = await waiting;
+    await body.dump();
+    expect(statusCode).toBe(304);
+  });
+
+  it('refuses a wait of more than a minute', async () => {
+    await using up = await startUpgrade();
+    const { statusCode, body } = await routesOf(up.url, '?waitMs=60001', 1);
+    expect(statusCode).toBe(400);
+    expect(await body.json()).toMatchObject({
+      error: { code: 'InvalidRequest', message: expect.stringContaining('waitMs') },
+    });
+  });
+});

@@ -1,0 +1,108 @@
+import { randomUUID } from 'node:crypto';
+import { pino } from 'pino';
+import type { TrafficCount } from '../../src/domain/measure.ts';
+import type { RouteTable } from '../../src/domain/routes/table.ts';
+import type { TrafficGateway } from '../../src/ports/traffic-gateway.ts';
+import { callControl } from '../../src/protocol/control-client.ts';
+import { createControlApp, listen, readBody, type Listening } from '../../src/protocol/control-server.ts';
+import type { GatewayAddress } from '../../src/protocol/controller.ts';
+import { gatewayStatsSchema, routesAckSchema } from '../../src/protocol/gateway.ts';
+import { routeTableSchema } from '../../src/protocol/routes.ts';
+
+/** A gateway's admin API without a data plane: holds the table that it was given, and the counters that a test sets. */
+export interface StubGateway extends AsyncDisposable {
+  readonly address: GatewayAddress;
+  table: RouteTable | undefined;
+  counts: TrafficCount[];
+  inFlight: Record<string, number>;
+  /** Versions that were pushed, in order. */
+  readonly pushed: number[];
+  /** Answers nothing at all while set. */
+  hangs: boolean;
+  /** Stops listening, as a killed process does. */
+  stop(): Promise<void>;
+  /** Listens again on the same port, with counters at zero. */
+  restart(options?: { keepTable?: boolean }): Promise<void>;
+}
+
+export async function startStubGateway(name = 'gw-1', service = 'shop'): Promise<StubGateway> {
+  let epoch = randomUUID();
+  let listening: Listening | undefined;
+  const app = createControlApp({ logger: pino({ level: 'silent' }) });
+  app.use(async (_, next) => {
+    if (gateway.hangs) await new Promise(() => undefined);
+    await next();
+  });
+  const ack = () => ({ gateway: name, version: gateway.table?.version ?? 0 });
+  app.put('/v1/routes', async (c) => {
+    const table = await readBody<RouteTable>(c, routeTableSchema);
+    gateway.pushed.push(table.version);
+    if (table.version > ack().version) gateway.table = table;
+    return c.json(ack());
+  });
+  app.get('/v1/routes', (c) => c.json(ack()));
+  app.get('/v1/stats', (c) =>
+    c.json({
+      gateway: name,
+      service,
+      epoch,
+      tableVersion: ack().version,
+      servers: (gateway.table?.servers ?? []).map((server) => ({
+        name: server.name,
+        inFlight: gateway.inFlight[server.name] ?? 0,
+        transactions: 0,
+        healthy: true,
+      })),
+      counts: gateway.counts,
+    }),
+  );
+
+  listening = await listen(app, { host: '127.0.0.1', port: 0 });
+  const { url, port } = listening;
+  const gateway: StubGateway = {
+    address: { name, kind: 'embedded', admin: url },
+    table: undefined,
+    counts: [],
+    inFlight: {},
+    pushed: [],
+    hangs: false,
+    async stop() {
+      await listening?.close();
+      listening = undefined;
+    },
+    async restart({ keepTable = true } = {}) {
+      await gateway.stop();
+      epoch = randomUUID();
+      gateway.counts = [];
+      if (!keepTable) gateway.table = undefined;
+      listening = await listen(app, { host: '127.0.0.1', port });
+    },
+    [Symbol.asyncDispose]: () => gateway.stop(),
+  };
+  return gateway;
+}
+
+/** The port over HTTP, as plain as it gets. */
+export function stubGatewayFor({ name, admin }: GatewayAddress): TrafficGateway {
+  const call = {
+    baseUrl: admin,
+    timeoutMs: 10_000,
+    peer: `gateway ${name}`,
+    unreachable: 'GatewayUnreachable',
+  } as const;
+  return {
+    publish: (table, { signal }) =>
+      callControl({
+        ...call,
+        method: 'PUT',
+        path: '/v1/routes',
+        body: table,
+        answer: routesAckSchema,
+        signal,
+      }),
+    executing: ({ signal }) =>
+      callControl({ ...call, method: 'GET', path: '/v1/routes', answer: routesAckSchema, signal }),
+    stats: ({ signal }) =>
+      callControl({ ...call, method: 'GET', path: '/v1/stats', answer: gatewayStatsSchema, signal }),
+  };
+}
