@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 
-const files = ['src', 'demo', 'bench', 'test', 'scripts'].flatMap((folder) =>
+const folders = ['src', 'demo', 'bench', 'test', 'scripts'].filter((folder) => existsSync(folder));
+const files = folders.flatMap((folder) =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.(ts|js|mjs)$/.test(file))
     .map((file) => join(folder, file)),
