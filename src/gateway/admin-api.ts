@@ -1,0 +1,47 @@
+import type { Hono } from 'hono';
+import type { Logger } from 'pino';
+import { ChangeoverError } from '../domain/errors.ts';
+import { createControlApp, readBody } from '../protocol/control-server.ts';
+import type { GatewayStats, RoutesAck } from '../protocol/gateway.ts';
+import { routeTableSchema } from '../protocol/routes.ts';
+import { renderMetrics } from './gateway-metrics.ts';
+import type { RouteKeeper } from './route-keeper.ts';
+import type { TrafficDirector } from './traffic-director.ts';
+
+/** The gateway's admin API, as src/protocol/gateway.ts tells. It runs on a port of its own. */
+export function createAdminApi(parts: {
+  gateway: string;
+  token: string | undefined;
+  director: TrafficDirector;
+  keeper: RouteKeeper;
+  stats: () => GatewayStats;
+  /** Whether the gateway takes traffic. */
+  ready: () => boolean;
+  logger: Logger;
+}): Hono {
+  const { director, keeper, token, logger } = parts;
+  const app = createControlApp({ logger, ...(token === undefined ? {} : { token }) });
+
+  app.get('/health', (c) => {
+    const ready = parts.ready();
+    return c.json({ status: ready ? 'ok' : 'notReady', tableVersion: keeper.version }, ready ? 200 : 503);
+  });
+  app.put('/v1/routes', async (c) => {
+    const version = await keeper.adopt(await readBody(c, routeTableSchema), 'pushed');
+    const ack: RoutesAck = { gateway: parts.gateway, version };
+    return c.json(ack);
+  });
+  app.get('/v1/routes', (c) => {
+    const { routes } = director;
+    if (routes === null)
+      throw new ChangeoverError('NotFound', 'This gateway has no routes yet; publish some.');
+    c.header('ETag', `"${routes.table.version}"`);
+    return c.json(routes.table);
+  });
+  app.get('/v1/stats', (c) => c.json(parts.stats()));
+  app.get('/metrics', (c) => {
+    c.header('Content-Type', 'text/plain; version=0.0.4; charset=utf-8');
+    return c.body(renderMetrics(parts.stats(), director));
+  });
+  return app;
+}

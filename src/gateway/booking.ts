@@ -1,0 +1,126 @@
+import type { Backend } from './backend.ts';
+import type { CompiledRoutes } from './compiled-routes.ts';
+import type { RequestHead } from './request-head.ts';
+import type { ResponseHead } from './response-head.ts';
+import type { Outcome, TrafficRow } from './traffic-row.ts';
+import type { Transaction, TransactionBook } from './transaction-book.ts';
+
+export interface BookingParts {
+  readonly backend: Backend;
+  readonly row: TrafficRow;
+  readonly transaction: Transaction | null;
+  /** The transaction began with this request. */
+  readonly beginsTransaction: boolean;
+  readonly head: RequestHead;
+  readonly routes: CompiledRoutes;
+  readonly book: TransactionBook;
+}
+
+/**
+ * One request's place on a server: in flight from the moment it exists until `settle` or `withdraw`, of which the
+ * first one counts. All that is counted of the exchange goes through here, whatever carries it.
+ */
+export class Booking {
+  readonly backend: Backend;
+  readonly routes: CompiledRoutes;
+  readonly #row: TrafficRow;
+  readonly #transaction: Transaction | null;
+  readonly #beginsTransaction: boolean;
+  readonly #head: RequestHead;
+  readonly #book: TransactionBook;
+  readonly #startedMs = performance.now();
+  readonly #allocated: boolean;
+  #counted = false;
+  #over = false;
+  #status = 0;
+  /** Amount of the transaction volume, or null where the exchange is none. */
+  #volume: number | null = null;
+  #latencyMs = -1;
+
+  constructor(parts: BookingParts) {
+    this.backend = parts.backend;
+    this.routes = parts.routes;
+    this.#row = parts.row;
+    this.#transaction = parts.transaction;
+    this.#beginsTransaction = parts.beginsTransaction;
+    this.#head = parts.head;
+    this.#book = parts.book;
+    this.#allocated = parts.routes.measure.isAllocated(parts.head.method, parts.head.path);
+    this.backend.take();
+    if (this.#transaction !== null) this.#book.requestBegan(this.#transaction);
+  }
+
+  get bucket(): string {
+    return this.#row.bucket;
+  }
+
+  /** The request is about to be written to the server: it counts as this server's. */
+  sent(): void {
+    if (this.#counted) return;
+    this.#counted = true;
+    this.#row.begun(this.#allocated);
+  }
+
+  /** The final response's head has come. */
+  answered(status: number, response: ResponseHead): void {
+    this.#status = status;
+    const { measure } = this.routes;
+    const { method, path } = this.#head;
+    if (measure.isVolume({ method, path, status, header: response.volumeHeader })) {
+      const amount = Number(response.amountHeader ?? 0);
+      this.#volume = Number.isFinite(amount) ? amount : 0;
+    }
+    this.#followTransaction(response);
+  }
+
+  /** An upgraded connection: its answer has been given, though it lives on. */
+  switched(): void {
+    this.#latencyMs = performance.now() - this.#startedMs;
+  }
+
+  settle(outcome: Outcome): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.sent();
+    if (outcome === 'answered') {
+      const latencyMs = this.#latencyMs < 0 ? performance.now() - this.#startedMs : this.#latencyMs;
+      this.#row.answered(this.#status, latencyMs, this.routes.measure.slowMs);
+      if (this.#volume !== null) this.#row.volume(this.#volume);
+    } else {
+      this.#row.unanswered(outcome);
+    }
+    this.#giveBack();
+  }
+
+  /** Nothing can have been processed here: another server takes the request, and counts it. */
+  withdraw(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#counted) this.#row.moved(this.#allocated);
+    // What never reached the server never began there: going elsewhere cuts nothing.
+    if (this.#transaction !== null && this.#beginsTransaction && this.#transaction.underWay === 1) {
+      this.#book.end(this.#transaction);
+    }
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
+    if (this.#transaction !== null) this.#book.requestEnded(this.#transaction);
+    this.backend.giveBack();
+  }
+
+  /** A server may begin a transaction by its answer, or say that one is over. */
+  #followTransaction(response: ResponseHead): void {
+    const given = response.transactionCookie ?? response.transactionHeader;
+    if (response.ends || given === '') {
+      if (this.#transaction !== null) this.#book.end(this.#transaction);
+      return;
+    }
+    // A server that was closed meanwhile (by force) cannot hold what would begin there.
+    if (given === undefined || this.backend.ingress === 'closed' || this.#book.get(given) !== undefined)
+      return;
+    const begun = this.#book.begin(given, this.backend, this.bucket);
+    this.#book.requestBegan(begun);
+    this.#book.requestEnded(begun);
+  }
+}

@@ -1,0 +1,118 @@
+import type { Logger } from 'pino';
+import { ChangeoverError } from '../domain/errors.ts';
+import { compileSplit, type KeyDecision } from '../domain/policy/route-key.ts';
+import type { RouteTable } from '../domain/routes/table.ts';
+import { configuredHeaderName } from './header-name.ts';
+import { LookupFile, resolveLookup } from './lookup-file.ts';
+import { compileMeasure, type CompiledMeasure } from './measure-rules.ts';
+import { compileKeySource, cookieValue } from './request-key.ts';
+import type { RequestHead, RequestWatch } from './request-head.ts';
+import type { ResponseWatch } from './response-head.ts';
+
+/** A route table made ready for use per request. Everything that can fail has been done when there is one. */
+export interface CompiledRoutes {
+  readonly table: RouteTable;
+  readonly decide: (head: RequestHead) => KeyDecision;
+  /** Id of the transaction that a request belongs to, or undefined. */
+  readonly transactionId: (head: RequestHead) => string | undefined;
+  readonly measure: CompiledMeasure;
+  readonly requestWatch: RequestWatch;
+  readonly responseWatch: ResponseWatch;
+  /** The policy's lookup file, kept over tables that name the same one. */
+  readonly lookup: LookupFile | null;
+}
+
+/** Ids longer than this belong to no transaction: what clients send must not fill the gateway's memory. */
+const MAX_TRANSACTION_ID = 256;
+
+/**
+ * @throws ChangeoverError `InvalidRequest` if the table's lookup file is not to be had, unless `tolerateLookup`: then
+ * keys are unknown until the file is there, and that is logged.
+ */
+export async function compileRoutes(
+  table: RouteTable,
+  options: {
+    lookupDir: string | undefined;
+    previousLookup: LookupFile | null;
+    tolerateLookup: boolean;
+    logger: Logger;
+  },
+): Promise<CompiledRoutes> {
+  const { split, transactions } = table;
+  const lookup = await openLookup(table, options);
+  const measure = compileMeasure(table.measure);
+  const fromHeader = transactions?.id.from === 'header' ? configuredHeaderName(transactions.id.name) : null;
+  const cookie = transactions?.id.from === 'cookie' ? transactions.id.name : null;
+  return {
+    table,
+    decide: compileDecision(table, lookup),
+    transactionId: boundedId(
+      fromHeader !== null
+        ? (head) => head.transactionHeader
+        : cookie !== null
+          ? (head) => cookieValue(head.cookie, cookie)
+          : () => undefined,
+    ),
+    measure,
+    requestWatch: {
+      keyHeader: split?.key.from === 'header' ? configuredHeaderName(split.key.name) : null,
+      transactionHeader: fromHeader,
+    },
+    responseWatch: {
+      volumeHeader: measure.volumeHeader,
+      amountHeader: measure.amountHeader,
+      transactionHeader: fromHeader,
+      transactionCookie: cookie,
+      endHeader: transactions?.endHeader === undefined ? null : configuredHeaderName(transactions.endHeader),
+    },
+    lookup,
+  };
+}
+
+function boundedId(
+  find: (head: RequestHead) => string | undefined,
+): (head: RequestHead) => string | undefined {
+  return (head) => {
+    const id = find(head);
+    return id === undefined || id === '' || id.length > MAX_TRANSACTION_ID ? undefined : id;
+  };
+}
+
+function compileDecision(table: RouteTable, lookup: LookupFile | null): (head: RequestHead) => KeyDecision {
+  const { split } = table;
+  if (split === null) {
+    const main: KeyDecision = { release: table.mainRelease, bucket: 'main' };
+    return () => main;
+  }
+  const decide = compileSplit(split);
+  const findKey = compileKeySource(split.key);
+  if (lookup === null) return (head) => decide(findKey(head));
+  return (head) => {
+    const found = findKey(head);
+    return decide(found === undefined ? undefined : lookup.get(found));
+  };
+}
+
+async function openLookup(
+  table: RouteTable,
+  options: {
+    lookupDir: string | undefined;
+    previousLookup: LookupFile | null;
+    tolerateLookup: boolean;
+    logger: Logger;
+  },
+): Promise<LookupFile | null> {
+  const name = table.split?.key.lookup;
+  if (name === undefined) return null;
+  const path = await resolveLookup(name, options.lookupDir);
+  if (options.previousLookup?.path === path) return options.previousLookup;
+  const lookup = new LookupFile(path, options.logger);
+  try {
+    await lookup.load();
+  } catch (error) {
+    if (!options.tolerateLookup || !(error instanceof ChangeoverError)) throw error;
+    options.logger.error(error.message);
+  }
+  lookup.watch();
+  return lookup;
+}

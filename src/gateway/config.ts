@@ -1,0 +1,56 @@
+import { z } from 'zod';
+
+const name = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and dashes, 63 at most');
+const port = z.int().min(0).max(65_535);
+const ms = z.int().positive();
+
+/** All time-outs of the traffic side, in milliseconds. */
+const timeoutsSchema = z.strictObject({
+  /** A client has this long to send a request's header section; else 408. */
+  clientHeadersMs: ms.default(10_000),
+  /** An idle client connection is kept this long. */
+  clientIdleMs: ms.default(75_000),
+  /** A client that neither sends nor takes a byte in the middle of an exchange for this long is cut off. */
+  clientStallMs: ms.default(300_000),
+  /** Connecting to a server. */
+  connectMs: ms.default(3_000),
+  /** From the request being sent to the response's header section; else 504. */
+  upstreamHeadersMs: ms.default(60_000),
+  /** Longest pause within a response body. */
+  upstreamBodyIdleMs: ms.default(300_000),
+});
+
+/** Configuration of one gateway process. */
+export const gatewayConfigSchema = z.strictObject({
+  /** Name under which the gateway acknowledges route tables, and its pseudonym in `Via`. */
+  name,
+  service: name,
+  listen: z.strictObject({ host: z.string().default('0.0.0.0'), port }),
+  admin: z.strictObject({ host: z.string().default('127.0.0.1'), port }),
+  /** Base URL of the flow controller; without one, routes only come by `PUT /v1/routes`. */
+  controllerUrl: z.url().exactOptional(),
+  /** Folder for what must survive a restart: the route table executed last. */
+  stateDir: z.string().min(1),
+  /** Folder in which the lookup files of policies lie; a policy that names a file outside of it is refused. */
+  lookupDir: z.string().min(1).exactOptional(),
+  /** Bearer token that the admin API asks for, `/health` excepted. */
+  adminToken: z.string().min(1).exactOptional(),
+  /** Bearer token that the controller asks for. */
+  controllerToken: z.string().min(1).exactOptional(),
+  timeouts: timeoutsSchema.prefault({}),
+  /** Header section of a request, in bytes; more is refused with 431. */
+  maxHeaderBytes: z.int().min(1024).default(16_384),
+  /** Transactions remembered at most (about 400 bytes each); beyond it the one idle for longest is forgotten. */
+  maxTransactions: z.int().positive().default(100_000),
+  /** What is in flight at `close()` has this long to finish, in milliseconds. */
+  shutdownGraceMs: ms.default(30_000),
+  /** At `close()` idle connections are kept this long: a request may just be on its way. In milliseconds. */
+  lastCallMs: z.int().nonnegative().default(500),
+});
+
+export type GatewayConfig = z.infer<typeof gatewayConfigSchema>;
+/** As written by a person: defaults may be left out. */
+export type GatewayConfigInput = z.input<typeof gatewayConfigSchema>;
+export type GatewayTimeouts = GatewayConfig['timeouts'];

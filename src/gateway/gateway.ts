@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { listen, type Listening } from '../protocol/control-server.ts';
+import { createAdminApi } from './admin-api.ts';
+import { type GatewayConfigInput, gatewayConfigSchema } from './config.ts';
+import { Fleet } from './fleet.ts';
+import { gatewayStats } from './gateway-stats.ts';
+import { RouteKeeper } from './route-keeper.ts';
+import { RoutePuller } from './route-puller.ts';
+import { RouteStore } from './route-store.ts';
+import { TrafficDirector } from './traffic-director.ts';
+import { TrafficLedger } from './traffic-ledger.ts';
+import { TrafficServer } from './traffic-server.ts';
+import { TransactionBook } from './transaction-book.ts';
+
+/** How long a start waits for the controller before the stored routes have to do, in milliseconds. */
+const FIRST_PULL_MS = 3_000;
+
+/** A running gateway. */
+export interface Gateway extends AsyncDisposable {
+  /**
+   * Opens the admin API, gets the latest routes and then opens the traffic port; without any routes to be had, the
+   * traffic port opens as soon as there are some.
+   */
+  start(): Promise<void>;
+  /** Finishes what is in flight, answering on the admin API until the end. Safe to call twice. */
+  close(): Promise<void>;
+  /** Base URL of the traffic port, or null while it is not open. */
+  readonly trafficUrl: string | null;
+  /** Base URL of the admin API, or null while it is not open. */
+  readonly adminUrl: string | null;
+}
+
+/** @throws ZodError if the configuration is wrong. */
+export function createGateway(input: GatewayConfigInput, deps: { logger: Logger }): Gateway {
+  const config = gatewayConfigSchema.parse(input);
+  const logger = deps.logger.child({ gateway: config.name, service: config.service });
+  const epoch = randomUUID();
+  const director = new TrafficDirector({
+    fleet: new Fleet({ timeouts: config.timeouts, logger }),
+    ledger: new TrafficLedger(),
+    transactions: new TransactionBook(config.maxTransactions),
+    logger,
+  });
+  const keeper = new RouteKeeper({
+    service: config.service,
+    lookupDir: config.lookupDir,
+    store: new RouteStore(config.stateDir),
+    director,
+    logger,
+  });
+  const puller =
+    config.controllerUrl === undefined
+      ? null
+      : new RoutePuller({
+          controllerUrl: config.controllerUrl,
+          service: config.service,
+          gateway: config.name,
+          token: config.controllerToken,
+          keeper,
+          logger,
+        });
+  const traffic = new TrafficServer(config, director);
+  const app = createAdminApi({
+    gateway: config.name,
+    token: config.adminToken,
+    director,
+    keeper,
+    stats: () => gatewayStats(config, director, epoch),
+    ready: () => traffic.address !== null && !traffic.stopping,
+    logger,
+  });
+  let admin: Listening | null = null;
+  let opening: Promise<void> | null = null;
+  let closing: Promise<void> | null = null;
+
+  const openTraffic = async (): Promise<void> => {
+    if (keeper.version === 0 || traffic.stopping) return;
+    opening ??= traffic.listen();
+    await opening;
+  };
+
+  const start = async (): Promise<void> => {
+    admin = await listen(app, {
+      ...config.admin,
+      ...(config.adminToken === undefined ? {} : { token: config.adminToken }),
+    });
+    await keeper.restore();
+    const latest = puller === null ? false : await puller.pullOnce(FIRST_PULL_MS);
+    if (!latest && keeper.version > 0) {
+      logger.warn(
+        { version: keeper.version },
+        'serving by the stored routes; nobody said whether they are the latest',
+      );
+    }
+    if (keeper.version === 0) logger.warn('no routes yet; the traffic port stays shut until there are some');
+    keeper.onAdopted = () => {
+      openTraffic().catch((error: unknown) =>
+        logger.error({ err: error }, 'the traffic port cannot be opened'),
+      );
+    };
+    await openTraffic();
+    puller?.start();
+    logger.info({ traffic: urlOf(traffic.address), admin: admin.url }, 'gateway started');
+  };
+
+  const shutDown = async (): Promise<void> => {
+    const cut = await traffic.close();
+    if (cut > 0) logger.error({ cut }, 'the grace is over; requests under way were cut');
+    await puller?.close();
+    await director.fleet.destroy();
+    director.transactions.clear();
+    keeper.close();
+    await admin?.close();
+    admin = null;
+    logger.info('gateway stopped');
+  };
+
+  const close = (): Promise<void> => (closing ??= shutDown());
+
+  return {
+    start,
+    close,
+    [Symbol.asyncDispose]: close,
+    get trafficUrl() {
+      return urlOf(traffic.address);
+    },
+    get adminUrl() {
+      return admin?.url ?? null;
+    },
+  };
+}
+
+function urlOf(address: AddressInfo | null): string | null {
+  if (address === null) return null;
+  const anyAddress = address.address === '0.0.0.0' || address.address === '::';
+  const host = anyAddress
+    ? '127.0.0.1'
+    : address.address.includes(':')
+      ? `[${address.address}]`
+      : address.address;
+  return `http://${host}:${address.port}`;
+}

@@ -1,0 +1,64 @@
+import type { KeySource } from '../domain/policy/policy.ts';
+import type { RequestHead } from './request-head.ts';
+
+/** Finds the routing key of a request, before any look-up; undefined where there is none. */
+export type FindKey = (head: RequestHead) => string | undefined;
+
+/** Compiles where a key comes from. For a header, `RequestWatch.keyHeader` must have been set to its name. */
+export function compileKeySource(source: KeySource): FindKey {
+  switch (source.from) {
+    case 'header':
+      return (head) => head.keyHeader;
+    case 'cookie': {
+      const { name } = source;
+      return (head) => cookieValue(head.cookie, name);
+    }
+    case 'query': {
+      const { name } = source;
+      return (head) => queryValue(head.url, name);
+    }
+    case 'path': {
+      const { segment } = source;
+      return (head) => decoded(head.path.split('/', segment + 1)[segment], false);
+    }
+  }
+}
+
+/** Value of a cookie in a `Cookie` field (RFC 6265 section 4.2.1), the first where it is repeated. */
+export function cookieValue(cookie: string, name: string): string | undefined {
+  let at = 0;
+  while (at < cookie.length) {
+    let end = cookie.indexOf(';', at);
+    if (end < 0) end = cookie.length;
+    while (cookie[at] === ' ') at += 1;
+    if (cookie[at + name.length] === '=' && cookie.startsWith(name, at)) {
+      const value = cookie.slice(at + name.length + 1, end).trim();
+      return value.startsWith('"') && value.endsWith('"') && value.length > 1 ? value.slice(1, -1) : value;
+    }
+    at = end + 1;
+  }
+  return undefined;
+}
+
+function queryValue(url: string, name: string): string | undefined {
+  const start = url.indexOf('?');
+  if (start < 0) return undefined;
+  for (const pair of url.slice(start + 1).split('&')) {
+    const equals = pair.indexOf('=');
+    const key = equals < 0 ? pair : pair.slice(0, equals);
+    if (decoded(key, true) === name) return equals < 0 ? '' : decoded(pair.slice(equals + 1), true);
+  }
+  return undefined;
+}
+
+/** Percent-decoded; undefined where the encoding is broken, which makes the key unusable rather than guessed. */
+function decoded(part: string | undefined, plusIsSpace: boolean): string | undefined {
+  if (part === undefined) return undefined;
+  const spaced = plusIsSpace ? part.replaceAll('+', ' ') : part;
+  if (!spaced.includes('%')) return spaced;
+  try {
+    return decodeURIComponent(spaced);
+  } catch {
+    return undefined;
+  }
+}

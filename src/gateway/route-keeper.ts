@@ -1,0 +1,98 @@
+import type { Logger } from 'pino';
+import { ChangeoverError } from '../domain/errors.ts';
+import type { RouteTable } from '../domain/routes/table.ts';
+import { compileRoutes } from './compiled-routes.ts';
+import type { RouteStore } from './route-store.ts';
+import type { TrafficDirector } from './traffic-director.ts';
+
+/**
+ * The one way in for route tables, wherever they come from. One at a time: compiled, made durable, and only then
+ * executed and acknowledged, so that a restart never falls back behind what was acknowledged (invariant 4).
+ */
+export class RouteKeeper {
+  readonly #service: string;
+  readonly #lookupDir: string | undefined;
+  readonly #store: RouteStore;
+  readonly #director: TrafficDirector;
+  readonly #logger: Logger;
+  #queue: Promise<unknown> = Promise.resolve();
+  /** Called after a table came into effect. */
+  onAdopted: () => void = () => {};
+
+  constructor(parts: {
+    service: string;
+    lookupDir: string | undefined;
+    store: RouteStore;
+    director: TrafficDirector;
+    logger: Logger;
+  }) {
+    this.#service = parts.service;
+    this.#lookupDir = parts.lookupDir;
+    this.#store = parts.store;
+    this.#director = parts.director;
+    this.#logger = parts.logger;
+  }
+
+  /** Version of the table executed now, 0 for none. */
+  get version(): number {
+    return this.#director.routes?.table.version ?? 0;
+  }
+
+  /** Takes up what was executed before the restart. An unreadable file is reported and left alone. */
+  async restore(): Promise<void> {
+    try {
+      const table = await this.#store.load();
+      if (table === null) return;
+      if (table.service !== this.#service) {
+        this.#logger.error({ stored: table.service }, 'stored routes are of another service; not used');
+        return;
+      }
+      await this.#execute(table, true);
+    } catch (error) {
+      this.#logger.error({ err: error }, 'stored routes cannot be read; waiting for the controller');
+    }
+  }
+
+  /**
+   * Executes the table unless a newer one (or this one) is executed already. Answers the version executed then.
+   *
+   * @throws ChangeoverError `InvalidRequest` if the table is of another service or its lookup file is not to be had.
+   */
+  adopt(table: RouteTable, source: 'pushed' | 'pulled'): Promise<number> {
+    const adopted = this.#queue.then(() => this.#adopt(table, source));
+    this.#queue = adopted.catch(() => undefined);
+    return adopted;
+  }
+
+  close(): void {
+    this.#director.routes?.lookup?.close();
+  }
+
+  async #adopt(table: RouteTable, source: 'pushed' | 'pulled'): Promise<number> {
+    if (table.service !== this.#service) {
+      throw new ChangeoverError(
+        'InvalidRequest',
+        `This gateway serves ${this.#service}; the routes are of ${table.service}. Publish them to its own gateways.`,
+      );
+    }
+    if (table.version <= this.version) return this.version;
+    await this.#execute(table, false);
+    this.#logger.info({ version: table.version, source }, 'routes in effect');
+    this.onAdopted();
+    return this.version;
+  }
+
+  async #execute(table: RouteTable, restored: boolean): Promise<void> {
+    const previousLookup = this.#director.routes?.lookup ?? null;
+    const routes = await compileRoutes(table, {
+      lookupDir: this.#lookupDir,
+      previousLookup,
+      // After a restart, serving most keys rightly beats serving nobody.
+      tolerateLookup: restored,
+      logger: this.#logger,
+    });
+    if (!restored) await this.#store.save(table);
+    this.#director.execute(routes);
+    if (previousLookup !== routes.lookup) previousLookup?.close();
+  }
+}

@@ -1,0 +1,131 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { callControl, type ControlCall } from '../protocol/control-client.ts';
+import type { RoutesAck } from '../protocol/gateway.ts';
+import { routeTableSchema } from '../protocol/routes.ts';
+import type { RouteKeeper } from './route-keeper.ts';
+
+/** How long the controller may keep a long poll open, and how much longer we wait for it, in milliseconds. */
+const WAIT_MS = 25_000;
+const PATIENCE_MS = 10_000;
+/** Bounds of the pause after a failure, in milliseconds. */
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 10_000;
+
+/**
+ * Pulls route tables from the flow controller by long polls, for as long as it runs. Pushing is faster, but pulling is
+ * what brings a gateway up to date that could not be reached.
+ */
+export class RoutePuller {
+  readonly #path: string;
+  readonly #gateway: string;
+  readonly #keeper: RouteKeeper;
+  readonly #logger: Logger;
+  readonly #stop = new AbortController();
+  readonly #call: Pick<ControlCall<unknown>, 'baseUrl' | 'token' | 'peer' | 'unreachable' | 'signal'>;
+  #running: Promise<void> | null = null;
+
+  constructor(parts: {
+    controllerUrl: string;
+    service: string;
+    gateway: string;
+    token: string | undefined;
+    keeper: RouteKeeper;
+    logger: Logger;
+  }) {
+    this.#path = `/v1/services/${encodeURIComponent(parts.service)}`;
+    this.#gateway = parts.gateway;
+    this.#keeper = parts.keeper;
+    this.#logger = parts.logger;
+    this.#call = {
+      baseUrl: parts.controllerUrl,
+      token: parts.token,
+      peer: 'the flow controller',
+      unreachable: 'ControllerUnreachable',
+      signal: this.#stop.signal,
+    };
+  }
+
+  /** Asks once for the latest table, within `timeoutMs`. True if the controller answered. */
+  async pullOnce(timeoutMs: number): Promise<boolean> {
+    try {
+      await this.#pull(0, timeoutMs);
+      return true;
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'the controller does not give routes');
+      return false;
+    }
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    for (;;) {
+      try {
+        const news = await this.#pull(WAIT_MS, WAIT_MS + PATIENCE_MS);
+        if (failures > 0) this.#logger.info('the controller gives routes again');
+        failures = 0;
+        // It answered at once with an older table than ours: it lost some, and asking again at once brings no other.
+        if (news === 'older') await this.#pause(LONGEST_PAUSE_MS);
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        failures += 1;
+        if (failures === 1)
+          this.#logger.warn({ err: error }, 'the controller does not give routes; trying on');
+        await this.#pause(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10)));
+      }
+    }
+  }
+
+  async #pull(waitMs: number, timeoutMs: number): Promise<'newer' | 'same' | 'older'> {
+    const has = this.#keeper.version;
+    const table = await callControl({
+      ...this.#call,
+      method: 'GET',
+      path: `${this.#path}/routes`,
+      query: { waitMs, gateway: this.#gateway, has },
+      headers: has > 0 ? { 'if-none-match': `"${has}"` } : {},
+      // Nothing newer is 304, an answer without a body.
+      answer: routeTableSchema.optional(),
+      timeoutMs,
+    });
+    if (table === undefined) return 'same';
+    const version = await this.#keeper.adopt(table, 'pulled');
+    if (version > table.version) {
+      this.#logger.warn(
+        { ours: version, controllers: table.version },
+        'the controller has older routes than this gateway',
+      );
+      return 'older';
+    }
+    if (version > has) await this.#acknowledge(version);
+    return version > has ? 'newer' : 'same';
+  }
+
+  async #acknowledge(version: number): Promise<void> {
+    const ack: RoutesAck = { gateway: this.#gateway, version };
+    await callControl({
+      ...this.#call,
+      method: 'POST',
+      path: `${this.#path}/routes/ack`,
+      body: ack,
+      answer: z.undefined(),
+      timeoutMs: PATIENCE_MS,
+    });
+  }
+
+  /** Between half of `ms` and all of it, so that many gateways do not come back in step. */
+  async #pause(ms: number): Promise<void> {
+    const pauseMs = ms * (0.5 + Math.random() / 2);
+    await delay(pauseMs, undefined, { signal: this.#stop.signal, ref: false }).catch(() => undefined);
+  }
+}

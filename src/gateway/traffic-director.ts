@@ -1,0 +1,185 @@
+import type { Logger } from 'pino';
+import type { KeyDecision } from '../domain/policy/route-key.ts';
+import type { Backend } from './backend.ts';
+import { Booking, type BookingParts } from './booking.ts';
+import type { CompiledRoutes } from './compiled-routes.ts';
+import type { Fleet } from './fleet.ts';
+import type { RequestHead } from './request-head.ts';
+import type { TrafficLedger } from './traffic-ledger.ts';
+import type { Transaction, TransactionBook } from './transaction-book.ts';
+
+/** Bucket of requests whose release had no server to take them. */
+const FAILOVER = 'failover';
+const NONE: readonly Backend[] = [];
+
+/**
+ * Decides for each request which server takes it, by the table executed now. The table is switched synchronously, and
+ * a server is picked and counted as busy within one tick: no request goes by an older table than the one that was
+ * acknowledged (invariants 1 and 2).
+ */
+export class TrafficDirector {
+  readonly fleet: Fleet;
+  readonly ledger: TrafficLedger;
+  readonly transactions: TransactionBook;
+  readonly #logger: Logger;
+  #routes: CompiledRoutes | null = null;
+  #openByRelease = new Map<string, Backend[]>();
+  #turn = 0;
+
+  constructor(parts: { fleet: Fleet; ledger: TrafficLedger; transactions: TransactionBook; logger: Logger }) {
+    this.fleet = parts.fleet;
+    this.ledger = parts.ledger;
+    this.transactions = parts.transactions;
+    this.#logger = parts.logger;
+  }
+
+  get routes(): CompiledRoutes | null {
+    return this.#routes;
+  }
+
+  execute(routes: CompiledRoutes): void {
+    this.#routes = routes;
+    this.fleet.apply(routes.table);
+    this.#openByRelease = new Map();
+    for (const backend of this.fleet.backends) {
+      if (!backend.open) continue;
+      const open = this.#openByRelease.get(backend.release);
+      if (open === undefined) this.#openByRelease.set(backend.release, [backend]);
+      else open.push(backend);
+    }
+    const rule = routes.table.transactions;
+    if (rule === null) this.transactions.clear();
+    else this.transactions.setIdleMs(rule.idleMs);
+  }
+
+  /** A place on a server for this request, counted as in flight from now on; null if no server may take it. */
+  book(head: RequestHead): Booking | null {
+    const routes = this.#routes;
+    if (routes === null) return null;
+    const id = routes.transactionId(head);
+    const pinned = id === undefined ? undefined : this.transactions.get(id);
+    if (pinned !== undefined && this.transactions.holds(pinned)) {
+      return this.#place(pinned, { head, routes, transaction: pinned, beginsTransaction: false });
+    }
+    const choice = this.#find(head, pinned, NONE);
+    return choice === null ? null : this.#seat(choice, head, routes);
+  }
+
+  /**
+   * Another place for a request that cannot have been processed where it was booked; null if there is none, and then
+   * the booking stands. `tried` are the servers that did not take it; with `again`, the same server may try once more.
+   */
+  rebook(
+    booking: Booking,
+    head: RequestHead,
+    { tried, again }: { tried: readonly Backend[]; again: boolean },
+  ): Booking | null {
+    const routes = this.#routes;
+    if (routes === null) return null;
+    const id = routes.transactionId(head);
+    const pinned = id === undefined ? undefined : this.transactions.get(id);
+    const found = this.#find(head, pinned, tried);
+    const choice = found ?? (again && booking.backend.ingress !== 'closed' ? booking : null);
+    if (choice === null) return null;
+    booking.withdraw();
+    return this.#seat(choice, head, routes);
+  }
+
+  /** Takes the place, with the transaction as it stands: going on there, cut and begun anew, or new. */
+  #seat({ backend, bucket }: Choice, head: RequestHead, routes: CompiledRoutes): Booking {
+    const id = routes.transactionId(head);
+    if (id === undefined) {
+      return this.#place({ backend, bucket }, { head, routes, transaction: null, beginsTransaction: false });
+    }
+    const pinned = this.transactions.get(id);
+    if (pinned !== undefined && pinned.backend === backend && this.transactions.holds(pinned)) {
+      return this.#place(
+        { backend, bucket },
+        { head, routes, transaction: pinned, beginsTransaction: false },
+      );
+    }
+    if (pinned !== undefined) this.#cut(pinned, backend);
+    const transaction = this.transactions.begin(id, backend, bucket);
+    return this.#place({ backend, bucket }, { head, routes, transaction, beginsTransaction: true });
+  }
+
+  #place(
+    { backend, bucket }: Choice,
+    what: Pick<BookingParts, 'head' | 'routes' | 'transaction' | 'beginsTransaction'>,
+  ): Booking {
+    let row = backend.rows.get(bucket);
+    if (row === undefined) {
+      row = this.ledger.row({
+        release: backend.release,
+        cluster: backend.cluster,
+        server: backend.name,
+        bucket,
+      });
+      backend.rows.set(bucket, row);
+    }
+    return new Booking({ backend, row, book: this.transactions, ...what });
+  }
+
+  #find(head: RequestHead, pinned: Transaction | undefined, tried: readonly Backend[]): Choice | null {
+    const routes = this.#routes;
+    if (routes === null) return null;
+    const stay = pinned === undefined ? null : this.#sameRelease(pinned, tried);
+    return stay ?? this.#choose(routes.decide(head), routes, tried);
+  }
+
+  #cut(transaction: Transaction, to: Backend): void {
+    this.transactions.cutOff(transaction);
+    this.#logger.warn(
+      { from: transaction.backend.name, release: transaction.release, to: to.name },
+      'a transaction was cut: its server can no longer take it',
+    );
+  }
+
+  /** A cut transaction at least stays on its version where another server has it (invariant 5). */
+  #sameRelease(pinned: Transaction, tried: readonly Backend[]): Choice | null {
+    const backend = this.#leastBusy(pinned.release, tried, true);
+    return backend === null ? null : { backend, bucket: pinned.bucket };
+  }
+
+  #choose(decision: KeyDecision, routes: CompiledRoutes, tried: readonly Backend[]): Choice | null {
+    const wanted = this.#leastBusy(decision.release, tried, true);
+    if (wanted !== null) return { backend: wanted, bucket: decision.bucket };
+    const { mainRelease, split } = routes.table;
+    const refuges = split === null ? [mainRelease] : [mainRelease, split.baseline];
+    for (const release of refuges) {
+      const refuge = this.#leastBusy(release, tried, true);
+      if (refuge !== null) return { backend: refuge, bucket: FAILOVER };
+    }
+    // All are out: an attempt that may fail is better than a refusal that surely does.
+    const last = this.#leastBusy(decision.release, tried, false);
+    if (last !== null) return { backend: last, bucket: decision.bucket };
+    for (const release of refuges) {
+      const refuge = this.#leastBusy(release, tried, false);
+      if (refuge !== null) return { backend: refuge, bucket: FAILOVER };
+    }
+    return null;
+  }
+
+  #leastBusy(release: string, tried: readonly Backend[], onlyHealthy: boolean): Backend | null {
+    const open = this.#openByRelease.get(release);
+    if (open === undefined) return null;
+    // Starting at another one each time lets servers that are equally busy take turns.
+    this.#turn = (this.#turn + 1) % 1_000_000_007;
+    let best: Backend | null = null;
+    for (let i = 0, at = this.#turn % open.length; i < open.length; i += 1) {
+      const backend = open[at];
+      at = at + 1 === open.length ? 0 : at + 1;
+      if (backend === undefined || (onlyHealthy && !backend.health.healthy)) continue;
+      if (best !== null && backend.inFlight >= best.inFlight) continue;
+      if (tried.length > 0 && tried.includes(backend)) continue;
+      best = backend;
+    }
+    return best;
+  }
+}
+
+/** A server, and the bucket under which a request is counted there. */
+export interface Choice {
+  readonly backend: Backend;
+  readonly bucket: string;
+}

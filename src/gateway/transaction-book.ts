@@ -1,0 +1,140 @@
+import type { Backend } from './backend.ts';
+
+/** A transaction of several requests, pinned to the server and release on which it began (invariant 5). */
+export interface Transaction {
+  readonly id: string;
+  readonly backend: Backend;
+  readonly release: string;
+  readonly bucket: string;
+  /** Of the backend when the transaction began; when it has moved on, the transaction cannot go on there. */
+  readonly generation: number;
+  /** Requests of it under way. */
+  underWay: number;
+  /** When its last request ended, by the monotonic clock in milliseconds. */
+  idleSinceMs: number;
+  over: boolean;
+}
+
+/**
+ * The transactions that are not over. Idle ones lie in the order in which they became idle, so that one timer for the
+ * oldest is enough. Memory is bounded: beyond `max` the one idle for longest is forgotten.
+ */
+export class TransactionBook {
+  readonly #max: number;
+  readonly #byId = new Map<string, Transaction>();
+  /** In the order of becoming idle. */
+  readonly #idle = new Map<string, Transaction>();
+  #idleMs = Infinity;
+  #timer: NodeJS.Timeout | null = null;
+  /** Transactions that had to leave their server before they were over. */
+  cut = 0;
+  /** Transactions forgotten because there were too many. */
+  evicted = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get live(): number {
+    return this.#byId.size;
+  }
+
+  /** How long a transaction lives without a request. A changed value holds for those that are idle already. */
+  setIdleMs(idleMs: number): void {
+    if (idleMs === this.#idleMs) return;
+    this.#idleMs = idleMs;
+    this.#disarm();
+    this.#arm();
+  }
+
+  /** No transactions are known any longer; those there are count as over. */
+  clear(): void {
+    for (const transaction of [...this.#byId.values()]) this.end(transaction);
+    this.#disarm();
+  }
+
+  get(id: string): Transaction | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** True while the transaction may go on where it began. */
+  holds(transaction: Transaction): boolean {
+    return transaction.generation === transaction.backend.generation;
+  }
+
+  begin(id: string, backend: Backend, bucket: string): Transaction {
+    if (this.#byId.size >= this.#max) this.#evict();
+    const transaction: Transaction = {
+      id,
+      backend,
+      release: backend.release,
+      bucket,
+      generation: backend.generation,
+      underWay: 0,
+      idleSinceMs: 0,
+      over: false,
+    };
+    this.#byId.set(id, transaction);
+    backend.transactions += 1;
+    return transaction;
+  }
+
+  requestBegan(transaction: Transaction): void {
+    transaction.underWay += 1;
+    if (transaction.underWay === 1) this.#idle.delete(transaction.id);
+  }
+
+  requestEnded(transaction: Transaction): void {
+    transaction.underWay -= 1;
+    if (transaction.underWay > 0 || transaction.over) return;
+    transaction.idleSinceMs = performance.now();
+    this.#idle.set(transaction.id, transaction);
+    if (this.#timer === null) this.#arm();
+  }
+
+  /** It is over: its server is no longer held for it. Safe to call twice. */
+  end(transaction: Transaction): void {
+    if (transaction.over) return;
+    transaction.over = true;
+    this.#byId.delete(transaction.id);
+    this.#idle.delete(transaction.id);
+    if (this.holds(transaction)) transaction.backend.transactionOver();
+  }
+
+  /** It must go on elsewhere. */
+  cutOff(transaction: Transaction): void {
+    this.cut += 1;
+    this.end(transaction);
+  }
+
+  #evict(): void {
+    const [oldest] = this.#idle.values();
+    if (oldest === undefined) return;
+    this.evicted += 1;
+    this.end(oldest);
+  }
+
+  #arm(): void {
+    const [oldest] = this.#idle.values();
+    if (oldest === undefined || this.#idleMs === Infinity) return;
+    const inMs = oldest.idleSinceMs + this.#idleMs - performance.now();
+    // Longer than a timer can wait (2^31 ms): wake up in between.
+    this.#timer = setTimeout(() => this.#expire(), Math.min(Math.max(inMs, 1), 2 ** 31 - 1));
+    this.#timer.unref();
+  }
+
+  #disarm(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #expire(): void {
+    this.#timer = null;
+    const before = performance.now() - this.#idleMs;
+    for (const transaction of this.#idle.values()) {
+      if (transaction.idleSinceMs > before) break;
+      this.end(transaction);
+    }
+    this.#arm();
+  }
+}
