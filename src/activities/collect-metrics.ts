@@ -1,5 +1,6 @@
 import { assess } from '../domain/decision/assess.ts';
 import type { ArmEvidence, DecisionRule } from '../domain/decision/decision.ts';
+import { evidenceOf } from '../domain/decision/evidence.ts';
 import type { ReadingResult } from '../domain/upgrade/results.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { TrafficAnswer } from '../protocol/controller.ts';
@@ -96,18 +97,7 @@ function reading(
   if (base === null) return { at: traffic.at, elapsedMs, totals, arms: [], verdict: null, pulls: [] };
   const reasons: Record<string, string> = { ...pulled };
   for (const { release, reason } of pulls) reasons[release] = reason;
-  const arms = versions.map(({ version, role }): ArmEvidence => {
-    const now = totals[version] ?? { allocated: 0, volume: 0 };
-    const before = base[version] ?? { allocated: 0, volume: 0 };
-    const reason = reasons[version];
-    return {
-      version,
-      role,
-      allocated: now.allocated - before.allocated,
-      volume: now.volume - before.volume,
-      ...(reason === undefined ? {} : { pulled: reason }),
-    };
-  });
+  const arms = evidenceOf({ versions, base, totals, pulled: reasons });
   const verdict = assess(rule, arms, final ? 'end' : 'during');
   return { at: traffic.at, elapsedMs, totals, arms, verdict, pulls };
 }

@@ -1,0 +1,69 @@
+import type { TimelineEntry } from '../domain/upgrade/state.ts';
+import type { Snapshot } from './status-view.ts';
+
+/** A snapshot with the timeline, which tells the story; the rest is compared. */
+export interface WatchedState extends Snapshot {
+  readonly timeline: readonly TimelineEntry[];
+}
+
+/** What changed between two looks at an upgrade, one line each; all of it at the first look. */
+export function changeLines(before: WatchedState | undefined, after: WatchedState, at: string): string[] {
+  const told = newEntries(before?.timeline ?? [], after.timeline).map(
+    (entry) => `${entry.at} ${entry.phase}: ${entry.what}${entry.by === undefined ? '' : ` (${entry.by})`}`,
+  );
+  const seen = [
+    ...serverChanges(before, after),
+    ...gatewayChanges(before, after),
+    ...readingChange(before, after),
+    ...problemChanges(before, after),
+  ];
+  return [...told, ...seen.map((line) => `${at} ${after.status.phase}: ${line}`)];
+}
+
+/** Entries after the last one known; the oldest are dropped from a long timeline, so positions say nothing. */
+export function newEntries(
+  before: readonly TimelineEntry[],
+  after: readonly TimelineEntry[],
+): readonly TimelineEntry[] {
+  const last = before.at(-1);
+  if (last === undefined) return after;
+  const known = JSON.stringify(last);
+  return after.slice(after.findLastIndex((entry) => JSON.stringify(entry) === known) + 1);
+}
+
+function serverChanges(before: WatchedState | undefined, { status }: WatchedState): string[] {
+  if (before === undefined) return [];
+  const known = new Map(before.status.servers.map((server) => [server.name, server]));
+  return status.servers.flatMap(({ name, stage, release }) => {
+    const was = known.get(name);
+    if (was === undefined || (was.stage === stage && was.release === release)) return [];
+    const version = was.release === release ? `on ${release}` : `${was.release} → ${release}`;
+    return [`server ${name}: ${was.stage} → ${stage}, ${version}`];
+  });
+}
+
+function gatewayChanges(before: WatchedState | undefined, { gateways }: WatchedState): string[] {
+  const known = new Map((before?.gateways ?? []).map((gateway) => [gateway.name, gateway]));
+  return (gateways ?? []).flatMap(({ name, acknowledged, problem }) => {
+    const was = known.get(name);
+    if (was?.acknowledged === acknowledged && was.problem === problem) return [];
+    return [`gateway ${name}: route table ${acknowledged}${problem === null ? '' : `, ${problem}`}`];
+  });
+}
+
+function readingChange(before: WatchedState | undefined, { efficacy, status }: WatchedState): string[] {
+  if (efficacy === null || efficacy.readings === 0) return [];
+  if (before?.efficacy?.readings === efficacy.readings) return [];
+  const { stage, stages } = status.trial;
+  return [`reading ${efficacy.readings}, stage ${stage} of ${stages}: ${efficacy.sentence}`];
+}
+
+function problemChanges(before: WatchedState | undefined, { status }: WatchedState): string[] {
+  const text = ({ where, message }: { where: string; message: string }) => `${where}: ${message}`;
+  const old = new Set((before?.status.problems ?? []).map(text));
+  const now = new Set(status.problems.map(text));
+  return [
+    ...[...now].filter((problem) => !old.has(problem)).map((problem) => `problem: ${problem}`),
+    ...[...old].filter((problem) => !now.has(problem)).map((problem) => `mended: ${problem}`),
+  ];
+}

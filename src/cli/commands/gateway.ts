@@ -1,0 +1,89 @@
+import { Command } from 'commander';
+import { readConfig } from '../../config.ts';
+import type { CliContext } from '../context.ts';
+import { EXIT } from '../exit-code.ts';
+import { CliFailure } from '../failure.ts';
+import { parseListenAddress } from '../listen-address.ts';
+import { processLogger } from '../process-logger.ts';
+import { runProcess } from '../run-process.ts';
+
+type Address = ReturnType<typeof parseListenAddress>;
+
+interface GatewayOptions {
+  readonly name: string;
+  readonly service: string;
+  readonly listen: Address;
+  readonly admin: Address;
+  /** False: `--no-controller`. */
+  readonly controller?: string | false;
+  readonly state: string;
+  readonly lookupDir?: string;
+}
+
+export function gatewayCommand({ env }: CliContext): Command {
+  return new Command('gateway')
+    .description('run an embedded gateway: routes the traffic of one service')
+    .requiredOption('--name <name>', 'name of the gateway, as in the plan')
+    .requiredOption('--service <name>', 'service that it routes')
+    .option('--listen <host:port>', 'where traffic comes in', parseListenAddress, {
+      host: '0.0.0.0',
+      port: 8080,
+    })
+    .option('--admin <host:port>', 'where its admin API listens', parseListenAddress, {
+      host: '127.0.0.1',
+      port: 7080,
+    })
+    .option('--controller <url>', 'the flow controller; CHANGEOVER_CONTROLLER_URL by default')
+    .option('--no-controller', 'routes only come by its admin API')
+    .requiredOption('--state <dir>', 'folder for the route table executed last')
+    .option('--lookup-dir <dir>', 'folder of the lookup files that policies may name')
+    .addHelpText(
+      'after',
+      `
+Environment: CHANGEOVER_CONTROLLER_URL, CHANGEOVER_CONTROLLER_TOKEN, CHANGEOVER_GATEWAY_TOKEN, LOG_LEVEL; secrets also by
+file, as <NAME>_FILE.
+
+Examples:
+  $ changeover gateway --name gw-1 --service wealth --listen 0.0.0.0:80 --state /var/lib/changeover/gw-1`,
+    )
+    .action(async (options: GatewayOptions) => {
+      const { createGateway } = await import('../../gateway/gateway.ts');
+      const { config, logLevel } = await gatewayConfig(options, env);
+      const logger = processLogger('gateway', { logLevel });
+      const gateway = createGateway(config, { logger });
+      await runProcess(
+        {
+          start: async () => {
+            await gateway.start();
+            const { trafficUrl, adminUrl } = gateway;
+            logger.info(
+              { trafficUrl, adminUrl },
+              `gateway listens on ${trafficUrl ?? 'nothing yet: it has no routes'}, its admin API on ${adminUrl ?? '-'}`,
+            );
+            return undefined;
+          },
+          close: () => gateway.close(),
+        },
+        logger,
+      );
+    });
+}
+
+async function gatewayConfig(
+  { controller, state, lookupDir, ...options }: GatewayOptions,
+  env: NodeJS.ProcessEnv,
+) {
+  const { gatewayConfigSchema } = await import('../../gateway/config.ts');
+  const { controller: central, gatewayToken, logLevel } = readConfig(env);
+  const parsed = gatewayConfigSchema.safeParse({
+    ...options,
+    stateDir: state,
+    ...(controller === false ? {} : { controllerUrl: controller ?? central.url }),
+    ...(central.token === undefined ? {} : { controllerToken: central.token }),
+    ...(gatewayToken === undefined ? {} : { adminToken: gatewayToken }),
+    ...(lookupDir === undefined ? {} : { lookupDir }),
+  });
+  if (parsed.success) return { config: parsed.data, logLevel };
+  const lines = parsed.error.issues.map((issue) => `  - ${issue.path.join('.')}: ${issue.message}`);
+  throw new CliFailure(EXIT.badInput, ['The gateway cannot be configured so:', ...lines].join('\n'));
+}

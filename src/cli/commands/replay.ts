@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import { Command } from 'commander';
+import { print, printJson, type CliContext } from '../context.ts';
+import { EXIT } from '../exit-code.ts';
+import { CliFailure } from '../failure.ts';
+import type { ReplayResult } from '../replay-histories.ts';
+
+export function replayCommand({ env, out }: CliContext): Command {
+  return new Command('replay')
+    .description(
+      'check a recorded upgrade: that this version would do the same, and that its numbers lead to its verdicts',
+    )
+    .argument('<history>', 'workflow id, or a file of `temporal workflow show --output json`')
+    .option('--json', 'answer as JSON: a list of runs {runId, events, deviation, verdicts, signals}')
+    .addHelpText(
+      'after',
+      `
+Of an upgrade that continued as new, all runs are replayed. Verdicts are derived from the recorded numbers alone.
+
+Examples:
+  $ changeover replay upgrade-wealth
+  $ temporal workflow show -w upgrade-wealth --output json > history.json && changeover replay history.json`,
+    )
+    .action(async (target: string, { json = false }: { json?: boolean }) => {
+      const { fetchHistories, readHistory, replayRun, silenceRuntime } =
+        await import('../replay-histories.ts');
+      silenceRuntime();
+      const runs = existsSync(target) ? await readHistory(target) : await fetchHistories(env, target);
+      const results: ReplayResult[] = [];
+      for (const run of runs) results.push(await replayRun(run));
+      if (json) printJson(out, results);
+      else for (const result of results) print(out, describeReplay(result));
+      if (!results.every(isSound)) throw new CliFailure(EXIT.failed);
+    });
+}
+
+function isSound({ deviation, verdicts }: ReplayResult): boolean {
+  return deviation === null && verdicts.every((verdict) => verdict.agrees);
+}
+
+function describeReplay({ runId, events, deviation, verdicts, signals }: ReplayResult): string {
+  const agreeing = verdicts.filter((verdict) => verdict.agrees).length;
+  const decided = verdicts.filter(({ agrees, recorded }) => !agrees || recorded.kind !== 'collecting');
+  return [
+    `run ${runId}, ${events} events`,
+    deviation === null
+      ? '  this version of the workflow does the same'
+      : `  this version of the workflow would do otherwise: ${deviation}`,
+    `  ${agreeing} of ${verdicts.length} verdicts follow from the recorded numbers`,
+    ...decided.flatMap(({ event, at, recorded, derived, agrees }) => [
+      `    event ${event}, ${at}: ${recorded.kind}. ${recorded.sentence}`,
+      ...(agrees ? [] : [`      but the numbers say: ${derived.kind}. ${derived.sentence}`]),
+    ]),
+    ...signals.map(
+      ({ event, at, signal, payload }) => `    event ${event}, ${at}: ${signal} ${JSON.stringify(payload)}`,
+    ),
+  ].join('\n');
+}

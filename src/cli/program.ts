@@ -1,0 +1,80 @@
+import { Command, CommanderError } from 'commander';
+import { abortCommand } from './commands/abort.ts';
+import { adoptCommand } from './commands/adopt.ts';
+import { agentCommand } from './commands/agent.ts';
+import { approveCommand } from './commands/approve.ts';
+import { controllerCommand } from './commands/controller.ts';
+import { extendCommand } from './commands/extend.ts';
+import { gatewayCommand } from './commands/gateway.ts';
+import { pauseCommand } from './commands/pause.ts';
+import { replayCommand } from './commands/replay.ts';
+import { reportCommand } from './commands/report.ts';
+import { resumeCommand } from './commands/resume.ts';
+import { retryServerCommand } from './commands/retry-server.ts';
+import { schemaCommand } from './commands/schema.ts';
+import { skipServerCommand } from './commands/skip-server.ts';
+import { startCommand } from './commands/start.ts';
+import { statusCommand } from './commands/status.ts';
+import { validateCommand } from './commands/validate.ts';
+import { watchCommand } from './commands/watch.ts';
+import { workerCommand } from './commands/worker.ts';
+import { print, type CliContext } from './context.ts';
+import { EXIT, EXIT_CODES_HELP, type ExitCode } from './exit-code.ts';
+import { exitCodeOf, messageOf } from './failure.ts';
+
+const GROUPS = [
+  ['Plans:', [validateCommand, schemaCommand, adoptCommand]],
+  ['Upgrades:', [startCommand, statusCommand, watchCommand, reportCommand, replayCommand]],
+  [
+    'Operating an upgrade:',
+    [
+      approveCommand,
+      extendCommand,
+      abortCommand,
+      pauseCommand,
+      resumeCommand,
+      retryServerCommand,
+      skipServerCommand,
+    ],
+  ],
+  ['Processes:', [workerCommand, controllerCommand, gatewayCommand, agentCommand]],
+] as const;
+
+export function createProgram(context: CliContext): Command {
+  const program = new Command('changeover')
+    .description(
+      'Upgrades live server clusters without losing a request, and lets real traffic decide which version stays.',
+    )
+    .option('--debug', 'on errors, show where they come from')
+    .addHelpText('after', EXIT_CODES_HELP);
+  for (const [title, commands] of GROUPS) {
+    for (const create of commands) program.addCommand(create(context).helpGroup(title));
+  }
+  // Each command is its own: settings are not inherited by commands that were made elsewhere.
+  for (const command of [program, ...program.commands]) {
+    command
+      .exitOverride()
+      .showHelpAfterError('(add --help for the options and examples)')
+      .configureOutput({
+        writeOut: (text) => void context.out.write(text),
+        writeErr: (text) => void context.err.write(text),
+      });
+    if (command !== program) command.option('--debug', 'on errors, show where they come from');
+  }
+  return program;
+}
+
+/** Runs one command line; answers the exit code. Errors come as one message, without a stack. */
+export async function runCli(argv: readonly string[], context: CliContext): Promise<ExitCode> {
+  const program = createProgram(context);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return EXIT.ok;
+  } catch (error) {
+    // Commander has said already what it had to say.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.badInput;
+    const message = messageOf(error, argv.includes('--debug'));
+    if (message !== '') print(context.err, message);
+    return exitCodeOf(error);
+  }
+}

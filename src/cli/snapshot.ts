@@ -1,0 +1,29 @@
+import { createFlowController } from '../adapters/flow-controller.ts';
+import { readConfig } from '../config.ts';
+import type { GatewayState } from '../protocol/controller.ts';
+import { efficacyQuery, statusQuery, timelineQuery } from '../workflows/messages.ts';
+import type { WatchedState } from './change-lines.ts';
+import type { UpgradeAccess } from './upgrade-access.ts';
+
+/** The controller is asked for its gateways only in passing: a watch does not wait for it. */
+const CONTROLLER_TIMEOUT_MS = 1_000;
+
+/** One look at an upgrade. What the flow controller would add is null where it cannot be reached from here. */
+export async function takeSnapshot(upgrade: UpgradeAccess, env: NodeJS.ProcessEnv): Promise<WatchedState> {
+  const [status, efficacy, timeline] = await Promise.all([
+    upgrade.query(statusQuery),
+    upgrade.query(efficacyQuery),
+    upgrade.query(timelineQuery),
+  ]);
+  return { status, efficacy, timeline, gateways: await gatewaysOf(status.service, env) };
+}
+
+async function gatewaysOf(service: string, env: NodeJS.ProcessEnv): Promise<readonly GatewayState[] | null> {
+  const { controller } = readConfig(env);
+  try {
+    const registry = createFlowController({ ...controller, timeoutMs: CONTROLLER_TIMEOUT_MS });
+    return (await registry.status(service)).gateways;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,109 @@
+import {
+  isGrpcServiceError,
+  QueryNotRegisteredError,
+  QueryRejectedError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  type WorkflowExecutionDescription,
+  type WorkflowHandle,
+} from '@temporalio/client';
+import type { QueryDefinition, SignalDefinition } from '@temporalio/common';
+import { ChangeoverError } from '../domain/errors.ts';
+import type { UpgradeReport } from '../domain/report/report.ts';
+import { connectTemporal, type TemporalClient } from '../temporal.ts';
+import { workflowIdOf } from '../workflows/messages.ts';
+import { EXIT } from './exit-code.ts';
+import { CliFailure } from './failure.ts';
+import type { UpgradeAddress } from './upgrade-address.ts';
+
+/** A query is answered by a worker; where none runs, the server would let us wait for long. */
+const QUERY_TIMEOUT_MS = 10_000;
+
+const GRPC = { invalidArgument: 3, deadlineExceeded: 4, failedPrecondition: 9, unavailable: 14 } as const;
+
+/** One upgrade, as the commands speak to it. All failures come as messages for people, with their exit code. */
+export interface UpgradeAccess extends AsyncDisposable {
+  readonly workflowId: string;
+  readonly temporal: TemporalClient;
+  readonly handle: WorkflowHandle;
+  describe(): Promise<WorkflowExecutionDescription>;
+  query<Answer>(definition: QueryDefinition<Answer>): Promise<Answer>;
+  signal<Payload>(definition: SignalDefinition<[Payload]>, payload: Payload): Promise<void>;
+  /** Result of a run that is over; undefined while it goes on. @throws CliFailure where it failed. */
+  report(): Promise<UpgradeReport | undefined>;
+}
+
+export async function openUpgrade(
+  env: NodeJS.ProcessEnv,
+  { service, workflowId: given }: UpgradeAddress,
+): Promise<UpgradeAccess> {
+  const workflowId = given ?? workflowIdOf(service ?? '');
+  const temporal = await connectTemporal(env);
+  const handle = temporal.client.workflow.getHandle(workflowId);
+  const call = async <Result>(action: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await temporal.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, action);
+    } catch (error) {
+      throw explained(error, workflowId);
+    }
+  };
+  const describe = () => call(() => handle.describe());
+  return {
+    workflowId,
+    temporal,
+    handle,
+    describe,
+    query: (definition) => call(() => handle.query(definition)),
+    signal: (definition, payload) => call(() => handle.signal(definition, payload)),
+    report: async () => {
+      const { status } = await describe();
+      if (status.name === 'RUNNING' || status.name === 'CONTINUED_AS_NEW') return undefined;
+      return call(async () => (await handle.result()) as UpgradeReport);
+    },
+    [Symbol.asyncDispose]: () => temporal.close(),
+  };
+}
+
+function explained(error: unknown, workflowId: string): unknown {
+  if (error instanceof WorkflowNotFoundError) {
+    return new CliFailure(
+      EXIT.notNow,
+      `There is no upgrade ${workflowId} in this namespace, or it is over already.`,
+      { cause: error },
+    );
+  }
+  if (error instanceof WorkflowFailedError) {
+    const reason = deepest(error).message;
+    return new CliFailure(EXIT.failed, `The upgrade ${workflowId} failed:\n${reason}`, { cause: error });
+  }
+  if (error instanceof QueryNotRegisteredError || error instanceof QueryRejectedError) {
+    return new CliFailure(EXIT.notNow, `The upgrade ${workflowId} does not answer yet: ${error.message}`, {
+      cause: error,
+    });
+  }
+  if (!isGrpcServiceError(error)) return error;
+  const code: number = error.code;
+  switch (code) {
+    case GRPC.invalidArgument:
+      return new CliFailure(EXIT.notNow, `The upgrade ${workflowId} does not answer yet: ${error.details}`, {
+        cause: error,
+      });
+    case GRPC.deadlineExceeded:
+    case GRPC.failedPrecondition:
+      return new CliFailure(
+        EXIT.unreachable,
+        `No worker answers for ${workflowId}. The upgrade is not lost: start a worker (\`changeover worker\`) and it goes on.`,
+        { cause: error },
+      );
+    case GRPC.unavailable:
+      return new ChangeoverError('TemporalUnreachable', `Temporal does not answer: ${error.details}.`, {
+        cause: error,
+      });
+    default:
+      return new CliFailure(EXIT.failed, `Temporal answered: ${error.details}`, { cause: error });
+  }
+}
+
+function deepest(error: Error): Error {
+  return error.cause instanceof Error ? deepest(error.cause) : error;
+}

@@ -1,0 +1,30 @@
+import type { ArmEvidence } from './decision.ts';
+
+export type Totals = Readonly<Record<string, { readonly allocated: number; readonly volume: number }>>;
+
+export interface EvidenceInput {
+  readonly versions: readonly { readonly version: string; readonly role: ArmEvidence['role'] }[];
+  /** Counters when the trial began, and now. */
+  readonly base: Totals;
+  readonly totals: Totals;
+  /** Version → why it was pulled. */
+  readonly pulled: Readonly<Record<string, string>>;
+}
+
+const NOTHING = { allocated: 0, volume: 0 };
+
+/** What each version got since the trial began: the numbers that a verdict rests on, also for who checks it later. */
+export function evidenceOf({ versions, base, totals, pulled }: EvidenceInput): ArmEvidence[] {
+  return versions.map(({ version, role }) => {
+    const now = totals[version] ?? NOTHING;
+    const before = base[version] ?? NOTHING;
+    const reason = pulled[version];
+    return {
+      version,
+      role,
+      allocated: now.allocated - before.allocated,
+      volume: now.volume - before.volume,
+      ...(reason === undefined ? {} : { pulled: reason }),
+    };
+  });
+}
