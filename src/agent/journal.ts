@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { ChangeoverError } from '../domain/errors.ts';
 import { UPGRADE_STEPS, upgradeRequestSchema, type UpgradeRequest } from '../protocol/agent.ts';
 import { errorBodySchema } from '../protocol/errors.ts';
+import { createExclusive } from './exclusive.ts';
 
 const upgradeRecordSchema = z.object({
   request: upgradeRequestSchema,
@@ -35,32 +36,36 @@ export type JournalState = z.infer<typeof journalSchema>;
 const EMPTY: JournalState = { fence: 0, keys: [], good: null, upgrade: null, pending: null };
 const KEYS_KEPT = 500;
 
-/** What the agent has to know after it was killed. Every change is on disk before `update` returns. */
+/**
+ * What the agent has to know after it was killed. `state` is what is on the disk: nobody is told of anything that a kill
+ * could undo. A change is computed from the state that it follows, and is on the disk when the call returns.
+ */
 export interface Journal {
   readonly state: JournalState;
-  update(change: Partial<JournalState>): Promise<void>;
-  updateUpgrade(change: Partial<UpgradeRecord>): Promise<void>;
+  update(change: (state: JournalState) => Partial<JournalState>): Promise<void>;
+  /** The same for the upgrade; without one nothing changes. */
+  updateUpgrade(change: (upgrade: UpgradeRecord) => UpgradeRecord): Promise<void>;
 }
 
 /** @throws ChangeoverError `Internal` if the journal on disk cannot be understood: nothing is guessed then. */
 export async function openJournal(stateDir: string): Promise<Journal> {
   await mkdir(stateDir, { recursive: true });
   const path = join(stateDir, 'journal.json');
+  const inTurn = createExclusive();
   let state = await readJournal(path);
 
-  const update = async (change: Partial<JournalState>): Promise<void> => {
-    state = { ...state, ...change };
-    await writeFileAtomic(path, `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o600 });
-  };
+  const update: Journal['update'] = (change) =>
+    inTurn(async () => {
+      const next = { ...state, ...change(state) };
+      await writeFileAtomic(path, `${JSON.stringify(next, undefined, 2)}\n`, { mode: 0o600 });
+      state = next;
+    });
   return {
     get state() {
       return state;
     },
     update,
-    updateUpgrade: async (change) => {
-      if (!state.upgrade) throw new ChangeoverError('Internal', 'No upgrade is recorded.');
-      await update({ upgrade: { ...state.upgrade, ...change } });
-    },
+    updateUpgrade: (change) => update(({ upgrade }) => ({ upgrade: upgrade && change(upgrade) })),
   };
 }
 

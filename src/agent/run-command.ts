@@ -64,9 +64,11 @@ export async function createRunCommand(
 
   /** Everything that was started from here and lives, whether or not it could be written down. */
   const livePids = (): number[] => {
-    const leaders = processesWithEnv(MARK, deps.stateDir);
-    return [...new Set([...(record ? liveGroup(record) : []), ...leaders.map(({ pid }) => pid)])];
+    const marked = processesWithEnv(MARK, deps.stateDir).map(({ pid }) => pid);
+    return [...new Set([...(record ? liveGroup(record) : []), ...marked])];
   };
+  // Asked often while it stops: what is cheap to see comes first.
+  const isGone = (): boolean => !(record && isAlive(record)) && livePids().length === 0;
 
   /** The process that a killed agent started without having written it down. */
   const adoptOrphan = async (): Promise<void> => {
@@ -88,7 +90,7 @@ export async function createRunCommand(
 
   const stop: Software['stop'] = async () => {
     const gone = async (timeoutMs: number): Promise<boolean> =>
-      waitUntil(() => livePids().length === 0, { timeoutMs, intervalMs: POLL_MS });
+      waitUntil(isGone, { timeoutMs, intervalMs: POLL_MS });
     signalAll(livePids(), 'SIGTERM');
     let note: string | undefined;
     if (!(await gone(config.stopGraceMs))) {

@@ -50,13 +50,16 @@ export function createServerState(
     return now.state === 'stopped' ? 0 : reportedInFlight(config.inFlight.url);
   };
 
+  let queued: Promise<ServerReading> | undefined;
+  /** Who asks before the next reading has begun shares it: hanging software does not make callers queue up. */
   const read = (): Promise<ServerReading> =>
-    inTurn(async () => {
+    (queued ??= inTurn(async () => {
+      queued = undefined;
       const now = await running();
       const inFlight = await countInFlight(now);
       const healthy = now.state !== 'stopped' && (await health.healthy());
       return { runningVersion: await versionOf(now, healthy), healthy, inFlight };
-    });
+    }));
 
   const isUp = async (release: Release): Promise<boolean> => {
     const now = await software.running();

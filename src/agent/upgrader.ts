@@ -50,7 +50,7 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
     const running = present?.state === 'running';
     const latest = state.pending ?? present?.request;
     if (latest?.key === request.key) {
-      if (request.fence > state.fence) await journal.update({ fence: request.fence });
+      if (request.fence > state.fence) await journal.update(() => ({ fence: request.fence }));
       return;
     }
     if (running && latest && request.fence <= latest.fence && !samePackage(latest, request)) {
@@ -63,10 +63,10 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
     const known = { fence: request.fence, keys: withKey(state.keys, request.key) };
     if (running && samePackage(present.request, request) && !present.restoring && !state.pending) {
       // Another attempt at the same thing: the work under way is now this attempt's.
-      await journal.update({ ...known, upgrade: { ...present, request } });
+      await journal.update(({ upgrade }) => ({ ...known, upgrade: upgrade && { ...upgrade, request } }));
       return;
     }
-    await journal.update({ ...known, pending: request });
+    await journal.update(() => ({ ...known, pending: request }));
     if (running) interrupt.abort(new Interrupted('a newer caller asks for another version'));
     resume();
   };
@@ -78,7 +78,12 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
       present?.state === 'running' &&
       UPGRADE_STEPS.indexOf(present.step) >= UPGRADE_STEPS.indexOf('switching');
     const good = midway ? journal.state.good : ((await releases.current())?.name ?? null);
-    await journal.update({ pending: null, good, upgrade: newRecord(request, new Date()) });
+    await journal.update(({ pending }) => ({
+      // An even newer request may have come meanwhile.
+      pending: pending?.key === request.key ? null : pending,
+      good,
+      upgrade: newRecord(request, new Date()),
+    }));
     logger.info({ key: request.key, version: request.params.version }, 'upgrade begins');
   };
 
@@ -92,16 +97,14 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
   };
 
   const finish = async (error?: ErrorBody): Promise<void> => {
-    const upgrade = journal.state.upgrade;
-    if (!upgrade) return;
-    const { restoring: _, ...rest } = upgrade;
     const finishedAt = new Date().toISOString();
-    if (error) await journal.update({ upgrade: { ...rest, state: 'failed', finishedAt, error } });
-    else await journal.update({ upgrade: { ...rest, state: 'done', step: 'waitingForHealth', finishedAt } });
-    logger[error ? 'error' : 'info'](
-      { key: upgrade.request.key, error },
-      error ? 'upgrade failed' : 'upgrade done',
+    await journal.updateUpgrade(({ restoring: _, ...upgrade }) =>
+      error
+        ? { ...upgrade, state: 'failed', finishedAt, error }
+        : { ...upgrade, state: 'done', step: 'waitingForHealth', finishedAt },
     );
+    const key = journal.state.upgrade?.request.key;
+    logger[error ? 'error' : 'info']({ key, error }, error ? 'upgrade failed' : 'upgrade done');
   };
 
   const tidy = async (request: UpgradeRequest): Promise<void> => {
@@ -110,16 +113,14 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
     await releases.prune(deps.keepReleases, [current?.name ?? null, journal.state.good]);
   };
 
-  const note = async (text: string): Promise<void> => {
-    const notes = journal.state.upgrade?.notes ?? [];
-    await journal.updateUpgrade({ notes: [...notes, text] });
-  };
+  const note = (text: string): Promise<void> =>
+    journal.updateUpgrade((upgrade) => ({ ...upgrade, notes: [...upgrade.notes, text] }));
 
   const advance = async (request: UpgradeRequest, from: UpgradeStep): Promise<void> => {
     const { signal } = interrupt;
     for (const step of UPGRADE_STEPS.slice(UPGRADE_STEPS.indexOf(from))) {
       signal.throwIfAborted();
-      await journal.updateUpgrade({ step });
+      await journal.updateUpgrade((upgrade) => ({ ...upgrade, step }));
       await deps.checkpoint(step);
       await deps.steps[step]({ params: request.params, signal, note });
       await deps.checkpoint(`${step}:done`);
@@ -159,7 +160,7 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
       await finish(body);
       return;
     }
-    await journal.updateUpgrade({ restoring: body });
+    await journal.updateUpgrade((upgrade) => ({ ...upgrade, restoring: body }));
     await restore(body);
   };
 
