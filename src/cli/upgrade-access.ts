@@ -64,6 +64,16 @@ export async function openUpgrade(
   };
 }
 
+/** Opens an upgrade, and closes the connection after whatever comes of `action`. */
+export async function withUpgrade<Result>(
+  env: NodeJS.ProcessEnv,
+  address: UpgradeAddress,
+  action: (upgrade: UpgradeAccess) => Promise<Result>,
+): Promise<Result> {
+  await using upgrade = await openUpgrade(env, address);
+  return await action(upgrade);
+}
+
 function explained(error: unknown, workflowId: string): unknown {
   if (error instanceof WorkflowNotFoundError) {
     return new CliFailure(

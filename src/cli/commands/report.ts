@@ -25,10 +25,13 @@ Examples:
   $ changeover report wealth --json | jq .decision.verdict.sentence`,
     )
     .action(async (service: string | undefined, { format, json = false, ...options }: ReportOptions) => {
-      const { openUpgrade } = await import('../upgrade-access.ts');
+      const { withUpgrade } = await import('../upgrade-access.ts');
       const { reportQuery } = await import('../../workflows/messages.ts');
-      await using upgrade = await openUpgrade(env, upgradeAddress(service, options));
-      const report = (await upgrade.report()) ?? (await upgrade.query(reportQuery));
+      const report = await withUpgrade(
+        env,
+        upgradeAddress(service, options),
+        async (upgrade) => (await upgrade.report()) ?? (await upgrade.query(reportQuery)),
+      );
       if (json || format === 'json') printJson(out, report);
       else print(out, renderReport(report));
     });

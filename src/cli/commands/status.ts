@@ -20,12 +20,13 @@ Examples:
   $ changeover status wealth --json | jq '.efficacy.arms[] | {version, efficacy}'`,
     )
     .action(async (service: string | undefined, options: UpgradeAddress & { json?: boolean }) => {
-      const { openUpgrade } = await import('../upgrade-access.ts');
+      const { withUpgrade } = await import('../upgrade-access.ts');
       const { takeSnapshot } = await import('../snapshot.ts');
-      await using upgrade = await openUpgrade(env, upgradeAddress(service, options));
-      // Says why, where the run failed before it began.
-      await upgrade.report();
-      const snapshot = await takeSnapshot(upgrade, env);
+      const snapshot = await withUpgrade(env, upgradeAddress(service, options), async (upgrade) => {
+        // Says why, where the run failed before it began.
+        await upgrade.report();
+        return takeSnapshot(upgrade, env);
+      });
       if (options.json === true) printJson(out, snapshot);
       else print(out, statusView(snapshot, { nowMs: Date.now(), colour: out.isTTY === true }));
       const exitCode = exitCodeOfOutcome(snapshot.status.outcome);

@@ -21,10 +21,11 @@ Examples:
   $ changeover watch wealth | tee upgrade.log`,
     )
     .action(async (service: string | undefined, options: UpgradeAddress) => {
-      const { openUpgrade } = await import('../upgrade-access.ts');
+      const { withUpgrade } = await import('../upgrade-access.ts');
       const { watchUpgrade } = await import('../watch-upgrade.ts');
-      await using upgrade = await openUpgrade(env, upgradeAddress(service, options));
-      const outcome = await watchUpgrade(upgrade, { env, out });
+      const outcome = await withUpgrade(env, upgradeAddress(service, options), (upgrade) =>
+        watchUpgrade(upgrade, { env, out }),
+      );
       const exitCode = exitCodeOfOutcome(outcome);
       if (exitCode !== EXIT.ok) throw new CliFailure(exitCode);
     });
