@@ -57,20 +57,21 @@ export class UpgradeRun {
       return;
     }
     const { plan, state } = this.current;
-    this.state = receive(plan, state, action, payload, now());
-    const next = identityOf(nextStep(plan, this.state));
+    const heard = receive(plan, state, action, payload, now());
+    this.become(heard);
+    const next = identityOf(nextStep(plan, heard));
     if (this.underWay !== undefined && this.underWay.identity !== next) this.underWay.interrupt();
   }
 
   noteProblems(payload: ProblemsPayload): void {
-    if (this.current !== undefined) this.state = withProblems(this.current.state, payload);
+    if (this.current !== undefined) this.become(withProblems(this.current.state, payload));
   }
 
   /** Takes the next step, or is interrupted in it; false once the upgrade is done. */
   async takeStep(): Promise<boolean> {
     const { plan, state } = this.carryOver();
     const step = nextStep(plan, state);
-    this.state = beginStep(state, step, now());
+    this.become(beginStep(state, step, now()));
     this.tell();
     switch (step.kind) {
       case 'done':
@@ -114,7 +115,7 @@ export class UpgradeRun {
     return buildReport(plan, state, state.timeline.at(-1)?.at ?? state.startedAt);
   }
 
-  private set state(state: UpgradeState) {
+  private become(state: UpgradeState): void {
     this.current = { ...this.carryOver(), state };
   }
 
@@ -132,7 +133,7 @@ export class UpgradeRun {
     try {
       const done = await scope.run(() => performStep(plan, state, step));
       const present = this.carryOver().state;
-      this.state = completeStep(plan, present, step, done, now());
+      this.become(completeStep(plan, present, step, done, now()));
     } catch (error) {
       if (!(isCancellation(error) && scope.consideredCancelled)) this.fail(step, error);
     } finally {
@@ -152,7 +153,7 @@ export class UpgradeRun {
     const at = now();
     const reason = `${code}: ${message} Resume to try again, or abort`;
     const paused = { ...this.carryOver().state, paused: { by: 'changeover', at, reason } };
-    this.state = noted(paused, { at, what: `Paused: ${reason}` });
+    this.become(noted(paused, { at, what: `Paused: ${reason}` }));
   }
 
   /** Search attributes, so that operators find runs by service, phase, candidates and outcome. */
