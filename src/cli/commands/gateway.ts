@@ -53,13 +53,9 @@ Examples:
       const gateway = createGateway(config, { logger });
       await runProcess(
         {
+          // It says itself where it listens, and on which port once it has routes.
           start: async () => {
             await gateway.start();
-            const { trafficUrl, adminUrl } = gateway;
-            logger.info(
-              { trafficUrl, adminUrl },
-              `gateway listens on ${trafficUrl ?? 'nothing yet: it has no routes'}, its admin API on ${adminUrl ?? '-'}`,
-            );
             return undefined;
           },
           close: () => gateway.close(),

@@ -24,8 +24,8 @@ Examples:
     .action(async (target: string, { json = false }: { json?: boolean }) => {
       const { fetchHistories, readHistory, replayRun, silenceRuntime } =
         await import('../replay-histories.ts');
-      silenceRuntime();
       const runs = existsSync(target) ? await readHistory(target) : await fetchHistories(env, target);
+      silenceRuntime();
       const results: ReplayResult[] = [];
       for (const run of runs) results.push(await replayRun(run));
       if (json) printJson(out, results);
