@@ -141,7 +141,7 @@ export class DirectExchange {
     const unclear = this.#head.expectsContinue && !this.#continued;
     if (this.#context.stopping || unclear || this.#upgrade !== null) head.headers.push('Connection', 'close');
     res.writeHead(status, response.statusMessage, head.headers);
-    res.flushHeaders();
+    res.write('', 'latin1');
     response.setTimeout(this.#timeouts.upstreamBodyIdleMs, () =>
       response.destroy(new Error('the body stalled')),
     );

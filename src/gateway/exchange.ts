@@ -104,8 +104,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#resume = resume;
     if (this.#context.stopping) response.headers.push('Connection', 'close');
     this.#res.writeHead(status, statusText, response.headers);
-    // A body of unknown length may take its time to begin; the client gets the head at once.
-    if (response.contentLength < 0) this.#res.flushHeaders();
+    // A body of unknown length may take its time to begin; the client gets the head at once. Not by flushHeaders(),
+    // which sends the fields in UTF-8 and so changes octets that are not ASCII.
+    if (response.contentLength < 0) this.#res.write('', 'latin1');
     return true;
   }
 

@@ -22,6 +22,8 @@ export class TrafficServer {
   readonly #config: GatewayConfig;
   readonly #server: Server;
   readonly #upgraded = new Set<Duplex>();
+  /** Connections on which a request was refused: what else came on them is not to be believed. */
+  readonly #distrusted = new WeakSet<Duplex>();
 
   constructor(config: GatewayConfig, director: TrafficDirector) {
     this.#config = config;
@@ -29,7 +31,8 @@ export class TrafficServer {
     const { timeouts } = config;
     this.#server = createServer({
       insecureHTTPParser: false,
-      requireHostHeader: true,
+      // Checked with the rest of the head; the parser would go on to what follows the refused request.
+      requireHostHeader: false,
       maxHeaderSize: config.maxHeaderBytes,
       headersTimeout: timeouts.clientHeadersMs,
       keepAliveTimeout: timeouts.clientIdleMs,
@@ -95,6 +98,8 @@ export class TrafficServer {
   }
 
   #onRequest(req: IncomingMessage, res: ServerResponse): void {
+    // The parser may have read further requests before the connection was closed.
+    if (this.#distrusted.has(req.socket)) return;
     const head = this.#readHead(req, res);
     if (head === null) return;
     if (head.expectsContinue || head.trailer !== undefined || head.url === '*') {
@@ -147,17 +152,21 @@ export class TrafficServer {
     const head = readRequestHead(req, routes.requestWatch, this.#config.name);
     if (!(head instanceof Refusal)) return head;
     this.director.ledger.refused += 1;
-    // What follows on this connection cannot be trusted to be a request.
+    this.#distrusted.add(req.socket);
     answerPlainly(res, { status: head.status, reason: head.reason, headers: { Connection: 'close' } });
     return null;
   }
 
   #onClientError(error: Error, socket: Duplex): void {
-    if (codeOf(error) === 'ECONNRESET' || !socket.writable) {
+    // The answer under way on this connection, if any; Node has no public name for it.
+    const answering: unknown = '_httpMessage' in socket ? socket._httpMessage : null;
+    const begun = answering instanceof ServerResponse && answering.headersSent;
+    if (codeOf(error) === 'ECONNRESET' || !socket.writable || begun) {
       socket.destroy();
       return;
     }
     this.director.ledger.refused += 1;
+    this.#distrusted.add(socket);
     socket.end(`HTTP/1.1 ${refusalOf(codeOf(error))}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
       socket.destroy(),
     );
