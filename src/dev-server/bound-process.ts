@@ -5,6 +5,10 @@ import { Socket } from 'node:net';
 /** Waits for a line on its standard input; where it ends without one, whoever held it is dead, and the process goes too. */
 const WATCH = 'trap "" INT TERM HUP; read -r _ || kill -TERM "$1" 2>/dev/null';
 
+/** Children that go where this process ends by itself. One listener for all: a fleet has dozens. */
+const bound = new Set<ChildProcess>();
+process.on('exit', () => bound.forEach((child) => child.kill('SIGTERM')));
+
 /**
  * Binds a child to the life of this process, also where this process is killed with SIGKILL: a tiny watcher in a session
  * of its own sees the pipe close and ends the child. It ends with the child. On Windows only an orderly exit is covered.
@@ -12,9 +16,8 @@ const WATCH = 'trap "" INT TERM HUP; read -r _ || kill -TERM "$1" 2>/dev/null';
 export function bindToThisProcess(child: ChildProcess): void {
   const { pid } = child;
   if (pid === undefined) return;
-  const endChild = () => child.kill('SIGTERM');
-  process.once('exit', endChild);
-  child.once('exit', () => process.off('exit', endChild));
+  bound.add(child);
+  child.once('exit', () => bound.delete(child));
   if (process.platform === 'win32') return;
 
   const watcher = spawn('sh', ['-c', WATCH, 'sh', String(pid)], {

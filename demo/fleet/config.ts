@@ -1,0 +1,31 @@
+import { BASELINE, FLOATING_SECOND, STATIC_HOME, type BusinessRelease } from '../packages.ts';
+
+export interface FleetConfig {
+  /** Cluster → number of servers. The first is the baseline's; the others get a candidate each, in this order. */
+  readonly clusters?: Readonly<Record<string, number>>;
+  readonly gateways?: number;
+  readonly workers?: number;
+  readonly baseline?: BusinessRelease;
+  readonly candidates?: readonly BusinessRelease[];
+  /** Everything that the fleet writes; by default a fresh folder in the system's temporary one, removed at the end. */
+  readonly folder?: string;
+  /** Keeps the folder, to look at logs. */
+  readonly keepFolder?: boolean;
+  /** Where the worker writes reports of upgrades; `reports` in the folder by default. */
+  readonly reportDir?: string;
+  readonly logLevel?: string;
+  /** Told what is being done: one sentence each. */
+  readonly onProgress?: (sentence: string) => void;
+  readonly onUnexpectedEnd?: (name: string, how: string) => void;
+  /** Ends a start that is under way, and cleans up. */
+  readonly signal?: AbortSignal;
+}
+
+export const FLEET_DEFAULTS = {
+  clusters: { main: 3, blue: 3, green: 3 },
+  gateways: 1,
+  workers: 1,
+  baseline: BASELINE,
+  candidates: [STATIC_HOME, FLOATING_SECOND],
+  logLevel: 'info',
+} as const satisfies FleetConfig;
