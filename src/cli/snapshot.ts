@@ -10,11 +10,10 @@ const CONTROLLER_TIMEOUT_MS = 1_000;
 
 /** One look at an upgrade. What the flow controller would add is null where it cannot be reached from here. */
 export async function takeSnapshot(upgrade: UpgradeAccess, env: NodeJS.ProcessEnv): Promise<WatchedState> {
-  const [status, efficacy, timeline] = await Promise.all([
-    upgrade.query(statusQuery),
-    upgrade.query(efficacyQuery),
-    upgrade.query(timelineQuery),
-  ]);
+  // One after the other: where nobody answers, no question may be left over when the connection is closed.
+  const status = await upgrade.query(statusQuery);
+  const efficacy = await upgrade.query(efficacyQuery);
+  const timeline = await upgrade.query(timelineQuery);
   return { status, efficacy, timeline, gateways: await gatewaysOf(status.service, env) };
 }
 

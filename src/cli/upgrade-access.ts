@@ -2,6 +2,7 @@ import {
   isGrpcServiceError,
   QueryNotRegisteredError,
   QueryRejectedError,
+  ServiceError,
   WorkflowFailedError,
   WorkflowNotFoundError,
   type WorkflowExecutionDescription,
@@ -20,6 +21,9 @@ import type { UpgradeAddress } from './upgrade-address.ts';
 const QUERY_TIMEOUT_MS = 10_000;
 
 const GRPC = { invalidArgument: 3, deadlineExceeded: 4, failedPrecondition: 9, unavailable: 14 } as const;
+
+/** What the connection itself says, with a gRPC status code. */
+type GrpcAnswer = Error & { readonly code: number; readonly details: string };
 
 /** One upgrade, as the commands speak to it. All failures come as messages for people, with their exit code. */
 export interface UpgradeAccess extends AsyncDisposable {
@@ -91,26 +95,30 @@ function explained(error: unknown, workflowId: string): unknown {
       cause: error,
     });
   }
-  if (!isGrpcServiceError(error)) return error;
-  const code: number = error.code;
+  // The client wraps what the connection said.
+  const answer = error instanceof ServiceError ? error.cause : error;
+  return isGrpcServiceError(answer) ? explainedAnswer(answer, workflowId) : error;
+}
+
+function explainedAnswer(answer: GrpcAnswer, workflowId: string): Error {
+  const { code, details } = answer;
+  const cause = answer;
   switch (code) {
     case GRPC.invalidArgument:
-      return new CliFailure(EXIT.notNow, `The upgrade ${workflowId} does not answer yet: ${error.details}`, {
-        cause: error,
+      return new CliFailure(EXIT.notNow, `The upgrade ${workflowId} does not answer yet: ${details}`, {
+        cause,
       });
     case GRPC.deadlineExceeded:
     case GRPC.failedPrecondition:
       return new CliFailure(
         EXIT.unreachable,
         `No worker answers for ${workflowId}. The upgrade is not lost: start a worker (\`changeover worker\`) and it goes on.`,
-        { cause: error },
+        { cause },
       );
     case GRPC.unavailable:
-      return new ChangeoverError('TemporalUnreachable', `Temporal does not answer: ${error.details}.`, {
-        cause: error,
-      });
+      return new ChangeoverError('TemporalUnreachable', `Temporal does not answer: ${details}.`, { cause });
     default:
-      return new CliFailure(EXIT.failed, `Temporal answered: ${error.details}`, { cause: error });
+      return new CliFailure(EXIT.failed, `Temporal answered: ${details}`, { cause });
   }
 }
 

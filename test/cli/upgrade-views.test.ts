@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest';
+import { changeLines, newEntries, type WatchedState } from '../../src/cli/change-lines.ts';
+import { statusView } from '../../src/cli/status-view.ts';
+import { initialState, type UpgradeState } from '../../src/domain/upgrade/state.ts';
+import { efficacyOf, statusOf } from '../../src/domain/upgrade/status.ts';
+import { examplePlan } from '../domain/upgrade/example-plan.ts';
+
+const AT = '2026-03-01T10:00:00.000Z';
+const NOW_MS = Date.parse(AT) + 90_000;
+const plan = examplePlan();
+const START = initialState(plan, { upgradeId: 'upgrade-wealth.1', at: AT });
+
+function watched(change: Partial<UpgradeState> = {}, more: Partial<WatchedState> = {}): WatchedState {
+  const state = { ...START, ...change };
+  return {
+    status: statusOf(plan, state),
+    efficacy: efficacyOf(plan, state),
+    timeline: state.timeline,
+    gateways: null,
+    ...more,
+  };
+}
+
+function view(state: WatchedState): string {
+  return statusView(state, { nowMs: NOW_MS, colour: false });
+}
+
+const trial: UpgradeState['trial'] = {
+  ...START.trial,
+  readings: 3,
+  stageElapsedMs: 1000,
+  arms: [
+    { version: '1.4', role: 'baseline', allocated: 0, volume: 0 },
+    { version: '2.0-a', role: 'candidate', allocated: 1000, volume: 800 },
+    { version: '2.0-b', role: 'candidate', allocated: 500, volume: 150, pulled: 'errors 12 %' },
+  ],
+};
+
+describe('the view of an upgrade', () => {
+  test('shows phase, servers by cluster, routes and what the operator can do', () => {
+    const text = view(watched());
+    expect(text).toContain('wealth: preflight   upgrade-wealth.1');
+    expect(text).toMatch(/base {3}███ {2}open {2}on 1\.4/);
+    expect(text).toContain('traffic goes to the baseline; route table 0');
+    expect(text).toContain('changeover abort wealth --reason');
+    expect(text).not.toContain('changeover approve');
+  });
+
+  test('shows traffic and efficacy by version with bars, and no data as no data', () => {
+    const text = view(
+      watched({ phase: 'trial', trial, routes: { ...START.routes, mode: 'trial', share: 0.25 } }),
+    );
+    expect(text).toContain('stage 1 of 2: 1 s of 2 s, 3 readings');
+    expect(text).toContain('at 25 % of what it allots');
+    expect(text).toMatch(/1\.4 +·{12} +0 allocated +·{12} no data {2}baseline/);
+    expect(text).toMatch(/2\.0-a +█{12} +1,000 allocated +█{12} 80\.0 %/);
+    expect(text).toMatch(/2\.0-b +█{6}·{6} +500 allocated +█{4}·{8} 30\.0 % {2}pulled: errors 12 %/);
+  });
+
+  test('shows what is wrong, since when, and offers to mend it', () => {
+    const problem = { where: 'server blue-1', code: 'StartFailed', message: 'it exited with 1', since: AT };
+    const text = view(watched({ problems: [problem] }));
+    expect(text).toContain('! server blue-1, for 90 s: it exited with 1 (StartFailed)');
+    expect(text).toContain('changeover retry-server wealth --server NAME');
+  });
+
+  test('shows gateways that are behind', () => {
+    const gateway = { acknowledgedAt: null, problemSince: null };
+    const text = view(
+      watched(
+        {},
+        {
+          gateways: [
+            { ...gateway, name: 'gw-1', acknowledged: 7, problem: null },
+            { ...gateway, name: 'gw-2', acknowledged: 6, problem: 'ECONNREFUSED' },
+          ],
+        },
+      ),
+    );
+    expect(text).toContain('gw-1 at 7, gw-2 at 6 (behind) (ECONNREFUSED)');
+  });
+
+  test('marks a server whose version is uncertain', () => {
+    const servers = {
+      ...START.servers,
+      'blue-1': { cluster: 'blue', stage: 'changing', release: '1.4', dirty: true } as const,
+    };
+    expect(view(watched({ servers }))).toMatch(/blue +◌██ {2}1 changing, 2 open {2}on 1 1\.4\?, 2 1\.4/);
+  });
+});
+
+describe('the lines of a watch in a pipe', () => {
+  test('begin with the timeline', () => {
+    expect(changeLines(undefined, watched(), AT)).toEqual([
+      `${AT} preflight: Upgrade of wealth from 1.4 began`,
+    ]);
+  });
+
+  test('are empty where nothing changed', () => {
+    expect(changeLines(watched(), watched(), AT)).toEqual([]);
+  });
+
+  test('tell of servers, readings and problems, and when these are mended', () => {
+    const servers = {
+      ...START.servers,
+      'blue-1': { cluster: 'blue', stage: 'ready', release: '2.0-a' } as const,
+    };
+    const problem = { where: 'server blue-2', code: 'StartFailed', message: 'it exited with 1', since: AT };
+    const after = watched({ phase: 'trial', servers, trial, problems: [problem] });
+    expect(changeLines(watched(), after, AT)).toEqual([
+      `${AT} trial: server blue-1: open → ready, 1.4 → 2.0-a`,
+      `${AT} trial: reading 3, stage 1 of 2: Nothing was measured yet.`,
+      `${AT} trial: problem: server blue-2: it exited with 1`,
+    ]);
+    expect(changeLines(after, watched({ phase: 'trial', servers, trial }), AT)).toEqual([
+      `${AT} trial: mended: server blue-2: it exited with 1`,
+    ]);
+  });
+
+  test('tell each entry of the timeline once, also when the oldest were dropped', () => {
+    const entry = (what: string) => ({ at: AT, phase: 'trial' as const, what });
+    const before = [entry('a'), entry('b'), entry('c')];
+    expect(newEntries(before, [entry('b'), entry('c'), entry('d')])).toEqual([entry('d')]);
+    expect(newEntries(before, before)).toEqual([]);
+    expect(newEntries([], before)).toEqual(before);
+  });
+});
