@@ -5,6 +5,7 @@ import { createFlowController } from '../../src/adapters/flow-controller.ts';
 import { readConfig } from '../../src/config.ts';
 import { ChangeoverError } from '../../src/domain/errors.ts';
 import { packageFor } from '../../src/domain/plan/package-for.ts';
+import { planToServiceDefinition } from '../../src/domain/plan/service-definition.ts';
 import type { Plan } from '../../src/domain/plan/schema.ts';
 import type { AgentAddress, ServerAgent } from '../../src/ports/server-agent.ts';
 import { agents } from './fleet.ts';
@@ -19,16 +20,8 @@ async function installBaseline(folder: string): Promise<void> {
   const agent = createAgentOverHttp(agentToken === undefined ? {} : { token: agentToken });
   await Promise.all(agents().map((address) => installOn(agent, address, plan)));
 
-  const { service, baseline, clusters, gateways, measure, traffic } = plan;
-  const { version } = await createFlowController(controller).adopt(service, {
-    release: baseline.version,
-    servers: Object.entries(clusters).flatMap(([cluster, { servers }]) =>
-      servers.map(({ name, url }) => ({ name, cluster, url })),
-    ),
-    gateways,
-    measure,
-    transactions: traffic.transactions ?? null,
-  });
+  const { service, baseline } = plan;
+  const { version } = await createFlowController(controller).adopt(service, planToServiceDefinition(plan));
   console.log(`${service} runs ${baseline.version} everywhere, route table ${version}`);
 }
 

@@ -13,6 +13,7 @@ import { startDevServer } from '../../src/dev-server/dev-server.ts';
 import { findTemporal } from '../../src/dev-server/find-temporal.ts';
 import { SEARCH_ATTRIBUTES } from '../../src/domain/search-attributes.ts';
 import { connectTemporal } from '../../src/temporal.ts';
+import { createProgram } from '../../src/cli/program.ts';
 import { loadAgentConfig } from '../../src/agent/config.ts';
 
 const FILE = 'docker-compose.yml';
@@ -73,6 +74,19 @@ describe('docker-compose.yml', () => {
         .sort(),
     );
     for (const [name, { command }] of started) expect(command?.at(-1)).toBe(`/demo/agents/${name}.json`);
+  });
+
+  it('gives the command line only commands and options that it has', async () => {
+    const none = { write: () => true } as never;
+    for (const [name, { image, entrypoint, command = [] }] of entries) {
+      if (!OWN_IMAGE.test(image) || entrypoint !== undefined || command[0] === '--help') continue;
+      const program = createProgram({ env: {}, out: none, err: none });
+      // Everything up to what it would do.
+      const ran: string[] = [];
+      for (const one of program.commands) one.action(() => void ran.push(one.name()));
+      await program.parseAsync(command, { from: 'user' });
+      expect(ran, name).toEqual([command[0]]);
+    }
   });
 
   it('runs only programs that the build makes', () => {
