@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { readConfig } from '../../config.ts';
 import type { CliContext } from '../context.ts';
-import { parseListenAddress } from '../listen-address.ts';
+import { listenOption, type parseListenAddress } from '../listen-address.ts';
 import { processLogger } from '../process-logger.ts';
 import { runProcess } from '../run-process.ts';
 
@@ -13,10 +13,7 @@ interface ControllerOptions {
 export function controllerCommand({ env }: CliContext): Command {
   return new Command('controller')
     .description('run the flow controller: route tables, publishing, the traffic observatory')
-    .option('--listen <host:port>', 'where its API listens', parseListenAddress, {
-      host: '127.0.0.1',
-      port: 7400,
-    })
+    .addOption(listenOption('--listen <host:port>', 'where its API listens', '127.0.0.1:7400'))
     .requiredOption('--state <dir>', 'folder for route tables and counters; one controller at a time uses it')
     .addHelpText(
       'after',

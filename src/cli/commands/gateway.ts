@@ -3,7 +3,7 @@ import { readConfig } from '../../config.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { CliFailure } from '../failure.ts';
-import { parseListenAddress } from '../listen-address.ts';
+import { listenOption, type parseListenAddress } from '../listen-address.ts';
 import { processLogger } from '../process-logger.ts';
 import { runProcess } from '../run-process.ts';
 
@@ -25,14 +25,8 @@ export function gatewayCommand({ env }: CliContext): Command {
     .description('run an embedded gateway: routes the traffic of one service')
     .requiredOption('--name <name>', 'name of the gateway, as in the plan')
     .requiredOption('--service <name>', 'service that it routes')
-    .option('--listen <host:port>', 'where traffic comes in', parseListenAddress, {
-      host: '0.0.0.0',
-      port: 8080,
-    })
-    .option('--admin <host:port>', 'where its admin API listens', parseListenAddress, {
-      host: '127.0.0.1',
-      port: 7080,
-    })
+    .addOption(listenOption('--listen <host:port>', 'where traffic comes in', '0.0.0.0:8080'))
+    .addOption(listenOption('--admin <host:port>', 'where its admin API listens', '127.0.0.1:7080'))
     .option('--controller <url>', 'the flow controller; CHANGEOVER_CONTROLLER_URL by default')
     .option('--no-controller', 'routes only come by its admin API')
     .requiredOption('--state <dir>', 'folder for the route table executed last')
