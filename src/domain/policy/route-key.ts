@@ -2,7 +2,7 @@ import xxhash from 'xxhash-wasm';
 import type { TrafficSplit } from '../routes/table.ts';
 import type { TrafficPolicy } from './policy.ts';
 
-const { h32 } = await xxhash();
+const hasher = await xxhash();
 
 /** The release for a key, and the policy bucket it is counted under. */
 export interface KeyDecision {
@@ -18,7 +18,7 @@ const SLOTS = 10_000;
  * natively (`xxh32`), which keeps mixed gateways in step (invariant 7). The modulo's bias is below 3e-6 of a slot.
  */
 export function slotOf(key: string, salt: string): number {
-  return h32(`${salt}\0${key}`) % SLOTS;
+  return hasher.h32(`${salt}\0${key}`) % SLOTS;
 }
 
 /** A key's release before stages and pulls, or undefined where the key is unusable for the policy. */
