@@ -60,7 +60,6 @@ export class SimulatedWorld {
 
   /** The effect on the world, without the run being told: as if the worker died right after it. */
   effect(step: Step): StepResult | undefined {
-    const { plan } = this;
     switch (step.kind) {
       case 'preflight':
         return { kind: step.kind, result: { fence: 1, tableVersion: this.table.version, notes: [] } };
@@ -90,7 +89,6 @@ export class SimulatedWorld {
       case 'done':
         return undefined;
     }
-    void plan;
   }
 
   /** Takes one step to its end; false when the run is over or waits for the operator. */
