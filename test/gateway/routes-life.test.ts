@@ -1,0 +1,266 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { request } from 'undici';
+import type { RouteTable } from '../../src/domain/routes/table.ts';
+import { createGateway } from '../../src/gateway/gateway.ts';
+import { GatewayFixture, SERVICE, tableOf, until } from './support/gateway-fixture.ts';
+import { answer, UpstreamServer } from './support/upstream-server.ts';
+
+/** The controller's side of pulling: a long poll that answers once there is something newer. */
+class StubController implements AsyncDisposable {
+  table: RouteTable | null;
+  readonly acknowledged: number[] = [];
+  readonly #server: Server;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(table: RouteTable | null) {
+    this.table = table;
+    this.#server = createServer((req, res) => void this.#answer(req, res));
+  }
+
+  async listen(): Promise<this> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return this;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  activate(table: RouteTable): void {
+    this.table = table;
+    for (const wake of this.#waiting) wake();
+  }
+
+  async #answer(req: IncomingMessage, res: import('node:http').ServerResponse): Promise<void> {
+    const url = new URL(req.url ?? '', this.url);
+    if (req.method === 'POST' && url.pathname === `/v1/services/${SERVICE}/routes/ack`) {
+      this.acknowledged.push((JSON.parse(await text(req)) as { version: number }).version);
+      res.writeHead(204).end();
+      return;
+    }
+    expect(url.pathname).toBe(`/v1/services/${SERVICE}/routes`);
+    const known = req.headers['if-none-match'];
+    if (
+      this.table !== null &&
+      known === `"${this.table.version}"` &&
+      Number(url.searchParams.get('waitMs')) > 0
+    ) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.add(resolve);
+        req.socket.once('close', resolve);
+      });
+    }
+    if (this.table === null) answer(res, 404, '{"error":{"code":"ServiceUnknown","message":"not adopted"}}');
+    else if (known === `"${this.table.version}"`) res.writeHead(304).end();
+    else answer(res, 200, JSON.stringify(this.table), { etag: `"${this.table.version}"` });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+const unreachable = 'http://127.0.0.1:1';
+
+describe('route tables', () => {
+  it('are pulled at the start, before any traffic, and again when they change; each is acknowledged', async () => {
+    const one = await new UpstreamServer('one').listen();
+    await using controller = await new StubController(tableOf([one], { version: 4 })).listen();
+    await using fixture = await GatewayFixture.start(null, {
+      upstreams: [one],
+      config: { controllerUrl: controller.url },
+    });
+    expect((await fixture.admin.executing({})).version).toBe(4);
+    expect((await request(fixture.url)).statusCode).toBe(200);
+    controller.activate(tableOf([one], { version: 5 }));
+    await until(() => controller.acknowledged.includes(5));
+    expect((await fixture.admin.executing({})).version).toBe(5);
+    expect(controller.acknowledged).toEqual([4, 5]);
+  });
+
+  it('survive a restart while the controller is away (invariant 4)', async () => {
+    const one = await new UpstreamServer('one').listen();
+    await using first = await GatewayFixture.start(tableOf([one], { version: 9 }), { upstreams: [one] });
+    await first.gateway.close();
+    await using again = await GatewayFixture.start(null, {
+      folder: first.folder,
+      config: { controllerUrl: unreachable },
+    });
+    expect((await again.admin.executing({})).version).toBe(9);
+    expect((await request(again.url)).statusCode).toBe(200);
+    expect((await again.admin.publish(tableOf([one], { version: 8 }), {})).version).toBe(9);
+  });
+
+  it('of a restarted gateway are the latest before it takes traffic', async () => {
+    const one = await new UpstreamServer('one').listen();
+    const two = await new UpstreamServer('two').listen();
+    await using first = await GatewayFixture.start(tableOf([one], { version: 9 }), { upstreams: [one, two] });
+    await first.gateway.close();
+    await using controller = await new StubController(tableOf([two], { version: 12 })).listen();
+    await using again = await GatewayFixture.start(null, {
+      folder: first.folder,
+      config: { controllerUrl: controller.url },
+    });
+    expect(await (await request(again.url)).body.text()).toBe('two');
+    expect(one.requests).toHaveLength(0);
+  });
+
+  it('of a controller that lost some are not taken (invariant 4)', async () => {
+    const one = await new UpstreamServer('one').listen();
+    await using first = await GatewayFixture.start(tableOf([one], { version: 9 }), { upstreams: [one] });
+    await first.gateway.close();
+    await using controller = await new StubController(tableOf([one], { version: 3 })).listen();
+    await using again = await GatewayFixture.start(null, {
+      folder: first.folder,
+      config: { controllerUrl: controller.url },
+    });
+    expect((await again.admin.executing({})).version).toBe(9);
+    expect(controller.acknowledged).toEqual([]);
+  });
+
+  it('are waited for where there are none: the traffic port is shut, and health says so', async () => {
+    const one = await new UpstreamServer('one').listen();
+    await using fixture = await GatewayFixture.start(null, {
+      upstreams: [one],
+      config: { controllerUrl: unreachable },
+    });
+    expect(fixture.gateway.trafficUrl).toBeNull();
+    const health = async (): Promise<number> =>
+      (await request(`${fixture.gateway.adminUrl}/health`)).statusCode;
+    expect(await health()).toBe(503);
+    await fixture.admin.publish(tableOf([one]), {});
+    await until(async () => (await health()) === 200);
+    expect((await request(fixture.url)).statusCode).toBe(200);
+  });
+
+  it('are on disk before they are acknowledged', async () => {
+    const one = await new UpstreamServer('one').listen();
+    await using fixture = await GatewayFixture.start(tableOf([one]), { upstreams: [one] });
+    for (let version = 2; version < 10; version += 1) {
+      await fixture.admin.publish(tableOf([one], { version }), {});
+      const stored = JSON.parse(await readFile(join(fixture.folder, 'routes.json'), 'utf8')) as RouteTable;
+      expect(stored.version).toBe(version);
+    }
+  });
+
+  it('that are broken on disk are left alone, and the controller is asked', async () => {
+    const one = await new UpstreamServer('one').listen();
+    await using first = await GatewayFixture.start(tableOf([one], { version: 2 }), { upstreams: [one] });
+    await first.gateway.close();
+    await writeFile(join(first.folder, 'routes.json'), '{"service":');
+    await using controller = await new StubController(tableOf([one], { version: 3 })).listen();
+    await using again = await GatewayFixture.start(null, {
+      folder: first.folder,
+      config: { controllerUrl: controller.url },
+    });
+    expect((await again.admin.executing({})).version).toBe(3);
+  });
+});
+
+describe('the admin API', () => {
+  it('asks for its token, health and metrics excepted', async () => {
+    await using fixture = await GatewayFixture.start(null, { config: { adminToken: 's3cret' } });
+    const status = async (path: string, authorization?: string): Promise<number> => {
+      const headers = authorization === undefined ? {} : { authorization };
+      const response = await request(`${fixture.gateway.adminUrl}${path}`, { headers });
+      await response.body.dump();
+      return response.statusCode;
+    };
+    expect(await status('/v1/stats')).toBe(401);
+    expect(await status('/v1/stats', 'Bearer wrong')).toBe(401);
+    expect(await status('/v1/stats', 'Bearer s3cret')).toBe(200);
+    expect(await status('/health')).toBe(503);
+    expect(await status('/metrics')).toBe(200);
+  });
+
+  it('answers errors in the common form, naming the wrong field', async () => {
+    await using fixture = await GatewayFixture.start(null);
+    const missing = await request(`${fixture.gateway.adminUrl}/nothing`);
+    expect(await missing.body.json()).toMatchObject({ error: { code: 'NotFound' } });
+    const wrong = await request(`${fixture.gateway.adminUrl}/v1/routes`, {
+      method: 'PUT',
+      body: JSON.stringify({ ...tableOf([]), version: 'x' }),
+    });
+    expect(wrong.statusCode).toBe(400);
+    expect(await wrong.body.json()).toMatchObject({ error: { message: expect.stringContaining('version') } });
+  });
+
+  it('is not on the traffic port', async () => {
+    const one = await new UpstreamServer('one').listen();
+    await using fixture = await GatewayFixture.start(tableOf([one]), { upstreams: [one] });
+    expect(await (await request(`${fixture.url}/v1/stats`)).body.text()).toBe('one');
+  });
+
+  it('gives Prometheus what it counted', async () => {
+    const one = await new UpstreamServer('one').listen();
+    await using fixture = await GatewayFixture.start(tableOf([one]), { upstreams: [one] });
+    await (await request(fixture.url)).body.dump();
+    const metrics = await (await request(`${fixture.gateway.adminUrl}/metrics`)).body.text();
+    const labels = 'release="1.0",cluster="main",server="one",bucket="main"';
+    expect(metrics).toContain(`changeover_gateway_requests_total{${labels}} 1\n`);
+    expect(metrics).toContain(`changeover_gateway_outcomes_total{${labels},outcome="succeeded"} 1\n`);
+    expect(metrics).toContain(`changeover_gateway_latency_seconds_bucket{${labels},le="+Inf"} 1\n`);
+    expect(metrics).toContain('changeover_gateway_table_version 1\n');
+  });
+});
+
+describe('a gateway that is stopped', () => {
+  it('finishes what is in flight, asks clients to leave, and tells its numbers until the end', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const one = await new UpstreamServer(
+      'one',
+      (_req, res) => void held.then(() => answer(res, 200, 'one')),
+    ).listen();
+    await using fixture = await GatewayFixture.start(tableOf([one]), {
+      upstreams: [one],
+      config: { shutdownGraceMs: 10_000 },
+    });
+    const url = fixture.url;
+    const under = request(url);
+    await until(async () => (await fixture.load('one')).inFlight === 1);
+    const closed = fixture.gateway.close();
+    await until(() => fixture.gateway.trafficUrl === null);
+    await expect(request(url)).rejects.toThrow();
+    expect((await fixture.load('one')).inFlight).toBe(1);
+    expect((await request(`${fixture.gateway.adminUrl}/health`)).statusCode).toBe(503);
+    release();
+    const response = await under;
+    expect(response.headers['connection']).toBe('close');
+    expect(await response.body.text()).toBe('one');
+    await closed;
+    expect(fixture.gateway.adminUrl).toBeNull();
+  });
+
+  it('cuts what is still under way when the grace is over', async () => {
+    const one = await new UpstreamServer('one', () => undefined).listen();
+    await using fixture = await GatewayFixture.start(tableOf([one]), {
+      upstreams: [one],
+      config: { shutdownGraceMs: 50 },
+    });
+    const under = request(fixture.url).then(
+      () => 'answered',
+      () => 'cut',
+    );
+    await until(async () => (await fixture.load('one')).inFlight === 1);
+    await fixture.gateway.close();
+    expect(await under).toBe('cut');
+  });
+
+  it('closes though it never started', async () => {
+    const gateway = createGateway(
+      { name: 'gw', service: SERVICE, listen: { port: 0 }, admin: { port: 0 }, stateDir: '/nowhere' },
+      { logger: pino({ level: 'silent' }) },
+    );
+    await gateway.close();
+    await gateway.close();
+  });
+});
