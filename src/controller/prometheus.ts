@@ -62,28 +62,36 @@ function createTrafficMetrics(registry: Registry) {
 
 type MetricValues = Awaited<ReturnType<Histogram<RowLabel | 'le'>['get']>>;
 
+const LATENCY = {
+  name: 'changeover_request_duration_seconds',
+  help: 'Time from the request to the end of its response at the gateway',
+  labelNames: ROW_LABELS,
+  buckets: LATENCY_BOUNDS_MS.map((bound) => bound / 1000),
+} as const;
+
 /** A histogram whose buckets come as sums, instead of one observation after the other. */
 class TotalsHistogram extends Histogram<RowLabel | 'le'> {
   rows: readonly { labels: RowLabels; row: TrafficCount }[] = [];
+  /** Never observes anything: it only knows how a histogram describes itself. */
+  readonly #empty = new Histogram<RowLabel | 'le'>({ ...LATENCY, registers: [] });
 
   constructor(registry: Registry) {
-    super({
-      name: 'changeover_request_duration_seconds',
-      help: 'Time from the request to the end of its response at the gateway',
-      labelNames: ROW_LABELS,
-      buckets: LATENCY_BOUNDS_MS.map((bound) => bound / 1000),
-      registers: [registry],
-    });
+    super({ ...LATENCY, registers: [registry] });
   }
 
   override async get(): Promise<MetricValues> {
-    const empty = await super.get();
-    return { ...empty, values: this.rows.flatMap(({ labels, row }) => histogramValues(labels, row)) };
+    const values = this.rows.flatMap(({ labels, row }) => histogramValues(labels, row));
+    return { ...(await this.#empty.get()), values };
+  }
+
+  /** The registry asks a histogram for its text form by this name, which prom-client's types do not know. */
+  getForPromString(): Promise<MetricValues> {
+    return this.get();
   }
 }
 
 function histogramValues(labels: RowLabels, row: TrafficCount): MetricValues['values'] {
-  const name = 'changeover_request_duration_seconds';
+  const { name } = LATENCY;
   let below = 0;
   const buckets = LATENCY_BOUNDS_MS.map((bound, index) => {
     below += row.latency[index] ?? 0;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { NO_OUTCOMES, type ReleaseOutcomes } from '../domain/guardrails.ts';
 import type { TrafficCount } from '../domain/measure.ts';
-import { trafficCountSchema, type GatewayStats } from '../protocol/gateway.ts';
+import { trafficCountSchema } from '../protocol/gateway.ts';
 
 /**
  * What was read of a gateway: its counters of each epoch, the newest last. Within an epoch counters only grow, so that
@@ -30,7 +30,7 @@ const OPEN_EPOCHS = 4;
 /** A gateway's traffic with one more reading. */
 export function withReading(
   known: GatewayTraffic | undefined,
-  { epoch, counts }: Pick<GatewayStats, 'epoch' | 'counts'>,
+  { epoch, counts }: GatewayTraffic['epochs'][number],
 ): GatewayTraffic {
   const epochs = known?.epochs ?? [];
   const closed = known?.closed ?? [];

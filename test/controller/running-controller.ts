@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { createEmbeddedGateway } from '../../src/adapters/embedded-gateway.ts';
 import { createFlowController } from '../../src/adapters/flow-controller.ts';
 import { controllerConfigSchema } from '../../src/controller/config.ts';
 import { createController } from '../../src/controller/controller.ts';
 import { LATENCY_BOUNDS_MS, type TrafficCount } from '../../src/domain/measure.ts';
 import type { TrafficSplit } from '../../src/domain/routes/table.ts';
 import type { GatewayAddress, ServiceDefinition } from '../../src/protocol/controller.ts';
-import { stubGatewayFor } from './stub-gateway.ts';
 
 export async function makeStateDir(): Promise<{ path: string } & AsyncDisposable> {
   const path = await mkdtemp(join(tmpdir(), 'changeover-controller-'));
@@ -19,15 +19,15 @@ export interface ControllerOptions {
   readonly stateDir: string;
   readonly readIntervalMs?: number;
   readonly token?: string;
-  readonly port?: number;
+  readonly listen?: { readonly host: string; readonly port: number };
 }
 
 /** A controller that listens, and its client. */
-export async function startController({ port = 0, ...options }: ControllerOptions) {
-  const config = controllerConfigSchema.parse({ listen: { port }, readIntervalMs: 50, ...options });
+export async function startController(options: ControllerOptions) {
+  const config = controllerConfigSchema.parse({ listen: { port: 0 }, readIntervalMs: 50, ...options });
   const controller = createController(config, {
     logger: pino({ level: process.env['LOG_LEVEL'] ?? 'silent' }),
-    gatewayFor: stubGatewayFor,
+    gatewayFor: (address) => createEmbeddedGateway(address),
   });
   const { url } = await controller.start();
   const client = createFlowController({

@@ -2,11 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import type { TrafficCount } from '../../src/domain/measure.ts';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
-import type { TrafficGateway } from '../../src/ports/traffic-gateway.ts';
-import { callControl } from '../../src/protocol/control-client.ts';
 import { createControlApp, listen, readBody, type Listening } from '../../src/protocol/control-server.ts';
 import type { GatewayAddress } from '../../src/protocol/controller.ts';
-import { gatewayStatsSchema, routesAckSchema } from '../../src/protocol/gateway.ts';
 import { routeTableSchema } from '../../src/protocol/routes.ts';
 
 /** A gateway's admin API without a data plane: holds the table that it was given, and the counters that a test sets. */
@@ -80,29 +77,4 @@ export async function startStubGateway(name = 'gw-1', service = 'shop'): Promise
     [Symbol.asyncDispose]: () => gateway.stop(),
   };
   return gateway;
-}
-
-/** The port over HTTP, as plain as it gets. */
-export function stubGatewayFor({ name, admin }: GatewayAddress): TrafficGateway {
-  const call = {
-    baseUrl: admin,
-    timeoutMs: 10_000,
-    peer: `gateway ${name}`,
-    unreachable: 'GatewayUnreachable',
-  } as const;
-  return {
-    publish: (table, { signal }) =>
-      callControl({
-        ...call,
-        method: 'PUT',
-        path: '/v1/routes',
-        body: table,
-        answer: routesAckSchema,
-        signal,
-      }),
-    executing: ({ signal }) =>
-      callControl({ ...call, method: 'GET', path: '/v1/routes', answer: routesAckSchema, signal }),
-    stats: ({ signal }) =>
-      callControl({ ...call, method: 'GET', path: '/v1/stats', answer: gatewayStatsSchema, signal }),
-  };
 }
