@@ -2,6 +2,7 @@
 export interface Output {
   write(text: string): unknown;
   readonly isTTY?: boolean;
+  readonly columns?: number;
 }
 
 /** What commands know of the process they run in. */

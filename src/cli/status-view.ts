@@ -47,7 +47,7 @@ function head(status: UpgradeStatus, options: ViewOptions): string[] {
   ];
   if (phase === 'trial') {
     const elapsed = `${formatDuration(trial.stageElapsedMs)} of ${formatDuration(trial.stageLengthMs)}`;
-    lines.push(`stage ${trial.stage} of ${trial.stages}: ${elapsed}, ${trial.readings} readings`);
+    lines.push(`stage ${trial.stage} of ${trial.stages}: ${elapsed}, readings so far: ${trial.readings}`);
   }
   if (paused !== null) lines.push(`paused by ${paused.by} for ${ago(paused.at, options)}: ${paused.reason}`);
   return lines;
@@ -98,8 +98,8 @@ function gauge(stages: readonly ServerStage[]): string {
 
 function routesBlock({ status, gateways }: Snapshot): string[] {
   const { mode, version, share, applied } = status.routes;
-  const where = mode === 'trial' ? `the policy, at ${percent(share)} of what it allots` : `the ${mode}`;
-  const line = `  traffic goes to ${where}; route table ${version}${applied ? '' : ', being applied'}`;
+  const where = mode === 'trial' ? `by the policy, at ${percent(share)} of what it allots` : `to the ${mode}`;
+  const line = `  traffic goes ${where}; route table ${version}${applied ? '' : ', being applied'}`;
   if (gateways === null) return [line];
   return [line, `  gateways: ${gateways.map((gateway) => gatewayText(gateway, gateways)).join(', ')}`];
 }
@@ -153,7 +153,8 @@ function problemsBlock({ problems }: UpgradeStatus, options: ViewOptions): strin
 
 function verdictBlock({ verdict, approval, aborted }: UpgradeStatus): string[] {
   return [
-    ...(verdict === null ? [] : [`  ${verdict.sentence}`]),
+    // While it collects, the table above says it all.
+    ...(verdict === null || verdict.kind === 'collecting' ? [] : [`  ${verdict.sentence}`]),
     ...(approval === null
       ? []
       : [`  ${approval.candidate} was approved by ${approval.by} at ${approval.at}`]),

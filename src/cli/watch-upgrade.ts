@@ -29,7 +29,7 @@ export async function watchUpgrade(
   { env, out }: { env: NodeJS.ProcessEnv; out: Output },
 ): Promise<Outcome | null> {
   await upgrade.describe();
-  const screen = out.isTTY === true ? liveScreen() : plainScreen(out);
+  const screen = isScreen(out) ? liveScreen() : plainScreen(out);
   try {
     for (;;) {
       const outcome = await look(upgrade, { env, screen });
@@ -55,6 +55,11 @@ async function look(
     screen.trouble(messageOf(error, false));
     return undefined;
   }
+}
+
+/** Some pseudo-terminals (of containers and CI) have no size, and nothing would be seen on them. */
+function isScreen(out: Output): boolean {
+  return out.isTTY === true && (out.columns ?? 0) > 0;
 }
 
 function liveScreen(): WatchScreen {

@@ -50,7 +50,7 @@ describe('the view of an upgrade', () => {
     const text = view(
       watched({ phase: 'trial', trial, routes: { ...START.routes, mode: 'trial', share: 0.25 } }),
     );
-    expect(text).toContain('stage 1 of 2: 1 s of 2 s, 3 readings');
+    expect(text).toContain('stage 1 of 2: 1 s of 2 s, readings so far: 3');
     expect(text).toContain('at 25 % of what it allots');
     expect(text).toMatch(/1\.4 +·{12} +0 allocated +·{12} no data {2}baseline/);
     expect(text).toMatch(/2\.0-a +█{12} +1,000 allocated +█{12} 80\.0 %/);
