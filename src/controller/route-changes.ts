@@ -12,7 +12,7 @@ export function stageRoutes(state: ServiceState, transitions: readonly Transitio
   return {
     state: {
       ...state,
-      staged: { transitions, base: state.active.version, table },
+      staged: { transitions, base: state.active.version, table, inEffect: false },
       lastVersion: Math.max(state.lastVersion, table.version),
     },
     answer: { version: table.version },
@@ -39,7 +39,8 @@ function activateStaged(state: ServiceState): Change<Version> {
   }
   // Meanwhile a guardrail may have pulled a candidate, which the staged table does not know.
   const table = staged.base === active.version ? staged.table : changedTable(state, staged.transitions);
-  return activate({ ...state, staged: null }, table);
+  // Kept, so that a step which is taken up again after it was interrupted finds it: what is in effect changes nothing.
+  return activate({ ...state, staged: { ...staged, inEffect: true } }, table);
 }
 
 function activate(state: ServiceState, table: RouteTable): Change<Version> {

@@ -47,6 +47,8 @@ export interface StagedRoutes {
   /** Version of the table that `table` was made from. */
   readonly base: number;
   readonly table: RouteTable;
+  /** It was activated; the transitions are kept for a repeated activation. */
+  readonly inEffect: boolean;
 }
 
 /** The steps of the present fence and their answers, so that a repeated call gets the same one (invariant 9). */
@@ -94,7 +96,12 @@ export const serviceStateSchema = z.strictObject({
   lastVersion: count,
   active: routeTableSchema,
   staged: z
-    .strictObject({ transitions: z.array(transitionSchema), base: count, table: routeTableSchema })
+    .strictObject({
+      transitions: z.array(transitionSchema),
+      base: count,
+      table: routeTableSchema,
+      inEffect: z.boolean(),
+    })
     .nullable(),
   applied: z.strictObject({ highestStep: z.int().min(-1), results: z.record(z.string(), count) }),
   gateways: z.array(z.strictObject({ address: gatewayAddressSchema, state: gatewayStateSchema })),
@@ -203,7 +210,7 @@ export function statusOf(state: ServiceState) {
     service: state.service,
     lock: state.lock,
     active: state.active,
-    staged: state.staged?.table ?? null,
+    staged: state.staged === null || state.staged.inEffect ? null : state.staged.table,
     gateways: state.gateways.map((gateway) => gateway.state),
     ready: Object.fromEntries(
       Object.entries(state.ready).map(([server, { release, at }]) => [server, { release, at }]),

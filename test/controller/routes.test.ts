@@ -66,6 +66,14 @@ describe('routes at the controller', () => {
     expect(after.staged).toBeNull();
   });
 
+  it('that were staged and are activated by a later step once more stay as they are (invariant 9)', async () => {
+    await using up = await startUpgrade();
+    const { fence } = up;
+    await up.client.stage(service, { fence, step: 1, transitions: [...trial] });
+    const first = await up.client.activate(service, { fence, step: 2 });
+    expect(await up.client.activate(service, { fence, step: 4 })).toEqual(first);
+  });
+
   it('that were staged before another change are applied to the present ones, with a fresh version', async () => {
     await using up = await startUpgrade();
     const { fence } = up;
