@@ -51,7 +51,10 @@ export async function startTemporalBench(): Promise<TemporalBench> {
   const env = { TEMPORAL_ADDRESS: server.address };
   const temporal = await connectTemporal(env);
   const { connection } = await connectWorker(env);
-  const bundle = await bundleWorkflowCode({ workflowsPath: WORKFLOWS_PATH });
+  const bundle = await bundleWorkflowCode({
+    workflowsPath: WORKFLOWS_PATH,
+    logger: new DefaultLogger('ERROR'),
+  });
 
   return {
     temporal,

@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as messages from '../../src/workflows/messages.ts';
 import { examplePlanInput } from '../domain/upgrade/example-plan.ts';
+import type { upgradeWorkflow } from '../../src/workflows/index.ts';
 import type { InMemoryWorld } from '../support/in-memory-world.ts';
 import { startTemporalBench, type RunningUpgrade, type TemporalBench } from './temporal-bench.ts';
 
@@ -123,6 +124,31 @@ describe('what is wrong with the input', () => {
     });
     const error: unknown = await run.handle.result().catch((reason: unknown) => reason);
     expect(error instanceof WorkflowFailedError ? error.cause?.message : '').toContain('green-1 runs 1.3');
+    expect(run.world.lockedBy).toBeUndefined();
+  });
+});
+
+describe('a run that somebody terminated', () => {
+  test('is reset to its last step and goes on from there', async () => {
+    await using run = await bench.upgrade(examplePlanInput({ ...quick, approval: 'automatic' }), (world) => {
+      world.server('base-1').inFlight = 1;
+    });
+    await run.until(({ phase }) => phase === 'promoting');
+    await run.handle.terminate('by mistake');
+    const { workflowId, firstExecutionRunId: runId } = run.handle;
+    const { events } = await run.handle.fetchHistory();
+    const lastTask = events?.findLast((event) => event.workflowTaskCompletedEventAttributes != null);
+    await bench.temporal.connection.workflowService.resetWorkflowExecution({
+      namespace: 'default',
+      workflowExecution: { workflowId, runId },
+      workflowTaskFinishEventId: lastTask?.eventId ?? null,
+      requestId: 'reset-1',
+      reason: 'terminated by mistake',
+    });
+    run.world.server('base-1').inFlight = 0;
+    const handle = bench.temporal.client.workflow.getHandle<typeof upgradeWorkflow>(workflowId);
+    expect(await handle.result()).toMatchObject({ outcome: 'promoted', winner: '2.0-a' });
+    expect(run.world.versions()).toEqual(new Set(['2.0-a']));
     expect(run.world.lockedBy).toBeUndefined();
   });
 });
