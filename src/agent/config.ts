@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { PlanProblem } from '../domain/plan/problem.ts';
 import { durationSchema, nameSchema } from '../domain/plan/scalars.ts';
 import { OS_TYPES, type OsType } from '../domain/upgrade-params.ts';
+import { readYamlText } from '../protocol/yaml-text.ts';
 import { configProblems, unsafeProblems } from './config-problems.ts';
 
 const httpUrlSchema = z.url({ protocol: /^https?$/, error: 'must be an http or https address' });
@@ -190,20 +190,13 @@ function invalidConfig(path: string, problems: readonly PlanProblem[]): Changeov
 }
 
 async function readYaml(path: string): Promise<unknown> {
+  let text: string;
   try {
-    const text = await readFile(path, 'utf8');
-    const document = parseDocument(text, {
-      version: '1.2',
-      schema: 'core',
-      stringKeys: true,
-      uniqueKeys: true,
-      merge: false,
-    });
-    const [fault] = [...document.errors, ...document.warnings];
-    if (fault) throw fault;
-    return document.toJS({ maxAliasCount: 20 });
+    text = await readFile(path, 'utf8');
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ChangeoverError('InvalidPlan', `${path} cannot be read: ${reason}`, { cause });
+    throw new ChangeoverError('InvalidPlan', `${path} cannot be read: ${String(cause)}`, { cause });
   }
+  const yaml = readYamlText(text);
+  if (yaml.ok) return yaml.data;
+  throw new ChangeoverError('InvalidPlan', `${path} cannot be read: ${yaml.faults.join('; ')}`);
 }
