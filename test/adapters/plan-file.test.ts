@@ -24,7 +24,7 @@ describe('a plan file', () => {
     ['a custom tag', 'service: !!js/function x', /Unresolved tag/],
     ['a set', 'service: !!set {x}', /Unresolved tag/],
     ['two documents', 'service: a\n---\nservice: b', /multiple documents/],
-    ['an alias of nothing', 'service: *x', /cannot be read: Unresolved alias/],
+    ['an alias of nothing', 'service: *x', /cannot be read:\n  - Unresolved alias/],
     ['aliases that blow up', bomb(), /cannot be read:\n  - Excessive alias count/],
     ['nesting without end', '['.repeat(60_000), /line 1 is nested more than 64 deep/],
     ['lists in lists on one line', '- '.repeat(60_000), /nested more than 64 deep/],
