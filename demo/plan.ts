@@ -55,7 +55,7 @@ export function demoPlan(parts: DemoPlanParts): PlanInput {
         { share: '100%', length: '8s' },
       ],
       readEvery: '1s',
-      minSamples: 150,
+      minSamples: 200,
       baselineShare: '10%',
     },
     measure: {
@@ -65,7 +65,7 @@ export function demoPlan(parts: DemoPlanParts): PlanInput {
       slow: '5s',
     },
     approval: 'required',
-    promotion: { batch: 3 },
+    promotion: { batch: 2 },
   };
 }
 

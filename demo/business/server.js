@@ -22,6 +22,7 @@ function record(event) {
     server: name,
     version: release.version,
     pid: process.pid,
+    processStartedAt: new Date(performance.timeOrigin).toISOString(),
     at: new Date().toISOString(),
     inFlight,
     openTransactions: transactions.size,

@@ -1,31 +1,31 @@
-import { connect, createServer, type AddressInfo, type Server } from 'node:net';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 
-/** Handed out in this process: the kernel may offer a port again before its new owner listens on it. */
+/** Handed out in this process: whoever got one may not listen on it yet, or may listen on it again after a restart. */
 const handedOut = new Set<number>();
+
+/**
+ * Above the ports of well-known services, below those from which systems take the local ends of outgoing connections
+ * (Linux from 32768, others from 49152): such a connection must not sit on a port before its owner listens on it.
+ */
+const FIRST_PORT = 20_000;
+const END_PORT = 32_768;
 
 /**
  * Ports on which nobody listens now, all different, each given out once in the life of this process. Only for what
  * cannot listen on port 0 itself and say which port it got: between now and its start another process may take it.
  */
 export async function freePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
-  const servers: Server[] = [];
   const ports: number[] = [];
-  try {
-    while (ports.length < count) {
-      const server = createServer().listen(0, host);
-      servers.push(server);
-      await once(server, 'listening');
-      const { port } = server.address() as AddressInfo;
-      if (handedOut.has(port)) continue;
-      handedOut.add(port);
-      ports.push(port);
-    }
-    return ports;
-  } finally {
-    // All are held until the last one is found, so that none is found twice.
-    await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
+  while (ports.length < count) {
+    const port = randomInt(FIRST_PORT, END_PORT);
+    if (handedOut.has(port)) continue;
+    // Before the question, so that nobody here asks for the same one meanwhile.
+    handedOut.add(port);
+    if (await isFree(port, host)) ports.push(port);
   }
+  return ports;
 }
 
 /** Whether somebody could listen there now. */

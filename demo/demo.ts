@@ -1,0 +1,136 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { reportQuery } from '../src/workflows/messages.ts';
+import type { Display } from './display/display.ts';
+import { createFleet, type Fleet } from './fleet/fleet.ts';
+import type { FleetConfig } from './fleet/config.ts';
+import { spawnLoad, type LoadProcess } from './load/process.ts';
+import type { LoadSummary } from './load/summary.ts';
+import { createOperator } from './operator.ts';
+import type { DemoOptions } from './options.ts';
+import { judge, type DemoResult, type ServerResult } from './result.ts';
+import { watchUpgrade } from './snapshot.ts';
+
+export interface DemoConfig {
+  readonly options: DemoOptions;
+  readonly candidates: NonNullable<FleetConfig['candidates']>;
+  /** Where the worker writes the upgrade's report. */
+  readonly reportDir: string;
+}
+
+/** A demo that has run; whatever it started goes on until `close`. */
+export interface Demo extends AsyncDisposable {
+  readonly fleet: Fleet;
+  readonly result: DemoResult;
+  close(): Promise<void>;
+}
+
+/** The schedule is late by a tick now and then: so every second has the rate that was promised. */
+const RATE_MARGIN = 1.03;
+/** Without an operator an upgrade of seconds that takes this long has come to a stop. */
+const LIMIT_MS = 180_000;
+/** A gateway counts an exchange once its last byte is out, a moment after the client has it. */
+const COUNT_WAIT_MS = 2_000;
+
+/**
+ * Starts everything, upgrades under load, and judges what was seen.
+ *
+ * @throws the reason of `signal` where that ended it; everything is closed then
+ */
+export async function runDemo(
+  config: DemoConfig,
+  { display, signal }: { display: Display; signal: AbortSignal },
+): Promise<Demo> {
+  const beganAt = performance.now();
+  display.say('Starting Temporal, controller, gateway, worker, and nine servers with an agent each');
+  const fleet = await createFleet({
+    candidates: config.candidates,
+    reportDir: config.reportDir,
+    onProgress: (sentence) => display.say(sentence),
+    onUnexpectedEnd: (name, how) => display.say(`${name} ended unexpectedly: ${how}`),
+    signal,
+  });
+  try {
+    await fleet.adopt();
+    const startUpMs = performance.now() - beganAt;
+    const result = await upgradeUnderLoad(fleet, config, { display, signal, startUpMs });
+    return { fleet, result, close: () => fleet.close(), [Symbol.asyncDispose]: () => fleet.close() };
+  } catch (error) {
+    await fleet.close();
+    throw error;
+  }
+}
+
+async function upgradeUnderLoad(
+  fleet: Fleet,
+  { options }: DemoConfig,
+  around: { display: Display; signal: AbortSignal; startUpMs: number },
+): Promise<DemoResult> {
+  const { display, signal, startUpMs } = around;
+  await using load = await startLoad(fleet, options.rate);
+  const { link = fleet.temporal.uiUrl } = await fleet.start();
+  sayLinks(fleet, link, display);
+  const operator = createOperator(fleet, {
+    interactive: options.interactive,
+    say: (sentence) => display.say(sentence),
+  });
+  await watchUpgrade(fleet, () => load.latest(), {
+    onLook: async (snapshot) => {
+      display.show(snapshot);
+      await operator.attend(snapshot);
+    },
+    signal: options.interactive ? signal : AbortSignal.any([signal, limit()]),
+  });
+  display.say('The upgrade is over; the last requests are awaited');
+  const stoppedAtMs = Date.now();
+  const summary = await load.stop();
+  signal.throwIfAborted();
+  const [report, traffic, servers] = await Promise.all([
+    fleet.handle.query(reportQuery),
+    settledTraffic(fleet, summary),
+    serversOf(fleet),
+  ]);
+  return judge({ options, report, summary, traffic, servers, startUpMs, stoppedAtMs });
+}
+
+export function startLoad(fleet: Fleet, rate: number): Promise<LoadProcess> {
+  return spawnLoad({ url: fleet.gateways.map(({ url }) => url), ratePerSecond: rate * RATE_MARGIN });
+}
+
+function limit(): AbortSignal {
+  const seconds = LIMIT_MS / 1000;
+  const controller = new AbortController();
+  setTimeout(() => {
+    controller.abort(new Error(`The upgrade is not over after ${seconds} s; see its problems above.`));
+  }, LIMIT_MS).unref();
+  return controller.signal;
+}
+
+function sayLinks(fleet: Fleet, upgrade: string, display: Display): void {
+  display.say(`Temporal UI, this upgrade  ${upgrade}`);
+  display.say(`Flow controller, metrics   ${fleet.controller.url}/metrics`);
+  display.say(`Gateway, the service       ${fleet.gateway.url}/`);
+}
+
+/** The gateways' counts once they contain everything that clients know of. */
+async function settledTraffic(fleet: Fleet, { answered, lost }: LoadSummary) {
+  const deadline = performance.now() + COUNT_WAIT_MS;
+  for (;;) {
+    const traffic = await fleet.registry.traffic(fleet.service);
+    const ended = traffic.counts.reduce(
+      (sum, row) => sum + row.succeeded + row.clientErrors + row.serverErrors + row.failed + row.aborted,
+      0,
+    );
+    if (ended >= answered + lost || performance.now() > deadline) return traffic;
+    await delay(100);
+  }
+}
+
+function serversOf(fleet: Fleet): Promise<ServerResult[]> {
+  return Promise.all(
+    fleet.servers.map(async (server) => {
+      const { name, cluster } = server;
+      const { runningVersion: version, healthy } = await server.status();
+      return { name, cluster, version, healthy };
+    }),
+  );
+}
