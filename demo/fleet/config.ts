@@ -14,6 +14,8 @@ export interface FleetConfig {
   /** Where the worker writes reports of upgrades; `reports` in the folder by default. */
   readonly reportDir?: string;
   readonly logLevel?: string;
+  /** What differs in the workers' environment, such as the way to the controller. */
+  readonly workerEnv?: Readonly<Record<string, string>>;
   /** Told what is being done: one sentence each. */
   readonly onProgress?: (sentence: string) => void;
   readonly onUnexpectedEnd?: (name: string, how: string) => void;

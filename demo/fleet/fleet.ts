@@ -97,7 +97,7 @@ export async function createFleet(config: FleetConfig = {}): Promise<Fleet> {
   let client: TemporalClient | undefined;
   const connected = (): TemporalClient => there(client, 'Temporal client');
   const workers = numbered('worker', settings.workers).map((name) =>
-    createWorkerProcess(around(env), { name, client: connected }),
+    createWorkerProcess(around({ ...env, ...config.workerEnv }), { name, client: connected }),
   );
   const servers = await createServers(around(env), settings.clusters);
   const registry = createFlowController({ url: controller.url });
