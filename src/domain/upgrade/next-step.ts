@@ -115,7 +115,8 @@ function towardsWinner(plan: Plan, state: UpgradeState): Step {
     }
     return { kind: 'promoteOptimal', winner, transitions: [{ kind: 'main', release: winner }] };
   }
-  return changeCycle(plan, state) ?? openStep(plan, state) ?? conclude(plan, state);
+  // What is ready opens before the next batch leaves: capacity only grows.
+  return openStep(plan, state) ?? changeCycle(plan, state) ?? conclude(plan, state);
 }
 
 /** The rollback: traffic to servers that run the baseline, everything else back to it. */

@@ -58,6 +58,15 @@ describe('the order of an upgrade', () => {
     expect(world.steps.filter((step) => step === 'closeIngress')).toHaveLength(3);
   });
 
+  test('after the decision each batch takes business again before the next one leaves', () => {
+    const plan = examplePlan({ approval: 'automatic', promotion: { batch: 2 } });
+    const world = new SimulatedWorld(plan, winnerAtEnd);
+    world.run();
+    const promotion = world.steps.slice(world.steps.indexOf('promoteOptimal') + 1);
+    const turns = promotion.filter((step) => step === 'closeIngress' || step === 'applyRoutes:open');
+    expect(turns).toEqual(Array.from({ length: 4 }, () => ['closeIngress', 'applyRoutes:open']).flat());
+  });
+
   test('a skipped server is left out, and the run asks before it ends without it', () => {
     const plan = examplePlan({ approval: 'automatic' });
     const world = new SimulatedWorld(plan, winnerAtEnd);
