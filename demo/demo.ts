@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { signal as sendSignal } from '../src/agent/os-process.ts';
 import { reportQuery } from '../src/workflows/messages.ts';
 import type { Display } from './display/display.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
@@ -67,6 +68,8 @@ async function upgradeUnderLoad(
 ): Promise<DemoResult> {
   const { display, signal, startUpMs } = around;
   await using load = await startLoad(fleet, options.rate);
+  // Nobody waits for its last answers then.
+  signal.addEventListener('abort', () => sendSignal(load.pid, 'SIGKILL'), { once: true });
   const { link = fleet.temporal.uiUrl } = await fleet.start();
   sayLinks(fleet, link, display);
   const operator = createOperator(fleet, {

@@ -71,7 +71,10 @@ function clusterLines({ servers }: UpgradeStatus, { paint, versions }: FrameOpti
   const clusters = byCluster(servers);
   return [...clusters].map(([cluster, members]) => {
     const blocks = members.map(({ name, release, stage }) => {
-      const block = paint(versionStyle(versions, release), ` ${STAGE_MARK[stage]} ${release.padEnd(5)} `);
+      const block = paint(
+        versionStyle(versions, release).block,
+        ` ${STAGE_MARK[stage]} ${release.padEnd(5)} `,
+      );
       return `${block} ${paint('gray', `${name} ${stage}`.padEnd(18))}`;
     });
     return `  ${cluster.padEnd(8)}  ${blocks.join(' ')}`;
@@ -87,7 +90,7 @@ function efficacyLines({ efficacy, status }: Snapshot, { paint, versions }: Fram
   const head = `  efficacy  stage ${stage} of ${stages}, ${share} of what the policy allots; reading ${efficacy.readings}`;
   const lines = efficacy.arms.map(({ version, allocated, volume, efficacy: value }) => {
     const filled = Math.round(Math.min(1, value ?? 0) * BAR_WIDTH);
-    const bar = paint(versionStyle(versions, version), ' '.repeat(filled));
+    const bar = paint(versionStyle(versions, version).bar, '█'.repeat(filled));
     const text = value === null ? 'no data' : formatEfficacy(value, efficacy.volume);
     const notes = [
       ...(version === status.winner ? [paint(['bold', 'green'], 'winner')] : []),

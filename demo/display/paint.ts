@@ -10,12 +10,19 @@ export function paintFor(stream: NodeJS.WriteStream): Paint {
   return coloured ? (style, text) => styleText(style, text) : (_style, text) => text;
 }
 
-/** Backgrounds of the versions in the order of the plan, the baseline first. */
-const BACKGROUNDS = ['bgBlue', 'bgGreen', 'bgMagenta', 'bgCyan', 'bgYellow'] as const;
+/** Colours of the versions in the order of the plan, the baseline first: of a block, and of a bar. */
+const COLOURS = [
+  ['bgBlue', 'blue'],
+  ['bgGreen', 'green'],
+  ['bgMagenta', 'magenta'],
+  ['bgCyan', 'cyan'],
+  ['bgYellow', 'yellow'],
+] as const;
+const NO_COLOUR = ['bgWhite', 'white'] as const;
 
-export function versionStyle(versions: readonly string[], version: string | null): Style {
-  const index = version === null ? -1 : versions.indexOf(version);
-  return ['black', BACKGROUNDS[index] ?? 'bgWhite'];
+export function versionStyle(versions: readonly string[], version: string): { block: Style; bar: Style } {
+  const [block, bar] = COLOURS[versions.indexOf(version)] ?? NO_COLOUR;
+  return { block: ['black', block], bar };
 }
 
 /** Minutes and seconds since the demo began, such as `0:07.3`. */
