@@ -86,7 +86,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#booking?.sent();
   }
 
-  // eslint-disable-next-line @typescript-eslint/max-params -- the dispatcher's interface
+   
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, statusText: string): boolean {
     if (status < 200) {
       this.#inform(status, rawHeaders);

@@ -53,7 +53,11 @@ export class GatewayFixture implements AsyncDisposable {
   private constructor(gateway: Gateway, folder: string, upstreams: readonly AsyncDisposable[]) {
     this.gateway = gateway;
     this.folder = folder;
-    this.admin = createEmbeddedGateway({ name: 'gw-1', admin: gateway.adminUrl ?? '' });
+    this.admin = createEmbeddedGateway(
+      { name: 'gw-1', admin: gateway.adminUrl ?? '' },
+      // Clients, servers and gateway share one process here: what is slow then is not the gateway.
+      { timeoutMs: 20_000 },
+    );
     this.#upstreams = upstreams;
   }
 

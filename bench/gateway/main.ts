@@ -1,0 +1,156 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { z } from 'zod';
+import { endChild, startChild } from './child.ts';
+import { cpuSeconds } from './cpu-time.ts';
+import { openLoop, saturate } from './open-loop.ts';
+import { direct, startEmbedded, startHaproxy, startKamalProxy, type Target } from './proxies.ts';
+
+/** Goals: CPU per request, as multiples of the peers'. */
+const GOALS = { 'kamal-proxy': 0.75, haproxy: 3 } as const;
+/** All are compared at this rate, or at a share of what the slowest bears at most, where that is less. */
+const RATE_PER_SECOND = 3_000;
+const LOAD_SHARE = 0.6;
+
+interface Measurement {
+  readonly cpuMicros: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly failed: number;
+}
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '5' },
+    rate: { type: 'string' },
+    /** Folder for a CPU profile of the embedded gateway; what it costs shows in the numbers. */
+    profile: { type: 'string' },
+  },
+});
+
+const folder = await mkdtemp(join(tmpdir(), 'bench-gateway-'));
+const servers = await startChild('cheap-server');
+const targets: Target[] = [];
+let reached = true;
+try {
+  const { ports } = z.object({ ports: z.array(z.number()) }).parse(servers.told);
+  targets.push(direct(ports[0] ?? 0), await startEmbedded(folder, ports, options.profile ?? null));
+  for (const peer of [await startHaproxy(folder, ports), await startKamalProxy(folder, ports)]) {
+    if (peer !== null) targets.push(peer);
+  }
+  reached = await compare();
+} finally {
+  await Promise.all(targets.map((target) => target.close()));
+  await endChild(servers.process);
+  await rm(folder, { recursive: true, force: true });
+}
+process.exitCode = reached ? 0 : 1;
+
+async function compare(): Promise<boolean> {
+  const maxima = new Map<string, number>();
+  for (const target of targets) {
+    maxima.set(target.name, await saturate({ port: target.port, connections: 32, seconds: 3 }));
+  }
+  const slowest = Math.min(...targets.map((target) => maxima.get(target.name) ?? Infinity));
+  const ratePerSecond =
+    options.rate === undefined
+      ? Math.min(RATE_PER_SECOND, Math.floor((slowest * LOAD_SHARE) / 100) * 100)
+      : Number(options.rate);
+  const rounds = new Map<string, Measurement[]>(targets.map((target) => [target.name, []]));
+  // Alternating, so that whatever else the machine does hits all alike.
+  for (let round = 0; round < Number(options.rounds); round += 1) {
+    for (const target of targets) rounds.get(target.name)?.push(await measure(target, ratePerSecond));
+  }
+  return report({ ratePerSecond, maxima, rounds });
+}
+
+async function measure(target: Target, ratePerSecond: number): Promise<Measurement> {
+  await openLoop({ port: target.port, ratePerSecond, seconds: 1 });
+  const before = await cpuSeconds(target.pid);
+  const load = await openLoop({ port: target.port, ratePerSecond, seconds: Number(options.seconds) });
+  const used = (await cpuSeconds(target.pid)) - before;
+  return {
+    cpuMicros: (used * 1e6) / load.requests,
+    p50Ms: load.p50Ms,
+    p99Ms: load.p99Ms,
+    failed: load.failed,
+  };
+}
+
+function report(result: {
+  ratePerSecond: number;
+  maxima: ReadonlyMap<string, number>;
+  rounds: ReadonlyMap<string, readonly Measurement[]>;
+}): boolean {
+  const rows = [...result.rounds].map(([name, measured]) => ({
+    name,
+    cpuMicrosPerRequest: median(measured.map((m) => m.cpuMicros)),
+    p50Ms: median(measured.map((m) => m.p50Ms)),
+    p99Ms: median(measured.map((m) => m.p99Ms)),
+    maxPerSecond: result.maxima.get(name) ?? NaN,
+    failed: measured.reduce((sum, m) => sum + m.failed, 0),
+  }));
+  const own = rows.find((row) => row.name === 'embedded')?.cpuMicrosPerRequest ?? NaN;
+  const goals = Object.entries(GOALS).flatMap(([peer, atMost]) => {
+    const theirs = rows.find((row) => row.name === peer)?.cpuMicrosPerRequest;
+    return theirs === undefined
+      ? []
+      : [{ peer, atMost, ratio: own / theirs, reached: own / theirs <= atMost }];
+  });
+  const failed = rows.reduce((sum, row) => sum + row.failed, 0);
+  if (options.json) {
+    console.log(JSON.stringify({ ratePerSecond: result.ratePerSecond, rows, goals, failed }, null, 2));
+  } else {
+    print(result.ratePerSecond, rows, own);
+    for (const goal of goals) {
+      const verdict = goal.reached ? 'reached' : 'MISSED';
+      console.log(
+        `CPU per request: ${goal.ratio.toFixed(2)} × ${goal.peer} (goal: at most ${goal.atMost}) ${verdict}`,
+      );
+    }
+    for (const peer of Object.keys(GOALS)) {
+      if (!goals.some((goal) => goal.peer === peer)) console.log(`${peer} is not on PATH: not compared`);
+    }
+  }
+  return failed === 0 && goals.every((goal) => goal.reached);
+}
+
+function print(
+  ratePerSecond: number,
+  rows: readonly {
+    name: string;
+    cpuMicrosPerRequest: number;
+    p50Ms: number;
+    p99Ms: number;
+    maxPerSecond: number;
+    failed: number;
+  }[],
+  own: number,
+): void {
+  const table = new Table({
+    head: ['', 'CPU µs/request', 'embedded ÷ it', 'p50 ms', 'p99 ms', 'max requests/s', 'failed'],
+    style: { head: [], border: [] },
+  });
+  for (const row of rows) {
+    const proxy = row.name !== 'direct';
+    table.push([
+      row.name,
+      proxy ? row.cpuMicrosPerRequest.toFixed(0) : '–',
+      proxy ? (own / row.cpuMicrosPerRequest).toFixed(2) : '–',
+      row.p50Ms.toFixed(2),
+      row.p99Ms.toFixed(2),
+      row.maxPerSecond.toFixed(0),
+      row.failed,
+    ]);
+  }
+  console.log(`${ratePerSecond} requests/s each, median of ${options.rounds}\n${table.toString()}`);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+}
