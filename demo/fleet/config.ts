@@ -31,3 +31,6 @@ export const FLEET_DEFAULTS = {
   candidates: [STATIC_HOME, FLOATING_SECOND],
   logLevel: 'info',
 } as const satisfies FleetConfig;
+
+export type FleetSettings = FleetConfig &
+  Required<Pick<FleetConfig, 'clusters' | 'gateways' | 'workers' | 'baseline' | 'candidates' | 'logLevel'>>;
