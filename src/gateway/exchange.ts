@@ -86,7 +86,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#booking?.sent();
   }
 
-   
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, statusText: string): boolean {
     if (status < 200) {
       this.#inform(status, rawHeaders);
