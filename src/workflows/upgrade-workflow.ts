@@ -48,8 +48,13 @@ async function checked(input: PlanInput): Promise<CarriedOver> {
   const at = new Date().toISOString();
   return {
     plan,
-    state: initialState(plan, { upgradeId: `${workflowId}.${firstExecutionRunId.slice(0, 8)}`, at }),
+    state: initialState(plan, { upgradeId: upgradeIdOf(workflowId, firstExecutionRunId), at }),
   };
+}
+
+/** The same over the whole chain, and of no other one: run ids begin with their time, only the last group is random. */
+function upgradeIdOf(workflowId: string, firstRunId: string): string {
+  return `${workflowId}.${firstRunId.split('-').at(-1) ?? firstRunId}`;
 }
 
 function mustContinueAsNew(): boolean {
