@@ -135,7 +135,11 @@ export class UpgradeRun {
       const present = this.carryOver().state;
       this.become(completeStep(plan, present, step, done, now()));
     } catch (error) {
-      if (!(isCancellation(error) && scope.consideredCancelled)) this.fail(step, error);
+      // An interrupted attempt may also end by a failure of its own, or by a time-out where its worker was killed: what
+      // comes next is decided anew, and meets the same failure if it still matters.
+      const wasInterrupted =
+        scope.consideredCancelled && (isCancellation(error) || error instanceof ActivityFailure);
+      if (!wasInterrupted) this.fail(step, error);
     } finally {
       this.underWay = undefined;
     }
