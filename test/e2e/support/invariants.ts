@@ -7,8 +7,9 @@ import { compileSplit } from '../../../src/domain/policy/route-key.ts';
 import type { UpgradeReport } from '../../../src/domain/report/report.ts';
 import type { RouteTable } from '../../../src/domain/routes/table.ts';
 import type { TrafficAnswer } from '../../../src/protocol/controller.ts';
-import type { BusinessRecord, BusinessRecords } from './business-records.ts';
-import { executedBy, type RouteSample } from './route-watch.ts';
+import { readRecords, type BusinessRecord, type BusinessRecords } from './business-records.ts';
+import { executedBy, type RouteSample, type RouteWatch } from './route-watch.ts';
+import type { TestFleet } from './test-fleet.ts';
 
 /** The invariants of DESIGN.md, checked from what clients, gateways, servers and the history recorded. */
 
@@ -36,12 +37,16 @@ export function assertDrainedBeforeChange(records: BusinessRecords): void {
   expect(busy, 'servers that were stopped with business in flight (invariant 2)').toEqual([]);
 }
 
-/** A server ran one complete version at any instant: one process after the other. */
+/** A server ran one complete version at any instant: one process after the other. One may be stopped before it began. */
 export function assertOneVersionAtATime(records: BusinessRecords): void {
   for (const [server, lines] of records) {
     const story = lines.map(({ event, pid }) => `${event} ${pid}`);
-    const pids = lines.filter(({ event }) => event === 'start').map(({ pid }) => pid);
-    const orderly = pids.flatMap((pid) => [`start ${pid}`, `stop ${pid}`, `exit ${pid}`]);
+    const begun = new Set(lines.filter(({ event }) => event === 'start').map(({ pid }) => pid));
+    const orderly = [...new Set(lines.map(({ pid }) => pid))].flatMap((pid) => [
+      ...(begun.has(pid) ? [`start ${pid}`] : []),
+      `stop ${pid}`,
+      `exit ${pid}`,
+    ]);
     expect(story, `processes of ${server}, one after the other`).toEqual(orderly.slice(0, story.length));
     expect(lines.at(-1)?.event, `${server} runs`).toBe('start');
   }
@@ -257,4 +262,34 @@ export async function assertDecisionDerivable(fleet: Fleet, report: UpgradeRepor
   expect(approvals.map(({ payload }) => payload)).toContainEqual(
     expect.objectContaining({ by: approval.by }),
   );
+}
+
+/** All of it, for a run in which nothing may be lost. */
+export async function assertSound({
+  fleet,
+  report,
+  watch,
+  load,
+  minServing = 1,
+}: {
+  fleet: TestFleet;
+  report: UpgradeReport;
+  watch: RouteWatch;
+  load: readonly LoadSummary[];
+  minServing?: number;
+}): Promise<void> {
+  const records = await readRecords(fleet);
+  for (const summary of load) {
+    assertNothingLost(summary);
+    assertSameKeySameCluster(summary, watch.samples);
+  }
+  assertDrainedBeforeChange(records);
+  assertOneVersionAtATime(records);
+  assertSealedWhileChanged(records, watch.samples);
+  assertAlwaysServing(watch.samples, minServing);
+  assertVersionsGrow(watch.samples);
+  await assertUniform(fleet, report, records);
+  await assertConserved(fleet, load, { report });
+  await assertDecisionDerivable(fleet, report);
+  expect(fleet.unexpectedEnds).toEqual([]);
 }
