@@ -1,5 +1,6 @@
 import { request } from 'undici';
 import { z } from 'zod';
+import { uncounted, type InFlightCount } from './in-flight.ts';
 
 const PROBE_TIMEOUT_MS = 2_000;
 const MAX_ANSWER_BYTES = 64 * 1024;
@@ -20,10 +21,7 @@ export interface HealthCheck {
 
 export function createHealthCheck(url: string): HealthCheck {
   return {
-    healthy: async () => {
-      const status = (await ask(url))?.status ?? 0;
-      return status >= 200 && status < 300;
-    },
+    healthy: async () => isSuccess((await ask(url))?.status ?? 0),
     answers: async () => (await ask(url)) !== undefined,
   };
 }
@@ -39,15 +37,25 @@ export async function reportedVersion(url: string): Promise<string | null> {
   return typeof value === 'object' ? null : text;
 }
 
-/** The in-flight count that the software itself reports: a number, or `{inFlight: n}`; null if it cannot say. */
-export async function reportedInFlight(url: string): Promise<number | null> {
-  const text = await askText(url);
-  return text === undefined ? null : (inFlightAnswerSchema.safeParse(parseJson(text)).data ?? null);
+/** The in-flight count that the software itself reports: a number, or `{inFlight: n}`. */
+export async function reportedInFlight(url: string): Promise<InFlightCount> {
+  const answer = await ask(url);
+  if (answer === undefined)
+    return uncounted(`${url} did not answer within ${PROBE_TIMEOUT_MS} ms, or refused the connection`);
+  if (!isSuccess(answer.status)) return uncounted(`${url} answered HTTP ${answer.status}`);
+  const inFlight = inFlightAnswerSchema.safeParse(parseJson(answer.text.trim())).data;
+  return inFlight === undefined
+    ? uncounted(`${url} answered neither a number nor {"inFlight": number}`)
+    : { inFlight };
 }
 
 async function askText(url: string): Promise<string | undefined> {
   const answer = await ask(url);
-  return answer && answer.status >= 200 && answer.status < 300 ? answer.text.trim() : undefined;
+  return answer && isSuccess(answer.status) ? answer.text.trim() : undefined;
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
 }
 
 async function ask(url: string): Promise<{ status: number; text: string } | undefined> {

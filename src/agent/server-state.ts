@@ -3,17 +3,16 @@ import { ChangeoverError } from '../domain/errors.ts';
 import type { AgentConfig } from './config.ts';
 import { createExclusive } from './exclusive.ts';
 import { reportedInFlight, reportedVersion, type HealthCheck } from './health.ts';
-import { countConnections } from './in-flight.ts';
+import { countConnections, type InFlightCount } from './in-flight.ts';
 import type { Release } from './releases.ts';
 import type { Running, Software } from './software.ts';
 import { waitUntil } from './wait.ts';
 
 const FIRST_PROBES_MS = 25;
 
-export interface ServerReading {
+export interface ServerReading extends InFlightCount {
   readonly runningVersion: string | null;
   readonly healthy: boolean;
-  readonly inFlight: number | null;
 }
 
 /** What runs on this server now, asked of the system and of the software, never of what was meant to run. */
@@ -44,10 +43,10 @@ export function createServerState(
     return now.release?.version ?? null;
   };
 
-  const countInFlight = async (now: Running): Promise<number | null> => {
-    if (!config.inFlight) return null;
+  const countInFlight = async (now: Running): Promise<InFlightCount> => {
+    if (!config.inFlight) return { inFlight: null };
     if ('connections' in config.inFlight) return countConnections(config.inFlight.connections.port);
-    return now.state === 'stopped' ? 0 : reportedInFlight(config.inFlight.url);
+    return now.state === 'stopped' ? { inFlight: 0 } : reportedInFlight(config.inFlight.url);
   };
 
   let queued: Promise<ServerReading> | undefined;
@@ -56,9 +55,9 @@ export function createServerState(
     (queued ??= inTurn(async () => {
       queued = undefined;
       const now = await running();
-      const inFlight = await countInFlight(now);
+      const business = await countInFlight(now);
       const healthy = now.state !== 'stopped' && (await health.healthy());
-      return { runningVersion: await versionOf(now, healthy), healthy, inFlight };
+      return { runningVersion: await versionOf(now, healthy), healthy, ...business };
     }));
 
   const isUp = async (release: Release): Promise<boolean> => {

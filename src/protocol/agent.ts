@@ -3,9 +3,12 @@ import { OS_TYPES } from '../domain/upgrade-params.ts';
 import { errorBodySchema } from './errors.ts';
 
 /**
- * Wire of the server agent: `GET /v1/status`, `POST /v1/prepare` (PrepareRequest → 204: package fetched and verified,
- * nothing touched), `PUT /v1/upgrade` (UpgradeRequest → AgentStatus). JSON over HTTP, optional bearer token.
+ * Wire of the server agent: `GET /v1/status` (with `?waitMs=` it answers once no upgrade is under way, or after that
+ * time), `POST /v1/prepare` (PrepareRequest → 204: package fetched, verified and unpacked, nothing that runs touched),
+ * `PUT /v1/upgrade` (UpgradeRequest → AgentStatus). JSON over HTTP, optional bearer token.
  */
+
+export const statusQuerySchema = z.object({ waitMs: z.coerce.number().int().min(0).max(30_000).default(0) });
 
 const upgradeParamsSchema = z.strictObject({
   os: z.enum(OS_TYPES),
@@ -46,8 +49,10 @@ export const agentStatusSchema = z.object({
   /** Version that really runs now, or null where nothing runs or nobody can say. */
   runningVersion: z.string().nullable(),
   healthy: z.boolean(),
-  /** Business in flight on this server as it sees it itself: connections, or what its URL says. Null: cannot say. */
+  /** Business in flight on this server as it sees it itself: connections, or what its URL says. */
   inFlight: z.int().nonnegative().nullable(),
+  /** Why `inFlight` is null although a count is configured: not "drained". Without it, null: none is configured. */
+  inFlightProblem: z.string().optional(),
   upgrade: z
     .object({
       key: z.string(),

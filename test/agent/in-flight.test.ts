@@ -18,7 +18,7 @@ describe.runIf(process.platform === 'linux')('business in flight on a server', (
     await eventually(agent.status, ({ inFlight }) => inFlight === 0);
   });
 
-  it('is what the software itself says, or null where nobody can say', async () => {
+  it('is what the software itself says; where it cannot be had, the status says why (invariant 2)', async () => {
     await using server = await createServerFixture();
     const base = `http://127.0.0.1:${server.port}`;
     {
@@ -31,10 +31,24 @@ describe.runIf(process.platform === 'linux')('business in flight on a server', (
       await using agent = await server.agent({ inFlight: { url: `${base}/no-number` } });
       await eventually(agent.status, ({ healthy }) => healthy);
       // It answers `1.4`, which is no count.
-      expect(await agent.status()).toMatchObject({ inFlight: null });
+      expect(await agent.status()).toMatchObject({
+        inFlight: null,
+        inFlightProblem: `What is in flight cannot be counted: ${base}/no-number answered neither a number nor {"inFlight": number}.`,
+      });
+    }
+    {
+      const nobody = 'http://127.0.0.1:1/in-flight';
+      await using agent = await server.agent({ inFlight: { url: nobody } });
+      await eventually(agent.status, ({ healthy }) => healthy);
+      expect(await agent.status()).toMatchObject({
+        inFlight: null,
+        inFlightProblem: expect.stringContaining(`${nobody} did not answer`) as unknown,
+      });
     }
     await using agent = await server.agent();
-    expect(await agent.status()).toMatchObject({ inFlight: null });
+    const unconfigured = await agent.status();
+    expect(unconfigured).toMatchObject({ inFlight: null });
+    expect(unconfigured).not.toHaveProperty('inFlightProblem');
   });
 
   it('and the version is what the software itself says, where it can be asked', async () => {
