@@ -17,6 +17,9 @@ import { TransactionBook } from './transaction-book.ts';
 /** How long a start waits for the controller before the stored routes have to do, in milliseconds. */
 const FIRST_PULL_MS = 3_000;
 
+/** So often a traffic port that is taken is tried again, in milliseconds. */
+const OPEN_RETRY_MS = 500;
+
 /** A running gateway. */
 export interface Gateway extends AsyncDisposable {
   /**
@@ -78,7 +81,20 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
   const openTraffic = async (): Promise<void> => {
     if (keeper.version === 0 || traffic.stopping) return;
     opening ??= traffic.listen();
-    await opening;
+    try {
+      await opening;
+    } catch (error) {
+      opening = null;
+      throw error;
+    }
+  };
+
+  /** Routes are there: whoever holds the port at the moment does not keep the gateway shut for good. */
+  const openTrafficSoon = (): void => {
+    openTraffic().catch((error: unknown) => {
+      logger.error({ err: error }, 'the traffic port cannot be opened; trying again');
+      setTimeout(openTrafficSoon, OPEN_RETRY_MS).unref();
+    });
   };
 
   const start = async (): Promise<void> => {
@@ -95,11 +111,7 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
       );
     }
     if (keeper.version === 0) logger.warn('no routes yet; the traffic port stays shut until there are some');
-    keeper.onAdopted = () => {
-      openTraffic().catch((error: unknown) =>
-        logger.error({ err: error }, 'the traffic port cannot be opened'),
-      );
-    };
+    keeper.onAdopted = openTrafficSoon;
     await openTraffic();
     puller?.start();
     logger.info({ traffic: urlOf(traffic.address), admin: admin.url }, 'gateway started');

@@ -264,3 +264,22 @@ describe('a gateway that is stopped', () => {
     await gateway.close();
   });
 });
+
+describe('a gateway whose traffic port is taken', () => {
+  it('opens it as soon as whoever held it is gone', async () => {
+    const holder = createServer();
+    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+    const { port } = holder.address() as AddressInfo;
+    await using upstream = await new UpstreamServer('one', (_req, res) =>
+      answer(res, 200, 'served'),
+    ).listen();
+    await using fixture = await GatewayFixture.start(null, {
+      config: { listen: { host: '127.0.0.1', port } },
+    });
+    await fixture.admin.publish(tableOf([upstream]), {});
+    expect(fixture.gateway.trafficUrl).toBe(null);
+    await new Promise((resolve) => holder.close(resolve));
+    await until(() => fixture.gateway.trafficUrl !== null, 'the traffic port opens');
+    expect(await (await fetch(fixture.url)).text()).toBe('served');
+  });
+});
