@@ -48,9 +48,22 @@ export function liveGroup(leader: ProcessIdentity): number[] {
  */
 export function processesWithEnv(name: string, value: string): ProcessIdentity[] {
   if (!onLinux) return [];
-  return allStats()
-    .filter((stat) => stat.pid !== process.pid && isLive(stat) && environmentOf(stat.pid)[name] === value)
-    .map(({ pid, started }) => ({ pid, started }));
+  const entry = Buffer.from(`\0${name}=${value}\0`);
+  return allPids()
+    .filter((pid) => pid !== process.pid && isStartedWith(pid, entry))
+    .map(identityOf)
+    .filter((identity) => identity !== undefined);
+}
+
+/** Whether the entry, between two zero bytes, is in the process's environment. Of every process on the host: no parsing. */
+function isStartedWith(pid: number, entry: Buffer): boolean {
+  try {
+    const environment = readFileSync(`/proc/${pid}/environ`);
+    // The first entry has no zero byte before it.
+    return environment.includes(entry) || environment.indexOf(entry.subarray(1)) === 0;
+  } catch {
+    return false;
+  }
 }
 
 export function leadsGroup(pid: number): boolean {
@@ -105,10 +118,15 @@ function isLive(stat: ProcStat): boolean {
 }
 
 function allStats(): ProcStat[] {
+  return allPids()
+    .map(readStat)
+    .filter((stat) => stat !== undefined);
+}
+
+function allPids(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .map((name) => readStat(Number(name)))
-    .filter((stat) => stat !== undefined);
+    .map(Number);
 }
 
 let knownBootId: string | undefined;
