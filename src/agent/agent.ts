@@ -94,6 +94,7 @@ async function assemble(config: AgentConfig, deps: AgentDeps) {
   });
   const software = await createSoftware(config, { ...deps, releases, health, checkpoint });
   const server = createServerState(config, { software, health, logger });
+  const inReleases = createExclusive();
   const { prepare, steps } = createUpgradeSteps({
     os: config.os,
     limits: config.limits,
@@ -101,6 +102,7 @@ async function assemble(config: AgentConfig, deps: AgentDeps) {
     releases,
     software,
     server,
+    inReleases,
     checkpoint,
   });
   const exclusive = createExclusive();
@@ -114,6 +116,7 @@ async function assemble(config: AgentConfig, deps: AgentDeps) {
     steps,
     logger,
     exclusive,
+    inReleases,
     checkpoint,
   });
   const supervisor = createSupervisor({

@@ -4,6 +4,7 @@ import type { OsType, UpgradeParams } from '../domain/upgrade-params.ts';
 import type { UPGRADE_STEPS } from '../protocol/agent.ts';
 import { unpackArchive } from './archive.ts';
 import type { ArchiveLimits } from './config.ts';
+import type { Exclusive } from './exclusive.ts';
 import type { PackageSource } from './package-source.ts';
 import type { Release, Releases } from './releases.ts';
 import type { ServerState } from './server-state.ts';
@@ -18,6 +19,8 @@ export interface StepDeps {
   readonly releases: Releases;
   readonly software: Software;
   readonly server: ServerState;
+  /** Runs what changes the folder of releases one after the other. */
+  readonly inReleases: Exclusive;
   readonly checkpoint: (name: string) => Promise<void>;
 }
 
@@ -29,7 +32,7 @@ export interface StepContext {
 }
 
 export interface UpgradeSteps {
-  /** Fetches and verifies a package ahead of its use; nothing that runs is touched. */
+  /** Fetches, verifies and unpacks a package ahead of its use; nothing that runs is touched. */
   readonly prepare: (params: UpgradeParams) => Promise<void>;
   readonly steps: Record<UpgradeStep, (context: StepContext) => Promise<void>>;
 }
@@ -55,15 +58,8 @@ export function createUpgradeSteps(deps: StepDeps): UpgradeSteps {
   const verifying = async ({ params }: Pick<StepContext, 'params'>): Promise<void> => {
     if (!(await deps.releases.find(params))) await deps.source.verify(params);
   };
-  const prepare: UpgradeSteps['prepare'] = async (params) => {
-    await fetching({ params, signal: new AbortController().signal });
-    await verifying({ params });
-  };
-
-  const steps: UpgradeSteps['steps'] = {
-    fetching,
-    verifying,
-    unpacking: async ({ params }) => {
+  const unpacking = ({ params }: Pick<StepContext, 'params'>): Promise<void> =>
+    deps.inReleases(async () => {
       if (await deps.releases.find(params)) return;
       await deps.releases.removeLeftovers();
       const folder = await deps.releases.fresh(params.version);
@@ -75,7 +71,18 @@ export function createUpgradeSteps(deps: StepDeps): UpgradeSteps {
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
-    },
+    });
+  // Unpacked too: while a server is out of traffic it should do nothing that could have been done before.
+  const prepare: UpgradeSteps['prepare'] = async (params) => {
+    await fetching({ params, signal: new AbortController().signal });
+    await verifying({ params });
+    await unpacking({ params });
+  };
+
+  const steps: UpgradeSteps['steps'] = {
+    fetching,
+    verifying,
+    unpacking,
     stopping: async ({ note }) => {
       const problem = await deps.software.stop();
       if (problem !== undefined) await note(problem);

@@ -20,6 +20,8 @@ export interface UpgraderDeps {
   readonly logger: Logger;
   /** Runs changes of the software one after the other, also against those of the supervisor. */
   readonly exclusive: Exclusive;
+  /** Runs what changes the folder of releases one after the other. */
+  readonly inReleases: Exclusive;
   readonly checkpoint: (name: string) => Promise<void>;
 }
 
@@ -33,6 +35,9 @@ export interface Upgrader {
   /** Stops after the present step; the journal keeps the rest for the next start. */
   close(): Promise<void>;
 }
+
+/** Steps that have nothing to do where the release is complete already. */
+const OF_THE_PACKAGE: readonly UpgradeStep[] = ['verifying', 'unpacking'];
 
 class Interrupted extends Error {}
 
@@ -110,7 +115,9 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
   const tidy = async (request: UpgradeRequest): Promise<void> => {
     const current = await releases.current();
     await deps.source.forget(request.params);
-    await releases.prune(deps.keepReleases, [current?.name ?? null, journal.state.good]);
+    await deps.inReleases(() =>
+      releases.prune(deps.keepReleases, [current?.name ?? null, journal.state.good]),
+    );
   };
 
   const note = (text: string): Promise<void> =>
@@ -120,7 +127,11 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
     const { signal } = interrupt;
     for (const step of UPGRADE_STEPS.slice(UPGRADE_STEPS.indexOf(from))) {
       signal.throwIfAborted();
-      await journal.updateUpgrade((upgrade) => ({ ...upgrade, step }));
+      // Each note in the journal waits for the disk, and the server is out of traffic meanwhile.
+      if (OF_THE_PACKAGE.includes(step) && (await releases.find(request.params))) continue;
+      if (journal.state.upgrade?.step !== step) {
+        await journal.updateUpgrade((upgrade) => ({ ...upgrade, step }));
+      }
       await deps.checkpoint(step);
       await deps.steps[step]({ params: request.params, signal, note });
       await deps.checkpoint(`${step}:done`);

@@ -89,6 +89,9 @@ describe('an agent upgrades its server', () => {
     const params = await server.pack('1.4');
     await agent.prepare(params);
     expect(await agent.status()).toMatchObject({ runningVersion: null, upgrade: null });
+    // Unpacked as well: while the server is out of traffic only stopping and starting are left.
+    expect(existsSync(join(server.dir, 'install/releases/1.4'))).toBe(true);
+    expect(existsSync(join(server.dir, 'install/current'))).toBe(false);
     await rm(join(server.packages, params.fileName));
     await agent.prepare(params);
     expect(await agent.upgraded(params)).toMatchObject({ runningVersion: '1.4' });
