@@ -20,8 +20,16 @@ export function createAgentOverHttp(
     unreachable: 'AgentUnreachable' as const,
   });
   return {
-    status: (address): Promise<AgentStatus> =>
-      callControl({ ...callOf(address), method: 'GET', path: '/v1/status' }),
+    status: (address, { waitMs } = { waitMs: 0 }): Promise<AgentStatus> => {
+      const call = callOf(address);
+      return callControl({
+        ...call,
+        method: 'GET',
+        path: '/v1/status',
+        query: { waitMs },
+        timeoutMs: call.timeoutMs + waitMs,
+      });
+    },
     prepare: (address, request): Promise<void> =>
       callControl({
         ...callOf(address),

@@ -2,17 +2,22 @@ import type { Hono } from 'hono';
 import type { Logger } from 'pino';
 import {
   prepareRequestSchema,
+  statusQuerySchema,
   upgradeRequestSchema,
   type AgentStatus,
   type UpgradeRequest,
 } from '../protocol/agent.ts';
 import { ChangeoverError } from '../domain/errors.ts';
-import { createControlApp, readBody } from '../protocol/control-server.ts';
+import { createControlApp, readBody, readValue } from '../protocol/control-server.ts';
 import type { AgentConfig } from './config.ts';
 import type { Journal, UpgradeRecord } from './journal.ts';
 import type { ServerState } from './server-state.ts';
 import type { UpgradeSteps } from './upgrade-steps.ts';
 import type { Upgrader } from './upgrader.ts';
+import { waitUntil } from './wait.ts';
+
+/** How soon a caller who waits hears that an upgrade is over, in milliseconds. */
+const OVER_POLL_MS = 10;
 
 /** `GET /v1/status`, `POST /v1/prepare`, `PUT /v1/upgrade`, `GET /health`; see src/protocol/agent.ts. */
 export function createAgentApi(
@@ -44,7 +49,16 @@ export function createAgentApi(
 
   const app = createControlApp({ logger, ...(token !== undefined && { token }) });
   app.get('/health', (c) => c.json({ status: 'ok' }));
-  app.get('/v1/status', async (c) => c.json(await status()));
+  app.get('/v1/status', async (c) => {
+    const { waitMs } = readValue(c.req.query(), statusQuerySchema);
+    const { signal } = c.req.raw;
+    const isOver = (): boolean => {
+      const { upgrade, pending } = parts.journal.state;
+      return signal.aborted || (pending === null && upgrade?.state !== 'running');
+    };
+    await waitUntil(isOver, { timeoutMs: waitMs, intervalMs: OVER_POLL_MS });
+    return c.json(await status());
+  });
   app.post('/v1/prepare', async (c) => {
     const request = await readBody(c, prepareRequestSchema);
     assertService(request.service, service);

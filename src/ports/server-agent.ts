@@ -14,8 +14,9 @@ export interface AgentAddress {
  * the agent itself answered.
  */
 export interface ServerAgent {
-  status(address: AgentAddress): Promise<AgentStatus>;
-  /** Fetches and verifies a package ahead of its use; the running software is not touched. */
+  /** `waitMs`: while an upgrade is under way it answers once that is over, or after this time. At once by default. */
+  status(address: AgentAddress, options?: { waitMs: number }): Promise<AgentStatus>;
+  /** Fetches, verifies and unpacks a package ahead of its use; the running software is not touched. */
   prepare(address: AgentAddress, request: { service: string; params: UpgradeParams }): Promise<void>;
   /** Starts the upgrade and returns at once; `status` says how it goes. */
   upgrade(
