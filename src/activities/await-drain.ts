@@ -14,8 +14,11 @@ export interface AwaitDrainInput extends StepContext {
 
 type DrainDependencies = Pick<ActivityDependencies, 'registry' | 'observatory' | 'agents'>;
 
-/** How often in-flight business is counted, in milliseconds. */
-const POLL_MS = 200;
+/** Bounds of the pause between two counts of what is in flight, in milliseconds. */
+const SHORTEST_PAUSE_MS = 40;
+const LONGEST_PAUSE_MS = 250;
+/** Pause over the time that a count took: in a large fleet gateways are not kept busy with being counted. */
+const PAUSE_PER_COUNT = 6;
 const AGENTS_AT_ONCE = 16;
 
 /**
@@ -26,7 +29,9 @@ export function awaitDrain(dependencies: DrainDependencies) {
   return (input: AwaitDrainInput): Promise<DrainResult> =>
     attempt(input.step, async (present) => {
       for (;;) {
+        const askedAt = performance.now();
         const left = await countInFlight(dependencies, input, present);
+        const tookMs = performance.now() - askedAt;
         const late = input.servers.filter(
           ({ server, deadlineMs }) => left.has(server) && Date.now() - present.startedAtMs >= deadlineMs,
         );
@@ -40,7 +45,9 @@ export function awaitDrain(dependencies: DrainDependencies) {
           const version = await seal(dependencies, input, present);
           return { drained: true, version, left: asList(left) };
         }
-        await present.sleep(POLL_MS);
+        await present.sleep(
+          Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, tookMs * PAUSE_PER_COUNT)),
+        );
       }
     });
 }

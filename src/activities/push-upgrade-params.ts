@@ -14,8 +14,12 @@ export interface PushUpgradeParamsInput extends StepContext {
   readonly servers: readonly PushTarget[];
 }
 
-const POLL_MS = 250;
 const AGENTS_AT_ONCE = 16;
+/** An agent tells at once that its upgrade is over; it is asked to wait for that so long, in milliseconds. */
+const WAIT_MS = 1000;
+/** Between two rounds of questions: short where agents wait, longer where there are too many for that. */
+const PAUSE_MS = 25;
+const PAUSE_OF_MANY_MS = 250;
 /** Room for the steps of one upgrade in the order that agents keep: fence first, then step. */
 const STEPS_PER_FENCE = 1_000_000;
 
@@ -34,8 +38,10 @@ export function pushUpgradeParams({ agents }: Pick<ActivityDependencies, 'agents
       const pushed = new Set<string>();
       for (;;) {
         const open = input.servers.filter(({ server }) => !present.isDone(server));
+        // One server that takes long must not keep others in the queue.
+        const waitMs = open.length <= AGENTS_AT_ONCE ? WAIT_MS : 0;
         const found = await eachOf(open, AGENTS_AT_ONCE, (target) =>
-          pushOne(agents, input, target, { present, pushed }),
+          pushOne(agents, input, target, { present, pushed, waitMs }),
         );
         const problems = found.flatMap((one) => (one.state === 'failed' ? [one.problem] : []));
         await present.tell(problems);
@@ -46,7 +52,7 @@ export function pushUpgradeParams({ agents }: Pick<ActivityDependencies, 'agents
             problems.map(({ where, code, message }) => `${where}: ${code}: ${message}`).join('; '),
           );
         }
-        await present.sleep(POLL_MS);
+        await present.sleep(waitMs > 0 ? PAUSE_MS : PAUSE_OF_MANY_MS);
       }
       return {
         servers: input.servers.map(({ server, package: { version } }) => ({ name: server, version })),
@@ -59,7 +65,7 @@ async function pushOne(
   agents: ActivityDependencies['agents'],
   input: PushUpgradeParamsInput,
   target: PushTarget,
-  { present, pushed }: { present: Attempt; pushed: Set<string> },
+  { present, pushed, waitMs }: { present: Attempt; pushed: Set<string>; waitMs: number },
 ): Promise<Found> {
   const key = () => `${target.key}/${present.triesOf(target.server)}`;
   const push = () =>
@@ -70,7 +76,9 @@ async function pushOne(
       params: target.package,
     });
   try {
-    if (pushed.has(target.server)) return judge(await agents.status(target), target, key(), present);
+    if (pushed.has(target.server)) {
+      return judge(await agents.status(target, { waitMs }), target, key(), present);
+    }
     let status = await push();
     if (failedInPassing(status, key())) {
       present.countTry(target.server);
