@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { ProblemsPayload } from '../domain/upgrade/signals.ts';
@@ -25,6 +26,9 @@ interface Memory {
 
 /** Heartbeats at this pace; the worker sends them on at once (see its throttle), so that a cancellation is seen soon. */
 const HEARTBEAT_MS = 1000;
+
+/** A cancelled attempt waits so long for a call that is under way: longer than the calls of our ports take. */
+const LAST_EFFECT_MS = 10_000;
 
 /** Name of the internal signal by which activities tell their run what is wrong; sent only when that changes. */
 const PROBLEMS_SIGNAL = 'problems';
@@ -65,7 +69,11 @@ export class Attempt {
   }
 
   countTry(server: string): void {
-    this.remember({ tries: { ...this.memory.tries, [server]: this.triesOf(server) + 1 } });
+    this.atLeastTries(server, this.triesOf(server) + 1);
+  }
+
+  atLeastTries(server: string, tries: number): void {
+    if (tries > this.triesOf(server)) this.remember({ tries: { ...this.memory.tries, [server]: tries } });
   }
 
   heartbeat(): void {
@@ -75,6 +83,34 @@ export class Attempt {
   /** Waits; rejects as soon as the activity is cancelled. */
   sleep(durationMs: number): Promise<void> {
     return this.context.sleep(durationMs);
+  }
+
+  /** What the run was told of a place that is not known to be mended yet. */
+  problemAt(where: string): Problem | undefined {
+    return this.memory.problems.find((problem) => problem.where === where);
+  }
+
+  /** A failure that Temporal will retry; where the attempt told what is wrong already, nothing is added. */
+  async tellFailure(error: unknown): Promise<void> {
+    if (this.signal.aborted || this.memory.problems.length > 0) return;
+    const code = error instanceof ChangeoverError ? error.code : 'Internal';
+    const where = code === 'ControllerUnreachable' ? 'flow controller' : 'worker';
+    await this.tell([{ where, code, message: error instanceof Error ? error.message : String(error) }]);
+  }
+
+  /** Calls `act` for every item, at most `limit` at a time; results in the order of the items. Stops when cancelled. */
+  async each<T, R>(items: readonly T[], limit: number, act: (item: T) => Promise<R>): Promise<R[]> {
+    const results: R[] = [];
+    let next = 0;
+    const lane = async () => {
+      for (let index = next++; index < items.length; index = next++) {
+        if (this.signal.aborted) await this.context.cancelled;
+        const item = items[index];
+        if (item !== undefined) results[index] = await act(item);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
+    return results;
   }
 
   /** Tells the run what is wrong now; what was wrong before keeps its time. Nothing is sent where nothing changed. */
@@ -122,13 +158,25 @@ export async function attempt<T>(step: number, run: (attempt: Attempt) => Promis
   const present = new Attempt(step);
   present.heartbeat();
   const pulse = setInterval(() => present.heartbeat(), HEARTBEAT_MS);
+  const work = run(present);
   try {
-    return await Promise.race([run(present), context.cancelled]);
+    return await Promise.race([work, context.cancelled]);
   } catch (error) {
+    // What is under way comes to its end first: the next step must not meet a late effect of this one.
+    await Promise.race([work.catch(() => undefined), delay(LAST_EFFECT_MS, undefined, { ref: false })]);
+    if (!(error instanceof CancelledFailure) && isRetryable(error)) {
+      // Only to be shown: that the run cannot be told changes nothing about the failure.
+      await present.tellFailure(error).catch(() => undefined);
+    }
     throw toFailure(error);
   } finally {
     clearInterval(pulse);
   }
+}
+
+function isRetryable(error: unknown): boolean {
+  if (error instanceof ApplicationFailure) return error.nonRetryable !== true;
+  return !(error instanceof ChangeoverError) || error.retryable;
 }
 
 /** The one place where our errors become Temporal's. */
@@ -142,22 +190,4 @@ export function toFailure(error: unknown): unknown {
     ...(error.details === undefined ? {} : { details: [error.details] }),
     cause: error,
   });
-}
-
-/** Calls `act` for every item, at most `limit` at a time; results in the order of the items. */
-export async function eachOf<T, R>(
-  items: readonly T[],
-  limit: number,
-  act: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const lane = async () => {
-    for (let index = next++; index < items.length; index = next++) {
-      const item = items[index];
-      if (item !== undefined) results[index] = await act(item);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
-  return results;
 }

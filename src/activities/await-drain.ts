@@ -1,7 +1,7 @@
 import type { DrainResult } from '../domain/upgrade/results.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { AgentAddress } from '../ports/server-agent.ts';
-import { attempt, eachOf, type Attempt, type StepContext } from './attempt.ts';
+import { attempt, type Attempt, type StepContext } from './attempt.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { publishUntilAcknowledged } from './publish.ts';
 
@@ -81,6 +81,7 @@ async function countInFlight(
   present: Attempt,
 ): Promise<ReadonlyMap<string, number>> {
   const open = servers.filter(({ server }) => !present.isDone(server));
+  if (open.length === 0) return new Map();
   const problems: { where: string; code: string; message: string }[] = [];
   const left = new Map<string, number>();
   try {
@@ -102,10 +103,13 @@ async function countInFlight(
     return left;
   }
   const quiet = open.filter(({ server }) => left.get(server) === 0);
-  await eachOf(quiet, AGENTS_AT_ONCE, async (address) => {
+  await present.each(quiet, AGENTS_AT_ONCE, async (address) => {
     try {
-      const inFlight = (await agents.status(address)).inFlight ?? 0;
-      if (inFlight === 0) {
+      const { inFlight, inFlightProblem } = await agents.status(address);
+      if (inFlightProblem !== undefined) {
+        problems.push({ where: `server ${address.server}`, code: 'DrainUnknown', message: inFlightProblem });
+        left.set(address.server, 1);
+      } else if (inFlight === null || inFlight === 0) {
         left.delete(address.server);
         present.markDone(address.server);
       } else {

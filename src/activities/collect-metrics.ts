@@ -34,9 +34,14 @@ export function collectMetrics({ observatory }: Pick<ActivityDependencies, 'obse
       for (;;) {
         const elapsedMs = Date.now() - present.startedAtMs;
         const leftMs = input.waitMs - elapsedMs;
-        const traffic = await readTraffic(observatory, input, present);
+        const traffic = await readTraffic(observatory, input.service, present);
         const pulls = pullsOf(traffic, input);
-        if (leftMs <= 0 || pulls.length > 0) return reading(traffic, pulls, input, Math.max(0, elapsedMs));
+        // A pull is told at once, whoever else cannot be read.
+        if (pulls.length > 0) return reading(traffic, pulls, input, Math.max(0, elapsedMs));
+        if (leftMs <= 0) {
+          assertComplete(traffic, input);
+          return reading(traffic, pulls, input, Math.max(0, elapsedMs));
+        }
         await present.sleep(Math.min(POLL_MS, leftMs));
       }
     });
@@ -45,7 +50,7 @@ export function collectMetrics({ observatory }: Pick<ActivityDependencies, 'obse
 /** A controller that is away makes a reading late, never empty. */
 async function readTraffic(
   observatory: ActivityDependencies['observatory'],
-  { service, final }: CollectMetricsInput,
+  service: string,
   present: Attempt,
 ): Promise<TrafficAnswer> {
   try {
@@ -57,12 +62,6 @@ async function readTraffic(
         message: 'its counters could not be read; the last known ones are used',
       })),
     );
-    if (final && traffic.unread.length > 0) {
-      throw new ChangeoverError(
-        'GatewayUnreachable',
-        `No decision without the counters of ${traffic.unread.join(', ')}.`,
-      );
-    }
     return traffic;
   } catch (error) {
     if (error instanceof ChangeoverError && error.code === 'ControllerUnreachable') {
@@ -72,12 +71,28 @@ async function readTraffic(
   }
 }
 
+/** Neither the base nor a decision rests on old counters. */
+function assertComplete({ unread }: TrafficAnswer, { base, final }: CollectMetricsInput): void {
+  if (unread.length === 0 || (base !== null && !final)) return;
+  throw new ChangeoverError(
+    'GatewayUnreachable',
+    `Nothing is decided without the counters of ${unread.join(', ')}.`,
+  );
+}
+
 function pullsOf(traffic: TrafficAnswer, { versions, pulled }: CollectMetricsInput): ReadingResult['pulls'] {
   return traffic.pulls
     .filter(
       ({ release }) => versions.some(({ version }) => version === release) && !Object.hasOwn(pulled, release),
     )
     .map(({ release, reason, at }) => ({ release, reason, at }));
+}
+
+/** Buckets of requests that came to a version otherwise than by the policy: they would compare other populations. */
+const NOT_ALLOTTED: readonly string[] = ['main', 'no-key', 'failover', 'pulled'];
+
+function isAllotted(bucket: string): boolean {
+  return !NOT_ALLOTTED.includes(bucket);
 }
 
 function reading(
@@ -90,7 +105,7 @@ function reading(
   for (const { version } of versions) totals[version] = { allocated: 0, volume: 0 };
   for (const row of traffic.counts) {
     const total = totals[row.release];
-    if (total === undefined) continue;
+    if (total === undefined || !isAllotted(row.bucket)) continue;
     total.allocated += row.allocated;
     total.volume += rule.volume === 'amount' ? row.volumeAmount : row.volumeCount;
   }
@@ -98,6 +113,6 @@ function reading(
   const reasons: Record<string, string> = { ...pulled };
   for (const { release, reason } of pulls) reasons[release] = reason;
   const arms = evidenceOf({ versions, base, totals, pulled: reasons });
-  const verdict = assess(rule, arms, final ? 'end' : 'during');
+  const verdict = assess(rule, arms, final && traffic.unread.length === 0 ? 'end' : 'during');
   return { at: traffic.at, elapsedMs, totals, arms, verdict, pulls };
 }

@@ -4,7 +4,7 @@ import type { Plan, PlanServer } from '../domain/plan/schema.ts';
 import { minServing } from '../domain/upgrade/fleet.ts';
 import type { PreflightResult } from '../domain/upgrade/results.ts';
 import type { ServiceStatus, TrafficAnswer } from '../protocol/controller.ts';
-import { attempt, eachOf, type Attempt } from './attempt.ts';
+import { attempt, type Attempt } from './attempt.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { publishUntilAcknowledged } from './publish.ts';
 
@@ -70,7 +70,8 @@ function assertRoutesMatch(plan: Plan, { active }: ServiceStatus): void {
     for (const { name, url } of servers) {
       const server = routed.get(name);
       routed.delete(name);
-      if (server === undefined) problems.push(`${name} is not in the routes of ${plan.service}`);
+      if (server === undefined)
+        problems.push(`${name} is not in the routes of ${plan.service}: leave it out of the plan`);
       else if (server.url !== url)
         problems.push(`${name} is ${url} in the plan, but ${server.url} in the routes`);
       else if (server.cluster !== cluster)
@@ -91,7 +92,7 @@ async function checkServers({ agents }: PreflightDependencies, plan: Plan, prese
   const servers = Object.values(plan.clusters).flatMap((cluster) => cluster.servers);
   const wrong: string[] = [];
   const mendable: { where: string; code: string; message: string }[] = [];
-  await eachOf(
+  await present.each(
     servers.filter(({ name }) => !present.isDone(name)),
     AGENTS_AT_ONCE,
     async (server) => {

@@ -4,7 +4,7 @@ import type { PushResult } from '../domain/upgrade/results.ts';
 import type { Problem } from '../domain/upgrade/state.ts';
 import type { AgentAddress } from '../ports/server-agent.ts';
 import type { AgentStatus } from '../protocol/agent.ts';
-import { attempt, eachOf, type Attempt, type StepContext } from './attempt.ts';
+import { attempt, type Attempt, type StepContext } from './attempt.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 
 /** One server, what it is to run, and the name of this change: pushed twice, it happens once. */
@@ -40,11 +40,15 @@ export function pushUpgradeParams({ agents }: Pick<ActivityDependencies, 'agents
         const open = input.servers.filter(({ server }) => !present.isDone(server));
         // One server that takes long must not keep others in the queue.
         const waitMs = open.length <= AGENTS_AT_ONCE ? WAIT_MS : 0;
-        const found = await eachOf(open, AGENTS_AT_ONCE, (target) =>
+        const found = await present.each(open, AGENTS_AT_ONCE, (target) =>
           pushOne(agents, input, target, { present, pushed, waitMs }),
         );
         const problems = found.flatMap((one) => (one.state === 'failed' ? [one.problem] : []));
-        await present.tell(problems);
+        // A server that is being tried again is not mended yet: its problem stands, with the time since when.
+        const standing = open.flatMap(({ server }, index) =>
+          found[index]?.state === 'running' ? (present.problemAt(`server ${server}`) ?? []) : [],
+        );
+        await present.tell([...problems, ...standing]);
         if (!found.some(({ state }) => state === 'running')) {
           if (problems.length === 0) break;
           throw new ChangeoverError(
@@ -67,7 +71,8 @@ async function pushOne(
   target: PushTarget,
   { present, pushed, waitMs }: { present: Attempt; pushed: Set<string>; waitMs: number },
 ): Promise<Found> {
-  const key = () => `${target.key}/${present.triesOf(target.server)}`;
+  const { server } = target;
+  const key = () => `${target.key}/${present.triesOf(server)}`;
   const push = () =>
     agents.upgrade(target, {
       key: key(),
@@ -76,20 +81,27 @@ async function pushOne(
       params: target.package,
     });
   try {
-    if (pushed.has(target.server)) {
+    if (pushed.has(server)) {
       return judge(await agents.status(target, { waitMs }), target, key(), present);
     }
+    // The agent knows the number of tries for sure: an attempt that was lost may have made one more.
+    present.atLeastTries(server, tryOf(await agents.status(target), target.key));
     let status = await push();
     if (failedInPassing(status, key())) {
-      present.countTry(target.server);
+      present.countTry(server);
       status = await push();
     }
-    pushed.add(target.server);
+    pushed.add(server);
     return judge(status, target, key(), present);
   } catch (error) {
     if (!(error instanceof ChangeoverError) || error.code === 'Fenced') throw error;
     return failure(target, error.code, error.message);
   }
+}
+
+/** Number at the end of the key that the agent had last, where it is one of this change. */
+function tryOf({ upgrade }: AgentStatus, key: string): number {
+  return upgrade?.key.startsWith(`${key}/`) === true ? Number(upgrade.key.slice(key.length + 1)) : 0;
 }
 
 /** The last attempt failed in a way that may have passed meanwhile. */

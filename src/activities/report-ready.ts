@@ -1,6 +1,6 @@
 import { ChangeoverError } from '../domain/errors.ts';
 import type { AgentAddress } from '../ports/server-agent.ts';
-import { attempt, eachOf, type StepContext } from './attempt.ts';
+import { attempt, type StepContext } from './attempt.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 
 export interface ReportReadyInput extends StepContext {
@@ -18,7 +18,7 @@ export function reportReady({ agents, observatory }: Pick<ActivityDependencies, 
     attempt(input.step, async (present) => {
       const { service, fence, step, servers } = input;
       const problems = (
-        await eachOf(servers, AGENTS_AT_ONCE, async (target) => {
+        await present.each(servers, AGENTS_AT_ONCE, async (target) => {
           const where = `server ${target.server}`;
           try {
             const { runningVersion, healthy } = await agents.status(target);

@@ -70,7 +70,7 @@ export async function performStep(plan: Plan, state: UpgradeState, step: Activit
         kind: step.kind,
         result: await activities.applyRoutes({
           ...context,
-          transitions: step.staged === null ? step.transitions : null,
+          transitions: step.staged ? null : step.transitions,
           guardrails: guardrailsOf(plan, step.purpose),
         }),
       };

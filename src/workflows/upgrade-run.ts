@@ -133,7 +133,9 @@ export class UpgradeRun {
     try {
       const done = await scope.run(() => performStep(plan, state, step));
       const present = this.carryOver().state;
-      this.become(completeStep(plan, present, step, done, now()));
+      this.become(
+        completeStep(plan, present, step, done, { at: now(), overtaken: scope.consideredCancelled }),
+      );
     } catch (error) {
       // An interrupted attempt may also end by a failure of its own, or by a time-out where its worker was killed: what
       // comes next is decided anew, and meets the same failure if it still matters.
@@ -155,7 +157,7 @@ export class UpgradeRun {
       throw ApplicationFailure.create({ type: code, message, nonRetryable: true });
     log.warn('step needs the operator', { step: step.kind, code, message });
     const at = now();
-    const reason = `${code}: ${message} Resume to try again, or abort`;
+    const reason = `${code}: ${message} ${hintFor(code)}`;
     const paused = { ...this.carryOver().state, paused: { by: 'changeover', at, reason } };
     this.become(noted(paused, { at, what: `Paused: ${reason}` }));
   }
@@ -178,6 +180,13 @@ export class UpgradeRun {
       ...(state.outcome === null ? [] : [{ key: OUTCOME_ATTRIBUTE, value: state.outcome }]),
     ]);
   }
+}
+
+/** What helps depends on the failure: resuming repeats the same step. */
+function hintFor(code: string): string {
+  return code === 'Fenced'
+    ? 'Somebody else has changed the service or its servers: find out who; retry-server, skip-server or abort'
+    : 'Resume to try again, or abort';
 }
 
 function now(): string {

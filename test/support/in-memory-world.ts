@@ -11,6 +11,9 @@ interface FakeServer {
   version: string;
   inFlight: number;
   upgrade: AgentStatus['upgrade'];
+  /** Keys that were pushed before the present one: pushed again, they are refused as the real agent does. */
+  over: Set<string>;
+  healthy: boolean;
   /** What the next pushes answer with, until it is taken away. */
   fault?: { code: ErrorCode; message: string };
 }
@@ -52,7 +55,13 @@ export class InMemoryWorld {
       })),
     );
     for (const { name } of servers) {
-      this.servers.set(name, { version: plan.baseline.version, inFlight: 0, upgrade: null });
+      this.servers.set(name, {
+        version: plan.baseline.version,
+        inFlight: 0,
+        upgrade: null,
+        over: new Set(),
+        healthy: true,
+      });
     }
     this.table = {
       service: plan.service,
@@ -126,24 +135,21 @@ export class InMemoryWorld {
         }),
       },
       observatory: {
-        load: async (_service, servers) => ({
-          gateways: this.plan.gateways.map(({ name: gateway }) => ({
-            gateway,
-            tableVersion: this.table.version,
-            servers: servers.map((name) => ({
-              name,
-              inFlight: this.server(name).inFlight,
-              transactions: 0,
-              healthy: true,
-            })),
-          })),
-        }),
+        load: async (_service, servers) => {
+          this.note('load');
+          if (servers.length === 0) throw new ChangeoverError('InvalidRequest', 'server: name at least one.');
+          return this.load(servers);
+        },
         traffic: async () => this.traffic(),
         armGuardrails: async () => this.note('armGuardrails'),
         reportReady: async () => this.note('reportReady'),
       },
       agents: {
-        status: async ({ server }) => this.agentStatus(server),
+        status: async ({ server }) => {
+          const { fault } = this.server(server);
+          if (fault?.code === 'AgentUnreachable') throw new ChangeoverError(fault.code, fault.message);
+          return this.agentStatus(server);
+        },
         prepare: async () => this.note('prepare'),
         upgrade: async ({ server: name }, { key, params }) => {
           this.note('upgrade');
@@ -151,7 +157,11 @@ export class InMemoryWorld {
           if (server.fault?.code === 'AgentUnreachable') {
             throw new ChangeoverError(server.fault.code, server.fault.message);
           }
-          if (server.upgrade?.key !== key) this.install(name, key, params.version);
+          if (server.over.has(key)) throw new ChangeoverError('Fenced', `${key} is over`);
+          if (server.upgrade?.key !== key) {
+            if (server.upgrade !== null) server.over.add(server.upgrade.key);
+            this.install(name, key, params.version);
+          }
           return this.agentStatus(name);
         },
       },
@@ -161,6 +171,21 @@ export class InMemoryWorld {
           return ['report.json'];
         },
       },
+    };
+  }
+
+  private load(servers: readonly string[]) {
+    return {
+      gateways: this.plan.gateways.map(({ name: gateway }) => ({
+        gateway,
+        tableVersion: this.table.version,
+        servers: servers.map((name) => ({
+          name,
+          inFlight: this.server(name).inFlight,
+          transactions: 0,
+          healthy: true,
+        })),
+      })),
     };
   }
 
@@ -212,7 +237,7 @@ export class InMemoryWorld {
       service: this.plan.service,
       os: 'linux',
       runningVersion: version,
-      healthy: true,
+      healthy: this.server(name).healthy,
       inFlight: this.server(name).inFlight,
       upgrade,
     };

@@ -1,6 +1,6 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import * as messages from '../../src/workflows/messages.ts';
 import { examplePlanInput } from '../domain/upgrade/example-plan.ts';
 import type { upgradeWorkflow } from '../../src/workflows/index.ts';
@@ -217,6 +217,85 @@ describe('what an operator can mend', () => {
     expect(step.what).toContain('blue-2');
     await run.handle.signal(messages.resumeSignal, { by: 'anna' });
     expect(await run.handle.result()).toMatchObject({ outcome: 'incomplete' });
+  });
+});
+
+describe('faults that meet an operator', () => {
+  const automatic = { ...quick, approval: 'automatic' } as const;
+
+  test('an abort while the preflight waits for an agent ends rolled back, with the lock released', async () => {
+    await using run = await bench.upgrade(examplePlanInput(quick), (world) => {
+      world.server('blue-2').fault = { code: 'AgentUnreachable', message: 'connection refused' };
+    });
+    await run.until((status) => status.problems.length > 0);
+    await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'not today' });
+    expect(await run.handle.result()).toMatchObject({ outcome: 'rolledBack' });
+    expect(run.world.lockedBy).toBeUndefined();
+  });
+
+  test('a drain whose seal is not acknowledged at once goes on sealing', async () => {
+    await using run = await bench.upgrade(examplePlanInput(automatic), (world) => {
+      world.isDeaf = (_gateway, table) => table.servers.some(({ ingress }) => ingress === 'closed');
+    });
+    await run.until(({ problems }) => problems.some(({ code }) => code === 'RoutesNotAcknowledged'));
+    run.world.isDeaf = () => false;
+    expect(await run.handle.result()).toMatchObject({ outcome: 'promoted' });
+  });
+
+  test('a package that came while the run was paused is used when it is resumed', async () => {
+    await using run = await bench.upgrade(examplePlanInput(automatic), (world) => {
+      world.server('blue-2').fault = { code: 'PackageMissing', message: 'no such file' };
+    });
+    const { problems } = await run.until((status) => status.problems.length > 0);
+    await vi.waitUntil(() => run.world.server('blue-2').over.size > 1, { timeout: 30_000 });
+    expect((await run.until(() => true)).problems).toEqual(problems);
+    await run.handle.signal(messages.pauseSignal, { by: 'anna' });
+    await run.until((status) => status.paused !== null);
+    delete run.world.server('blue-2').fault;
+    await run.handle.signal(messages.resumeSignal, { by: 'anna' });
+    expect(await run.handle.result()).toMatchObject({ outcome: 'promoted' });
+  });
+
+  test('a server skipped because it is not healthy stays out, and the run says so', async () => {
+    await using run = await bench.upgrade(examplePlanInput({ ...automatic, minServing: 2 }), (world) => {
+      world.server('blue-2').healthy = false;
+    });
+    await run.until(({ problems }) => problems.some(({ code }) => code === 'ServersNotReady'));
+    await run.handle.signal(messages.skipServerSignal, { by: 'anna', server: 'blue-2' });
+    await run.until(({ phase }) => phase === 'awaitingOperator');
+    const blue2 = run.world.table.servers.find(({ name }) => name === 'blue-2');
+    expect(blue2?.ingress).toBe('closed');
+    run.world.server('blue-2').healthy = true;
+    await run.handle.signal(messages.retryServerSignal, { by: 'anna', server: 'blue-2' });
+    expect(await run.handle.result()).toMatchObject({ outcome: 'promoted' });
+  });
+
+  test('a winner that a guardrail pulled is not promoted, though it was approved', async () => {
+    await using run = await bench.upgrade(examplePlanInput(quick));
+    await run.until(({ phase }) => phase === 'awaitingApproval');
+    await run.handle.signal(messages.pauseSignal, { by: 'anna' });
+    await run.until((status) => status.paused !== null);
+    run.world.pulls = [
+      { release: '2.0-a', at: new Date().toISOString(), reason: 'errors 40 %', tableVersion: 9 },
+    ];
+    await run.handle.signal(messages.approveSignal, { by: 'anna' });
+    await run.handle.signal(messages.resumeSignal, { by: 'anna' });
+    const status = await run.until(({ verdict }) => verdict?.kind === 'winner' && verdict.winner === '2.0-b');
+    expect(status).toMatchObject({ phase: 'awaitingApproval', winner: null });
+    expect(status.trial.pulled).toEqual({ '2.0-a': 'errors 40 %' });
+  });
+
+  test('a controller that is away is shown, whatever the step', async () => {
+    await using run = await bench.upgrade(examplePlanInput(quick));
+    await run.until(({ phase }) => phase === 'awaitingApproval');
+    run.world.controllerAway = true;
+    await run.handle.signal(messages.approveSignal, { by: 'anna' });
+    const { problems } = await run.until(
+      (status) => status.phase === 'promoting' && status.problems.length > 0,
+    );
+    expect(problems).toMatchObject([{ where: 'flow controller', code: 'ControllerUnreachable' }]);
+    run.world.controllerAway = false;
+    expect(await run.handle.result()).toMatchObject({ outcome: 'promoted' });
   });
 });
 

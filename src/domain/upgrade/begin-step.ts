@@ -41,9 +41,11 @@ function mark(state: UpgradeState, step: Step): UpgradeState {
       return markRoutes(state, step);
     case 'promoteOptimal':
       return { ...state, routes: { ...state.routes, mode: 'winner', applied: false } };
+    case 'stageRoutes':
+      // Until it is done, nobody can say what is staged.
+      return { ...state, routes: { ...state.routes, staged: null } };
     case 'preflight':
     case 'awaitDrain':
-    case 'stageRoutes':
     case 'reportReady':
     case 'collectMetrics':
     case 'wait':

@@ -4,11 +4,12 @@ import {
   inChange,
   inStage,
   members,
+  minServing,
   needsChange,
   targetRelease,
   type Member,
 } from './fleet.ts';
-import { stagedTransitions } from './route-changes.ts';
+import { isStaged, transitionsToStage } from './route-changes.ts';
 import type { UpgradeState } from './state.ts';
 import type { Step } from './step.ts';
 
@@ -28,10 +29,8 @@ export function changeCycle(plan: Plan, state: UpgradeState, only?: { begun: tru
   const toDrain = group.filter(inStage('draining'));
   if (toDrain.length > 0) return { kind: 'awaitDrain', servers: names(toDrain) };
 
-  const staged = stagedTransitions(plan, state, names(group));
-  if (state.routes.staged !== staged.key && staged.transitions.length > 0) {
-    return { kind: 'stageRoutes', ...staged };
-  }
+  const transitions = transitionsToStage(plan, state, names(group));
+  if (!isStaged(state, transitions)) return { kind: 'stageRoutes', transitions };
 
   const toChange = group.filter(([, server]) => needsChange(plan, state, server));
   if (toChange.length > 0) {
@@ -50,7 +49,7 @@ export function changeCycle(plan: Plan, state: UpgradeState, only?: { begun: tru
 function isUnderWay(plan: Plan, state: UpgradeState, member: Member): boolean {
   const [, server] = member;
   if (server.stage === 'changed') return true;
-  if (!needsChange(plan, state, server)) return false;
+  if (!needsChange(plan, state, server) && server.skipped === undefined) return false;
   return inChange(member) || server.stage === 'ready' || server.stage === 'opening';
 }
 
@@ -63,6 +62,7 @@ function nextBatch(plan: Plan, state: UpgradeState): readonly Member[] {
   const open = members(state)
     .filter(inStage('open'))
     .filter(([, server]) => needsChange(plan, state, server));
+  if (open.length === 0) return toLeaveOut(plan, state);
   switch (state.goal) {
     case 'trial':
       return Object.keys(plan.clusters).flatMap((cluster) => {
@@ -80,6 +80,19 @@ function nextBatch(plan: Plan, state: UpgradeState): readonly Member[] {
       );
     }
   }
+}
+
+/**
+ * Servers that run what they should and that the operator wants left out all the same: closed and drained at the end,
+ * when all others serve again, and only as far as the rest can carry all business (invariant 3).
+ */
+function toLeaveOut(plan: Plan, state: UpgradeState): readonly Member[] {
+  const settled = state.goal === 'promote' ? 'winner' : 'baseline';
+  if (state.goal === 'trial' || state.routes.mode !== settled || !state.routes.applied) return [];
+  const serving = members(state).filter(inStage('open'));
+  const unwanted = serving.filter(([, server]) => server.skipped !== undefined);
+  const spare = Math.max(0, serving.length - minServing(plan));
+  return unwanted.slice(0, spare);
 }
 
 function batchOfOneCluster(plan: Plan, open: readonly Member[]): readonly Member[] {

@@ -1,17 +1,20 @@
 import type { Plan } from '../plan/schema.ts';
 import { outcomeOf } from '../report/report.ts';
 import { withStage } from './fleet.ts';
-import type { DrainResult, ReadingResult, RoutesResult, StepResult } from './results.ts';
-import { noted, type UpgradeState } from './state.ts';
+import type { DrainResult, PromotionResult, ReadingResult, RoutesResult, StepResult } from './results.ts';
+import { noted, type ServerStage, type ServerState, type UpgradeState } from './state.ts';
 import type { Step } from './step.ts';
 
-/** The state after a step was done. Pure; the step is the one that `beginStep` marked. */
+/**
+ * The state after a step was done. Pure; the step is the one that `beginStep` marked. Where signals changed meanwhile
+ * what is wanted (`overtaken`), what was done is still noted, but decides nothing.
+ */
 export function completeStep(
   plan: Plan,
   state: UpgradeState,
   step: Step,
   done: StepResult,
-  at: string,
+  { at, overtaken }: { at: string; overtaken: boolean },
 ): UpgradeState {
   const settled: UpgradeState = { ...state, problems: [] };
   switch (done.kind) {
@@ -28,36 +31,43 @@ export function completeStep(
         done.result,
       );
     case 'awaitDrain':
-      return afterDrain(settled, serversOf(step), done.result, at);
+      return overtaken && !done.result.drained
+        ? settled
+        : afterDrain(settled, serversOf(step), done.result, at);
     case 'stageRoutes':
       return {
         ...settled,
-        routes: { ...settled.routes, staged: step.kind === 'stageRoutes' ? step.key : null },
+        routes: { ...settled.routes, staged: step.kind === 'stageRoutes' ? step.transitions : null },
       };
     case 'pushUpgradeParams':
       return done.result.servers.reduce(
         (next, { name, version }) =>
           withStage(next, [name], ({ dirty: _done, ...server }) => ({
             ...server,
-            stage: 'changed',
+            stage: unlessOut(server, 'changed'),
             release: version,
           })),
         settled,
       );
     case 'reportReady':
-      return withStage(settled, serversOf(step), (server) => ({ ...server, stage: 'ready' }));
+      return withStage(settled, serversOf(step), (server) => ({
+        ...server,
+        stage: unlessOut(server, 'ready'),
+      }));
     case 'applyRoutes':
       return afterApply(settled, step, done.result);
     case 'promoteOptimal':
-      return {
-        ...afterRoutes(settled, done.result),
-        routes: { ...settled.routes, applied: true, version: done.result.version },
-      };
+      return afterPromotion(settled, done.result, at);
     case 'collectMetrics':
-      return afterReading(plan, settled, step, done.result, at);
+      return afterReading(plan, settled, step, done.result, { at, overtaken });
     case 'finish':
       return finished(settled, done.result.files, at);
   }
+}
+
+/** Skipped while the step was under way: it stays out. */
+function unlessOut({ stage }: ServerState, next: ServerStage): ServerStage {
+  return stage === 'out' ? 'out' : next;
 }
 
 function serversOf(step: Step): readonly string[] {
@@ -78,9 +88,9 @@ function afterRoutes(state: UpgradeState, result: RoutesResult): UpgradeState {
 
 function afterApply(state: UpgradeState, step: Step, result: RoutesResult): UpgradeState {
   const removed = step.kind === 'applyRoutes' && step.purpose === 'remove';
-  const moved = withStage(state, serversOf(step), ({ changeStep: _past, skipped: _over, ...server }) => ({
+  const moved = withStage(state, serversOf(step), ({ changeStep: _past, ...server }) => ({
     ...server,
-    stage: removed ? 'removed' : 'open',
+    stage: removed ? 'removed' : unlessOut(server, 'open'),
   }));
   const share = step.kind === 'applyRoutes' ? shareIn(step) : undefined;
   return {
@@ -93,6 +103,23 @@ function afterApply(state: UpgradeState, step: Step, result: RoutesResult): Upgr
       share: share ?? (moved.routes.mode === 'trial' ? moved.routes.share : 0),
     },
   };
+}
+
+/** A candidate that a guardrail pulled before the routes could change is not promoted: the trial has the word again. */
+function afterPromotion(state: UpgradeState, result: PromotionResult, at: string): UpgradeState {
+  if (result.pulled === null) {
+    return { ...state, routes: { ...state.routes, applied: true, version: result.version } };
+  }
+  const { release, reason } = result.pulled;
+  const back: UpgradeState = {
+    ...state,
+    goal: state.goal === 'promote' ? 'trial' : state.goal,
+    winner: null,
+    approval: null,
+    routes: { ...state.routes, mode: 'trial', applied: true, version: result.version },
+    trial: { ...state.trial, verdict: null, pulled: { ...state.trial.pulled, [release]: reason } },
+  };
+  return noted(back, { at, what: `Not promoted: a guardrail pulled ${release}: ${reason}`, by: 'guardrail' });
 }
 
 function shareIn(step: Step & { kind: 'applyRoutes' }): number | undefined {
@@ -138,7 +165,7 @@ function afterReading(
   state: UpgradeState,
   step: Step,
   result: ReadingResult,
-  at: string,
+  { at, overtaken }: { at: string; overtaken: boolean },
 ): UpgradeState {
   if (step.kind !== 'collectMetrics') return state;
   if (step.purpose === 'snapshot') return { ...state, trial: { ...state.trial, base: result.totals } };
@@ -147,7 +174,8 @@ function afterReading(
   const fresh = result.pulls.filter(({ release }) => !Object.hasOwn(pulled, release));
   for (const { release, reason } of fresh) pulled[release] = reason;
   // While the operator is awaited the verdict stays as it was given, unless a guardrail changed who is left.
-  const verdict = step.purpose === 'watch' && fresh.length === 0 ? state.trial.verdict : result.verdict;
+  const stands = step.purpose === 'watch' && fresh.length === 0 ? state.trial.verdict : null;
+  const verdict = stands ?? result.verdict;
   const read: UpgradeState = {
     ...state,
     trial: {
@@ -165,7 +193,7 @@ function afterReading(
       noted(next, { at, what: `Guardrail pulled ${release}: ${reason}`, by: 'guardrail' }),
     read,
   );
-  return decide(plan, told, step.final, at);
+  return decide(plan, told, step.final && !overtaken, at);
 }
 
 /** What a verdict leads to. Only a final one decides, and the loss of the last candidate. */

@@ -36,10 +36,10 @@ export function needsChange(plan: Plan, state: UpgradeState, server: ServerState
   return server.dirty === true || server.release !== targetRelease(plan, state, server);
 }
 
-/** Servers that were left out and do not run what they should. */
-export function leftOut(plan: Plan, state: UpgradeState): readonly string[] {
+/** Servers that the operator left out, whatever they run: nobody vouches for them. */
+export function leftOut(state: UpgradeState): readonly string[] {
   return members(state)
-    .filter(([, server]) => server.stage === 'out' && needsChange(plan, state, server))
+    .filter(inStage('out'))
     .map(([name]) => name);
 }
 
@@ -64,8 +64,8 @@ export function inStage(...stages: readonly ServerStage[]): (member: Member) => 
 /** Servers out of traffic whose software was not touched: they can simply be opened again. */
 export function reopenable(plan: Plan, state: UpgradeState): readonly string[] {
   return members(state)
-    .filter(inStage('closing', 'draining', 'drained', 'ready', 'opening', 'out'))
-    .filter(([, server]) => !needsChange(plan, state, server))
+    .filter(inStage('closing', 'draining', 'drained', 'ready', 'opening'))
+    .filter(([, server]) => server.skipped === undefined && !needsChange(plan, state, server))
     .map(([name]) => name);
 }
 

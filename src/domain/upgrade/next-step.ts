@@ -10,7 +10,7 @@ import {
   needsChange,
   reopenable,
 } from './fleet.ts';
-import { isTrialAhead, openTransitions, splitTransitions, stagedTransitions } from './route-changes.ts';
+import { isStaged, isTrialAhead, openTransitions, splitTransitions } from './route-changes.ts';
 import type { UpgradeState } from './state.ts';
 import type { Step } from './step.ts';
 import { shareOfStage, stageLengthMs } from './trial-stages.ts';
@@ -47,12 +47,13 @@ function towardsTrial(plan: Plan, state: UpgradeState): Step {
     };
   }
   if (isTrialAhead(state)) {
+    const transitions = splitTransitions(plan, state);
     return {
       kind: 'applyRoutes',
       purpose: 'trial',
       servers: candidateServers(plan, state),
-      transitions: splitTransitions(plan, state),
-      staged: stagedAs(state, stagedTransitions(plan, state, []).key),
+      transitions,
+      staged: isStaged(state, transitions),
     };
   }
   if (!state.routes.applied) return stageStep(plan, state);
@@ -87,13 +88,17 @@ function stageStep(plan: Plan, state: UpgradeState): Step {
     purpose: 'stage',
     servers: [],
     transitions: [{ kind: 'share', share: shareOfStage(plan, stage) }],
-    staged: null,
+    staged: false,
   };
 }
 
+/** Pace of the readings while the operator is awaited, in milliseconds; the plan's where that is slower. */
+const WATCH_MS = 60_000;
+
 /** While the operator decides, guardrails hold and efficacy stays live, at a pace that keeps the history small. */
 function watch(plan: Plan, state: UpgradeState): Step {
-  const waitMs = Math.max(plan.trial.readEveryMs, 60_000);
+  // Without a verdict (the winner was pulled before it could be promoted) one is due at once.
+  const waitMs = state.trial.verdict === null ? 0 : Math.max(plan.trial.readEveryMs, WATCH_MS);
   return { kind: 'collectMetrics', purpose: 'watch', waitMs, final: true, reading: state.trial.readings };
 }
 
@@ -123,7 +128,9 @@ function towardsWinner(plan: Plan, state: UpgradeState): Step {
 function towardsBaseline(plan: Plan, state: UpgradeState): Step {
   if (state.fence === 0) return { kind: 'finish' };
   if (state.routes.mode !== 'baseline' || !state.routes.applied) {
-    const able = members(state).filter(([, server]) => !needsChange(plan, state, server));
+    const able = members(state).filter(
+      ([, server]) => server.skipped === undefined && !needsChange(plan, state, server),
+    );
     const ready = able.filter(inStage('open', 'closing', 'draining', 'drained', 'ready', 'opening'));
     // Mid-promotion the winner goes on serving until enough servers run the baseline again (invariant 3).
     if (ready.length < minServing(plan)) {
@@ -144,7 +151,7 @@ function towardsBaseline(plan: Plan, state: UpgradeState): Step {
         ...openTransitions(plan, state, servers),
         { kind: 'main', release: plan.baseline.version },
       ],
-      staged: null,
+      staged: false,
     };
   }
   return openStep(plan, state) ?? changeCycle(plan, state) ?? conclude(plan, state);
@@ -154,22 +161,18 @@ function towardsBaseline(plan: Plan, state: UpgradeState): Step {
 function openStep(plan: Plan, state: UpgradeState): Step | undefined {
   const servers = reopenable(plan, state);
   if (servers.length === 0) return undefined;
+  const transitions = openTransitions(plan, state, servers);
   return {
     kind: 'applyRoutes',
     purpose: 'open',
     servers,
-    transitions: openTransitions(plan, state, servers),
-    staged: stagedAs(state, stagedTransitions(plan, state, servers).key),
+    transitions,
+    staged: isStaged(state, transitions),
   };
 }
 
-/** What was staged counts only while it is still what is wanted: a server skipped since then changes it. */
-function stagedAs(state: UpgradeState, key: string): string | null {
-  return state.routes.staged === key ? key : null;
-}
-
 function conclude(plan: Plan, state: UpgradeState): Step {
-  const left = leftOut(plan, state);
+  const left = leftOut(state);
   if (left.length === 0) return { kind: 'finish' };
   if (state.accepted === null) {
     const target = state.goal === 'promote' ? state.winner : plan.baseline.version;
@@ -184,7 +187,7 @@ function conclude(plan: Plan, state: UpgradeState): Step {
     purpose: 'remove',
     servers: left,
     transitions: [{ kind: 'remove', servers: left }],
-    staged: null,
+    staged: false,
   };
 }
 

@@ -14,6 +14,11 @@ export interface RoutesResult {
   readonly version: number;
 }
 
+export interface PromotionResult extends RoutesResult {
+  /** A guardrail pulled the winner before the routes could change; they did not. */
+  readonly pulled: { readonly release: string; readonly reason: string } | null;
+}
+
 export interface DrainResult {
   /** False where the deadline passed and the plan wants the operator asked. */
   readonly drained: boolean;
@@ -46,10 +51,8 @@ export interface FinishResult {
 /** A finished step with what came of it. */
 export type StepResult =
   | { readonly kind: 'preflight'; readonly result: PreflightResult }
-  | {
-      readonly kind: 'closeIngress' | 'stageRoutes' | 'applyRoutes' | 'promoteOptimal';
-      readonly result: RoutesResult;
-    }
+  | { readonly kind: 'closeIngress' | 'stageRoutes' | 'applyRoutes'; readonly result: RoutesResult }
+  | { readonly kind: 'promoteOptimal'; readonly result: PromotionResult }
   | { readonly kind: 'awaitDrain'; readonly result: DrainResult }
   | { readonly kind: 'pushUpgradeParams'; readonly result: PushResult }
   | { readonly kind: 'reportReady' }

@@ -1,7 +1,7 @@
 import type { Plan } from '../plan/schema.ts';
 import type { Transition } from '../routes/transitions.ts';
 import type { TrafficSplit } from '../routes/table.ts';
-import { candidateOfCluster, inStage, members, targetRelease } from './fleet.ts';
+import { candidateOfCluster, members, targetRelease } from './fleet.ts';
 import type { UpgradeState } from './state.ts';
 import { shareOfStage } from './trial-stages.ts';
 
@@ -48,19 +48,18 @@ export function measureTransition(plan: Plan): Transition {
   return { kind: 'measure', measure: plan.measure, transactions: plan.traffic.transactions ?? null };
 }
 
-/** What is staged while a group is changed: for the trial all of its routes, afterwards the group's opening. */
-export function stagedTransitions(
+/** What is to be staged while a group is changed: for the trial all of its routes, afterwards the group's opening. */
+export function transitionsToStage(
   plan: Plan,
   state: UpgradeState,
   group: readonly string[],
-): { readonly key: string; readonly transitions: readonly Transition[] } {
-  if (isTrialAhead(state)) {
-    const out = members(state)
-      .filter(inStage('out'))
-      .map(([name]) => name);
-    return { key: `trial-${out.length}`, transitions: splitTransitions(plan, state) };
-  }
-  return { key: `open-${group.join(',')}`, transitions: openTransitions(plan, state, group) };
+): readonly Transition[] {
+  return isTrialAhead(state) ? splitTransitions(plan, state) : openTransitions(plan, state, group);
+}
+
+/** Told by content: after an abort, or a server skipped, the same servers open on another version, or fewer of them. */
+export function isStaged({ routes }: UpgradeState, transitions: readonly Transition[]): boolean {
+  return JSON.stringify(routes.staged) === JSON.stringify(transitions);
 }
 
 /** The trial's routes are not in effect yet, or their change is under way. */

@@ -2,7 +2,7 @@ import { parseDurationMs } from '../duration.ts';
 import type { Plan } from '../plan/schema.ts';
 import { whyNot, type Action } from './actions.ts';
 import { nextStep } from './next-step.ts';
-import { withStage } from './fleet.ts';
+import { needsChange, withStage } from './fleet.ts';
 import { noted, type Problem, type UpgradeState } from './state.ts';
 
 /** Payloads of the signals, as outsiders send them. */
@@ -58,7 +58,13 @@ export function receive(
       return extend(state, { ...fields, by }, at);
     case 'abort':
       return noted(
-        { ...state, goal: 'rollback', paused: null, aborted: { by, at, reason: fields['reason'] ?? '' } },
+        {
+          ...state,
+          goal: 'rollback',
+          paused: null,
+          accepted: null,
+          aborted: { by, at, reason: fields['reason'] ?? '' },
+        },
         { at, by, what: `Aborted: ${fields['reason'] ?? 'no reason given'}` },
       );
     case 'pause':
@@ -67,7 +73,7 @@ export function receive(
       return resume(plan, state, by, at);
     case 'retryServer':
     case 'skipServer':
-      return onServer(state, action, { by, server: fields['server'] ?? '' }, at);
+      return onServer(plan, state, action, { by, server: fields['server'] ?? '' }, at);
   }
 }
 
@@ -149,6 +155,7 @@ function resume(plan: Plan, state: UpgradeState, by: string, at: string): Upgrad
 }
 
 function onServer(
+  plan: Plan,
   state: UpgradeState,
   action: 'retryServer' | 'skipServer',
   { by, server: name }: ServerPayload,
@@ -158,13 +165,17 @@ function onServer(
   if (server === undefined || server.stage === 'removed') {
     return refused(state, action, at, `there is no server ${name || '(none named)'} in this upgrade`, by);
   }
+  if (action === 'retryServer' && server.stage === 'open' && server.skipped === undefined) {
+    return refused(state, action, at, `${name} serves; there is nothing to try again`, by);
+  }
   if (action === 'retryServer') {
     const next = withStage(state, [name], ({ skipped: _over, ...rest }) => ({
       ...rest,
-      stage: rest.stage === 'out' ? 'drained' : rest.stage,
+      // Even where it runs what it should: nobody vouched for it, so it has to report ready first.
+      stage: rest.stage !== 'out' ? rest.stage : needsChange(plan, state, rest) ? 'drained' : 'changed',
       retry: (rest.retry ?? 0) + 1,
     }));
-    return noted(next, { at, by, what: `Trying ${name} again` });
+    return noted({ ...next, accepted: null }, { at, by, what: `Trying ${name} again` });
   }
   // Sealed off already: out at once. Otherwise it is closed and drained when its turn comes, and then left out.
   const sealed = ['drained', 'changing', 'changed', 'ready'].includes(server.stage);
@@ -173,7 +184,7 @@ function onServer(
     stage: sealed ? 'out' : one.stage,
     skipped: { by, at },
   }));
-  return noted(next, { at, by, what: `Leaving out ${name}` });
+  return noted({ ...next, accepted: null }, { at, by, what: `Leaving out ${name}` });
 }
 
 /** Problems that an activity reports; late ones of an earlier step change nothing. */

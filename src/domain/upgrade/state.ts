@@ -1,5 +1,6 @@
 import type { ArmEvidence, Verdict } from '../decision/decision.ts';
 import type { Plan } from '../plan/schema.ts';
+import type { Transition } from '../routes/transitions.ts';
 import type { Outcome, Phase } from './phase.ts';
 
 /**
@@ -100,8 +101,8 @@ export interface UpgradeState {
     readonly share: number;
     readonly applied: boolean;
     readonly version: number;
-    /** Name of what is staged at the controller. */
-    readonly staged: string | null;
+    /** What is staged at the controller; null where nothing is, or nobody can say. */
+    readonly staged: readonly Transition[] | null;
   };
   readonly trial: TrialState;
   readonly winner: string | null;

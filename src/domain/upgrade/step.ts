@@ -18,8 +18,7 @@ export type Step =
   | { readonly kind: 'preflight' }
   | { readonly kind: 'closeIngress'; readonly servers: readonly string[] }
   | { readonly kind: 'awaitDrain'; readonly servers: readonly string[] }
-  /** `key` names what is staged; `applyRoutes` with the same key puts it into effect. */
-  | { readonly kind: 'stageRoutes'; readonly key: string; readonly transitions: readonly Transition[] }
+  | { readonly kind: 'stageRoutes'; readonly transitions: readonly Transition[] }
   | {
       readonly kind: 'pushUpgradeParams';
       readonly servers: readonly {
@@ -34,8 +33,8 @@ export type Step =
       readonly purpose: RoutesPurpose;
       readonly servers: readonly string[];
       readonly transitions: readonly Transition[];
-      /** What was staged before; null where the change could not be prepared. */
-      readonly staged: string | null;
+      /** Exactly these transitions were staged before. */
+      readonly staged: boolean;
     }
   | {
       readonly kind: 'collectMetrics';

@@ -160,7 +160,7 @@ describe('whatever happens, in whatever order', () => {
               };
               world.state = receive(plan, world.state, one.action, payload, AT);
               if (step !== undefined && done !== undefined && one.during === 'done') {
-                world.state = completeStep(plan, world.state, step, done, AT);
+                world.state = completeStep(plan, world.state, step, done, { at: AT, overtaken: true });
               }
             }
           }

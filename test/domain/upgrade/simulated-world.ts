@@ -78,11 +78,11 @@ export class SimulatedWorld {
       case 'reportReady':
         return { kind: step.kind };
       case 'applyRoutes':
-        return { kind: step.kind, result: this.apply(step.staged === null ? step.transitions : this.staged) };
+        return { kind: step.kind, result: this.apply(step.staged ? this.staged : step.transitions) };
       case 'collectMetrics':
         return { kind: step.kind, result: this.reading(step) };
       case 'promoteOptimal':
-        return { kind: step.kind, result: this.apply(step.transitions) };
+        return { kind: step.kind, result: { ...this.apply(step.transitions), pulled: null } };
       case 'finish':
         return { kind: step.kind, result: { files: [] } };
       case 'wait':
@@ -97,7 +97,7 @@ export class SimulatedWorld {
     this.steps.push(step.kind === 'applyRoutes' ? `${step.kind}:${step.purpose}` : step.kind);
     const done = this.effect(step);
     if (done === undefined) return false;
-    this.state = completeStep(this.plan, this.state, step, done, AT);
+    this.state = completeStep(this.plan, this.state, step, done, { at: AT, overtaken: false });
     return true;
   }
 
