@@ -38,19 +38,12 @@ export class RouteKeeper {
     return this.#director.routes?.table.version ?? 0;
   }
 
-  /** Takes up what was executed before the restart. An unreadable file is reported and left alone. */
-  async restore(): Promise<void> {
-    try {
-      const table = await this.#store.load();
-      if (table === null) return;
-      if (table.service !== this.#service) {
-        this.#logger.error({ stored: table.service }, 'stored routes are of another service; not used');
-        return;
-      }
-      await this.#execute(table, true);
-    } catch (error) {
-      this.#logger.error({ err: error }, 'stored routes cannot be read; waiting for the controller');
-    }
+  /**
+   * Takes up what was executed before the restart, unless something newer came meanwhile (invariant 4). An unreadable
+   * file is reported and left alone.
+   */
+  restore(): Promise<void> {
+    return this.#inTurn(() => this.#restore());
   }
 
   /**
@@ -59,13 +52,32 @@ export class RouteKeeper {
    * @throws ChangeoverError `InvalidRequest` if the table is of another service or its lookup file is not to be had.
    */
   adopt(table: RouteTable, source: 'pushed' | 'pulled'): Promise<number> {
-    const adopted = this.#queue.then(() => this.#adopt(table, source));
-    this.#queue = adopted.catch(() => undefined);
-    return adopted;
+    return this.#inTurn(() => this.#adopt(table, source));
   }
 
   close(): void {
     this.#director.routes?.lookup?.close();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(work);
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  async #restore(): Promise<void> {
+    try {
+      const table = await this.#store.load();
+      if (table === null) return;
+      if (table.service !== this.#service) {
+        this.#logger.error({ stored: table.service }, 'stored routes are of another service; not used');
+        return;
+      }
+      if (table.version <= this.version) return;
+      await this.#execute(table, true);
+    } catch (error) {
+      this.#logger.error({ err: error }, 'stored routes cannot be read; waiting for the controller');
+    }
   }
 
   async #adopt(table: RouteTable, source: 'pushed' | 'pulled'): Promise<number> {
