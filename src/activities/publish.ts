@@ -4,8 +4,11 @@ import type { Attempt } from './attempt.ts';
 
 /** Publishing is tried again at this pace within an attempt; gateways that pull meanwhile count too. */
 const ROUND_MS = 250;
-/** After so many rounds the attempt fails, so that "keep publishing" shows as Temporal's retries. */
-const ROUNDS = 12;
+/**
+ * After this time the attempt fails, so that "keep publishing" shows as Temporal's retries, and the problem in the
+ * status. By the clock: a round takes as long as a gateway that hangs lets the controller wait.
+ */
+const ATTEMPT_MS = 3_000;
 
 /**
  * Publishes until every gateway has acknowledged at least this version of the table, however it got it.
@@ -17,11 +20,12 @@ export async function publishUntilAcknowledged(
   attempt: Attempt,
   { service, version }: { service: string; version: number },
 ): Promise<void> {
-  for (let round = 1; ; round += 1) {
+  const began = performance.now();
+  for (;;) {
     const { gateways } = await registry.publish(service);
     const laggards = gateways.filter((gateway) => gateway.acknowledged < version);
     if (laggards.length === 0) return attempt.tell([]);
-    if (round >= ROUNDS) {
+    if (performance.now() - began >= ATTEMPT_MS) {
       const problems = laggards.map((gateway) => ({
         where: `gateway ${gateway.name}`,
         code: 'RoutesNotAcknowledged',
