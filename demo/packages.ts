@@ -19,6 +19,7 @@ export interface BusinessRelease {
   readonly slowByMs?: number;
   readonly startDelayMs?: number;
   readonly failStart?: boolean;
+  readonly needsFile?: string;
   readonly hangStart?: boolean;
 }
 

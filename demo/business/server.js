@@ -2,7 +2,7 @@
  * The demo's business: a small wealth-product server that knows nothing of Changeover. From the environment: PORT (0 for
  * any), HOST (127.0.0.1), SERVER_NAME (host:port), RECORD_FILE (one JSON line per start, stop and exit is appended).
  */
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { readRelease } from './release.js';
 import { createRoutes } from './routes.js';
@@ -87,9 +87,11 @@ function start() {
   });
 }
 
-if (release.failStart) {
+/** Where `needsFile` is on this server; undefined where the release needs none. */
+const needed = release.needsFile?.replace('{server}', process.env.SERVER_NAME ?? '');
+if (release.failStart || (needed !== undefined && !existsSync(needed))) {
   console.error(`wealth ${release.version}: reading the product catalogue`);
-  console.error(`wealth ${release.version}: the catalogue has no product "harvest-12"`);
+  console.error(`wealth ${release.version}: ${needed === undefined ? 'the catalogue has no product "harvest-12"' : `${needed} is missing`}`);
   console.error(`wealth ${release.version}: cannot start without it`);
   process.exit(1);
 }
