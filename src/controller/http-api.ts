@@ -61,7 +61,9 @@ function addServiceRoutes(app: Hono, { store }: ApiDeps): void {
   app.put(SERVICE, async (c) => {
     const service = readValue(c.req.param('service'), nameSchema);
     const definition = await readBody(c, serviceDefinitionSchema);
-    return c.json(await store.create(service, (known) => adopt(known, service, definition)));
+    return c.json(
+      await store.create(service, (known) => adopt(known, { service, definition, at: new Date() })),
+    );
   });
 
   app.get(SERVICE, (c) => c.json(statusOf(store.get(c.req.param('service')))));

@@ -130,8 +130,7 @@ export const NO_STEPS: AppliedSteps = { highestStep: -1, results: {} };
  */
 export function adopt(
   known: ServiceState | undefined,
-  service: string,
-  definition: ServiceDefinition,
+  { service, definition, at }: { service: string; definition: ServiceDefinition; at: Date },
 ): Change<{ version: number }> {
   refuseDuplicates('servers', definition.servers);
   refuseDuplicates('gateways', definition.gateways);
@@ -157,7 +156,7 @@ export function adopt(
     service,
     definition,
     lock: null,
-    lastFence: 0,
+    lastFence: secondsOf(at),
     lastVersion: 1,
     active,
     staged: null,
@@ -168,6 +167,14 @@ export function adopt(
     pulls: [],
   };
   return { state, answer: { version: 1 } };
+}
+
+/**
+ * Where the fences of a service begin: agents keep the highest one on disk, and would refuse a controller that was set
+ * up anew and began at 1 for ever. In seconds, so that fence × 1,000,000 + step stays a safe integer.
+ */
+function secondsOf(at: Date): number {
+  return Math.floor(at.getTime() / 1000);
 }
 
 export function newGateway(address: GatewayAddress): GatewayRecord {

@@ -20,11 +20,15 @@ async function startTrial() {
   const open = () => startController({ stateDir: dir.path });
   let controller = await open();
   await controller.client.adopt(service, definitionWith([gateway.address]));
-  await controller.client.acquire(service, { upgradeId: 'u1', gateways: [gateway.address] });
-  await controller.client.activate(service, { fence: 1, step: 1, transitions: [...trial] });
+  const { fence } = await controller.client.acquire(service, {
+    upgradeId: 'u1',
+    gateways: [gateway.address],
+  });
+  await controller.client.activate(service, { fence, step: 1, transitions: [...trial] });
   await controller.client.publish(service);
   return {
     gateway,
+    fence,
     get client() {
       return controller.client;
     },
@@ -58,7 +62,7 @@ async function startTrial() {
 describe('guardrails at the controller', () => {
   it('pull a candidate by themselves, at once at the gateways, and say on which numbers (invariant 8)', async () => {
     await using up = await startTrial();
-    await up.client.armGuardrails(service, { fence: 1, step: 2, releases, guardrails });
+    await up.client.armGuardrails(service, { fence: up.fence, step: 2, releases, guardrails });
     up.count(90, 10);
     await vi.waitFor(() => expect(up.gateway.table?.split?.pulled).toEqual(['2.0-a']), eventually);
     expect(await up.pulls()).toMatchObject([
@@ -73,7 +77,7 @@ describe('guardrails at the controller', () => {
   it('count from the moment of arming, over restarts of gateway and controller', async () => {
     await using up = await startTrial();
     up.count(100, 900);
-    await up.client.armGuardrails(service, { fence: 1, step: 2, releases, guardrails });
+    await up.client.armGuardrails(service, { fence: up.fence, step: 2, releases, guardrails });
     up.count(130, 901);
     await up.restart();
     expect(await up.pulls()).toEqual([]);
@@ -89,7 +93,7 @@ describe('guardrails at the controller', () => {
   it('armed twice by the same step count from the first time (invariant 9)', async () => {
     await using up = await startTrial();
     const request = {
-      fence: 1,
+      fence: up.fence,
       step: 2,
       releases,
       guardrails: { errorRate: { max: 0.05, minRequests: 100 } },
@@ -105,32 +109,37 @@ describe('guardrails at the controller', () => {
   it('pull what is too slow', async () => {
     await using up = await startTrial();
     const slow = { slow: { maxShare: 0.1, minRequests: 20 } };
-    await up.client.armGuardrails(service, { fence: 1, step: 2, releases, guardrails: slow });
+    await up.client.armGuardrails(service, { fence: up.fence, step: 2, releases, guardrails: slow });
     up.count(20, 0, 3);
     await vi.waitFor(() => expect(up.gateway.table?.split?.pulled).toEqual(['2.0-a']), eventually);
   });
 
   it('leave a pull in effect when the trial goes on with its next stage', async () => {
     await using up = await startTrial();
-    await up.client.armGuardrails(service, { fence: 1, step: 2, releases, guardrails });
+    await up.client.armGuardrails(service, { fence: up.fence, step: 2, releases, guardrails });
     await up.client.stage(service, {
-      fence: 1,
+      fence: up.fence,
       step: 3,
       transitions: [{ kind: 'split', split: { ...split, share: 1 } }],
     });
     up.count(0, 50);
     await vi.waitFor(async () => expect(await up.pulls()).toHaveLength(1), eventually);
-    await up.client.activate(service, { fence: 1, step: 4 });
+    await up.client.activate(service, { fence: up.fence, step: 4 });
     const { active } = await up.client.status(service);
     expect(active.split).toMatchObject({ share: 1, pulled: ['2.0-a'] });
   });
 
   it('are quiet once disarmed, and never pull the baseline', async () => {
     await using up = await startTrial();
-    await up.client.armGuardrails(service, { fence: 1, step: 2, releases: ['1.4', ...releases], guardrails });
+    await up.client.armGuardrails(service, {
+      fence: up.fence,
+      step: 2,
+      releases: ['1.4', ...releases],
+      guardrails,
+    });
     up.gateway.counts = [countOf({ release: '1.4', requests: 100, failed: 100 })];
     await up.client.traffic(service);
-    await up.client.armGuardrails(service, { fence: 1, step: 3, releases: [], guardrails });
+    await up.client.armGuardrails(service, { fence: up.fence, step: 3, releases: [], guardrails });
     up.count(0, 100);
     // Two fresh readings after the last change: the loop that judges has seen it as well by then, or sees the same.
     await up.restart();
@@ -141,10 +150,10 @@ describe('guardrails at the controller', () => {
 
   it('forget pulls of the upgrade before', async () => {
     await using up = await startTrial();
-    await up.client.armGuardrails(service, { fence: 1, step: 2, releases, guardrails });
+    await up.client.armGuardrails(service, { fence: up.fence, step: 2, releases, guardrails });
     up.count(0, 50);
     await vi.waitFor(async () => expect(await up.pulls()).toHaveLength(1), eventually);
-    await up.client.release(service, { fence: 1, step: 3 });
+    await up.client.release(service, { fence: up.fence, step: 3 });
     expect(await up.pulls()).toHaveLength(1);
     await up.client.acquire(service, { upgradeId: 'u2', gateways: [up.gateway.address] });
     expect(await up.pulls()).toEqual([]);

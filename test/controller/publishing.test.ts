@@ -17,7 +17,7 @@ async function startPair() {
   const controller = await startController({ stateDir: dir.path });
   const gateways = [one.address, two.address];
   await controller.client.adopt(service, definitionWith(gateways));
-  await controller.client.acquire(service, { upgradeId: 'u1', gateways });
+  const { fence } = await controller.client.acquire(service, { upgradeId: 'u1', gateways });
   await controller.client.publish(service);
   return {
     ...controller,
@@ -25,6 +25,7 @@ async function startPair() {
     one,
     two,
     gateways,
+    fence,
     acknowledged: async () => {
       const status = await controller.client.status(service);
       return Object.fromEntries(status.gateways.map(({ name, acknowledged }) => [name, acknowledged]));
@@ -41,7 +42,7 @@ describe('publishing', () => {
   it('says who acknowledged, and why another did not, since when', async () => {
     await using up = await startPair();
     await up.two.stop();
-    await up.client.activate(service, { fence: 1, step: 1, transitions: closeLeft });
+    await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft });
     const answer = await up.client.publish(service);
     expect(answer.version).toBe(2);
     expect(answer.gateways).toMatchObject([
@@ -61,7 +62,7 @@ describe('publishing', () => {
   it('goes on by itself until a gateway that was away has caught up', async () => {
     await using up = await startPair();
     await up.two.stop();
-    await up.client.activate(service, { fence: 1, step: 1, transitions: closeLeft });
+    await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft });
     await vi.waitFor(async () => {
       const { gateways } = await up.client.status(service);
       expect(gateways[1]?.problem).not.toBeNull();
@@ -79,7 +80,7 @@ describe('publishing', () => {
   it('counts what a gateway pulled by itself, and takes it off those who lag behind', async () => {
     await using up = await startPair();
     up.two.hangs = true;
-    await up.client.activate(service, { fence: 1, step: 1, transitions: closeLeft });
+    await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft });
     const ack = await request(`${up.url}/v1/services/${service}/routes/ack`, {
       method: 'POST',
       body: JSON.stringify({ gateway: 'gw-2', version: 2 }),
@@ -94,7 +95,7 @@ describe('publishing', () => {
 
   it('believes a gateway that lost its disk, and gives it the routes again (invariant 2)', async () => {
     await using up = await startPair();
-    await up.client.activate(service, { fence: 1, step: 1, transitions: closeLeft });
+    await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft });
     await up.client.publish(service);
     up.two.hangs = true;
     await up.two.restart({ keepTable: false });
@@ -124,7 +125,7 @@ describe('publishing', () => {
       async () => expect(await up.acknowledged()).toEqual({ 'gw-1': 58, 'gw-2': 58 }),
       eventually,
     );
-    expect(await up.client.activate(service, { fence: 1, step: 1, transitions: closeLeft })).toEqual({
+    expect(await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft })).toEqual({
       version: 59,
     });
   });
@@ -140,7 +141,11 @@ describe('publishing', () => {
 
 describe('an acknowledgement', () => {
   const address = { name: 'gw-1', kind: 'embedded', admin: 'http://127.0.0.1:1' } as const;
-  const adopted = adopt(undefined, service, definitionWith([address])).state;
+  const adopted = adopt(undefined, {
+    service,
+    definition: definitionWith([address]),
+    at: new Date('2026-01-01T00:00:00Z'),
+  }).state;
   const base = { ...adopted, active: { ...adopted.active, version: 8 }, lastVersion: 8 };
   const [before, between, after] = ['2026-01-01T00:00:00Z', '2026-01-01T00:00:01Z', '2026-01-01T00:00:02Z'];
   const at8 = acknowledge(base, { gateway: 'gw-1', version: 8, asOf: between, at: between }).state;
