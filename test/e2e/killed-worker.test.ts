@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { BASELINE, STATIC_HOME } from '../../demo/packages.ts';
 import type { Phase } from '../../src/domain/upgrade/phase.ts';
 import { approveSignal } from '../../src/workflows/messages.ts';
-import { createControllerGate, type CallPattern } from './support/controller-gate.ts';
+import { createApiGate, type CallPattern } from './support/api-gate.ts';
 import { assertSound } from './support/invariants.ts';
 import { watchRoutes } from './support/route-watch.ts';
 import { createTestFleet, shortPlan, startLoad } from './support/test-fleet.ts';
@@ -24,7 +24,7 @@ const PROMOTING: CallPattern = { method: 'POST', path: /\/routes\/activate$/ };
 const FINISHING: CallPattern = { method: 'DELETE', path: /\/lock$/ };
 
 test('a worker that is killed in every phase loses nothing, and its late calls change nothing', async () => {
-  await using gate = await createControllerGate();
+  await using gate = await createApiGate();
   await using fleet = await createTestFleet({
     clusters: { main: 2, blue: 2 },
     candidates: [CANDIDATE],

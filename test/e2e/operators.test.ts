@@ -8,7 +8,7 @@ import type { Phase } from '../../src/domain/upgrade/phase.ts';
 import type { UpgradeStatus } from '../../src/domain/upgrade/status.ts';
 import { abortSignal, approveSignal } from '../../src/workflows/messages.ts';
 import { changeover, temporal } from './support/commands.ts';
-import { createControllerGate, type CallPattern, type ControllerGate } from './support/controller-gate.ts';
+import { createApiGate, type CallPattern, type ApiGate } from './support/api-gate.ts';
 import { assertSound, assertUniform } from './support/invariants.ts';
 import { readRecords } from './support/business-records.ts';
 import { watchRoutes, type RouteWatch } from './support/route-watch.ts';
@@ -18,14 +18,14 @@ import { awaitPhase, awaitReport, awaitStatus } from './support/upgrade-waits.ts
 /** A start that takes a while leaves time to abort in the middle of it. */
 const CANDIDATE = { ...STATIC_HOME, startDelayMs: 1_000 };
 
-let gate: ControllerGate;
+let gate: ApiGate;
 let fleet: TestFleet;
 let watch: RouteWatch;
 let load: LoadProcess;
 
 /** One service under load throughout: after each rollback it is where it was, and the next upgrade can come. */
 beforeAll(async () => {
-  gate = await createControllerGate();
+  gate = await createApiGate();
   fleet = await createTestFleet({
     clusters: { main: 2, blue: 1 },
     candidates: [CANDIDATE],

@@ -11,8 +11,14 @@ export interface TestFleet extends Fleet {
   readonly unexpectedEnds: readonly string[];
 }
 
-/** A fleet with the service under management. `CHANGEOVER_KEEP_FLEET=1` keeps its folder, to look at logs. */
-export async function createTestFleet(config: FleetConfig): Promise<TestFleet> {
+/**
+ * A fleet with the service under management, as `planOf` says (by default the fleet's own plan).
+ * `CHANGEOVER_KEEP_FLEET=1` keeps its folder, to look at logs.
+ */
+export async function createTestFleet(
+  config: FleetConfig,
+  planOf: (fleet: Fleet) => PlanInput = (fleet) => fleet.plan(),
+): Promise<TestFleet> {
   const unexpectedEnds: string[] = [];
   const fleet = await createFleet({
     keepFolder: process.env.CHANGEOVER_KEEP_FLEET === '1',
@@ -20,7 +26,7 @@ export async function createTestFleet(config: FleetConfig): Promise<TestFleet> {
     ...config,
   });
   try {
-    await fleet.adopt();
+    await fleet.adopt(planOf(fleet));
   } catch (error) {
     await fleet.close();
     throw error;
