@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import type { RouteRegistry, ServiceLock, TrafficObservatory } from '../ports/route-registry.ts';
+import type {
+  RouteRegistry,
+  ServiceLock,
+  ServiceUpkeep,
+  TrafficObservatory,
+} from '../ports/route-registry.ts';
 import { callControl, type ControlCall } from '../protocol/control-client.ts';
 import {
   loadAnswerSchema,
@@ -20,7 +25,7 @@ export function createFlowController(options: {
   url: string;
   token?: string;
   timeoutMs?: number;
-}): RouteRegistry & ServiceLock & TrafficObservatory {
+}): RouteRegistry & ServiceLock & ServiceUpkeep & TrafficObservatory {
   type Call<T> = Pick<ControlCall<T>, 'method' | 'answer' | 'body' | 'query'> & { path?: string };
 
   const call = <T>(service: string, { path = '', ...rest }: Call<T>): Promise<T> =>
@@ -49,6 +54,14 @@ export function createFlowController(options: {
       call(service, { method: 'POST', path: '/lock', body: request, answer: lockAnswerSchema }),
     release: (service, request) =>
       call(service, { method: 'DELETE', path: '/lock', body: request, answer: noContent }),
+
+    removeGateway: (service, { gateway, by }) =>
+      call(service, {
+        method: 'DELETE',
+        path: `/gateways/${encodeURIComponent(gateway)}`,
+        query: { by },
+        answer: noContent,
+      }),
 
     load: (service, servers) =>
       call(service, { method: 'GET', path: '/load', query: { server: servers }, answer: loadAnswerSchema }),

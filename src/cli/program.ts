@@ -7,6 +7,7 @@ import { controllerCommand } from './commands/controller.ts';
 import { extendCommand } from './commands/extend.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { pauseCommand } from './commands/pause.ts';
+import { removeGatewayCommand } from './commands/remove-gateway.ts';
 import { replayCommand } from './commands/replay.ts';
 import { reportCommand } from './commands/report.ts';
 import { resumeCommand } from './commands/resume.ts';
@@ -35,6 +36,7 @@ const GROUPS = [
       resumeCommand,
       retryServerCommand,
       skipServerCommand,
+      removeGatewayCommand,
     ],
   ],
   ['Processes:', [workerCommand, controllerCommand, gatewayCommand, agentCommand]],

@@ -73,7 +73,7 @@ async function startParts(
   const prometheus = createPrometheus(store, observatory);
 
   const app = createControlApp({ logger, ...tokenOf(config) });
-  addControllerApi(app, { store, publisher, observatory, guardrails, poll, prometheus });
+  addControllerApi(app, { logger, store, publisher, observatory, guardrails, poll, prometheus });
   const listening = await listen(app, { ...config.listen, ...tokenOf(config) });
   closers.push(() => listening.close());
   closers.push(async () => poll.close());

@@ -1,13 +1,12 @@
-import { isDeepStrictEqual } from 'node:util';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { Fenced, GatewayAddress } from '../protocol/controller.ts';
-import { NO_STEPS, newGateway, refuseDuplicates, type Change, type ServiceState } from './service-state.ts';
+import { withGateways } from './gateway-list.ts';
+import { NO_STEPS, refuseDuplicates, type Change, type ServiceState } from './service-state.ts';
 
 /**
- * Takes the lock, or confirms it to its holder, and replaces the list of gateways: one that is new (or has moved) has
- * acknowledged nothing.
+ * Takes the lock, or confirms it to its holder, and adds gateways that are new.
  *
- * @throws ChangeoverError `ServiceLocked` naming the holder.
+ * @throws ChangeoverError `ServiceLocked` naming the holder; `PreflightFailed` naming gateways that the caller leaves out.
  */
 export function acquireLock(
   state: ServiceState,
@@ -22,12 +21,12 @@ export function acquireLock(
       { details: { upgradeId: lock.upgradeId, since: lock.since } },
     );
   }
-  const withGateways = replaceGateways(state, request.gateways);
-  if (lock !== null) return { state: withGateways, answer: { fence: lock.fence } };
+  const complete = withGateways(state, request.gateways);
+  if (lock !== null) return { state: complete, answer: { fence: lock.fence } };
   const fence = state.lastFence + 1;
   return {
     state: {
-      ...withGateways,
+      ...complete,
       lock: { upgradeId: request.upgradeId, fence, since: request.at },
       lastFence: fence,
       applied: NO_STEPS,
@@ -37,17 +36,6 @@ export function acquireLock(
     },
     answer: { fence },
   };
-}
-
-function replaceGateways(state: ServiceState, addresses: readonly GatewayAddress[]): ServiceState {
-  const gateways = addresses.map((address) => {
-    const known = state.gateways.find(({ address: { name } }) => name === address.name);
-    return isDeepStrictEqual(known?.address, address) && known !== undefined ? known : newGateway(address);
-  });
-  const same =
-    gateways.length === state.gateways.length &&
-    gateways.every((gateway, index) => gateway === state.gateways[index]);
-  return same ? state : { ...state, gateways };
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { Hono } from 'hono';
+import type { Logger } from 'pino';
 import { z } from 'zod';
 import { ChangeoverError } from '../domain/errors.ts';
 import {
   activateRequestSchema,
+  byQuerySchema,
   fencedSchema,
   guardrailsRequestSchema,
   lockRequestSchema,
@@ -15,6 +17,7 @@ import { readBody, readValue } from '../protocol/control-server.ts';
 import { routesAckSchema } from '../protocol/gateway.ts';
 import { acknowledge } from './acknowledgements.ts';
 import { acquireLock, applyOnce, releaseLock } from './fencing.ts';
+import { removeGateway } from './gateway-list.ts';
 import type { GuardrailWatch } from './guardrail-watch.ts';
 import type { Observatory, Reading } from './observatory.ts';
 import type { Prometheus } from './prometheus.ts';
@@ -37,6 +40,7 @@ const pollSchema = z.object({
 });
 
 export interface ApiDeps {
+  readonly logger: Logger;
   readonly store: ServiceStore;
   readonly publisher: Publisher;
   readonly observatory: Observatory;
@@ -57,7 +61,7 @@ export function addControllerApi(app: Hono, deps: ApiDeps): void {
   });
 }
 
-function addServiceRoutes(app: Hono, { store }: ApiDeps): void {
+function addServiceRoutes(app: Hono, { store, logger }: ApiDeps): void {
   app.put(SERVICE, async (c) => {
     const service = readValue(c.req.param('service'), nameSchema);
     const definition = await readBody(c, serviceDefinitionSchema);
@@ -76,6 +80,14 @@ function addServiceRoutes(app: Hono, { store }: ApiDeps): void {
   app.delete(`${SERVICE}/lock`, async (c) => {
     const request = await readBody(c, fencedSchema);
     await store.update(c.req.param('service'), (state) => releaseLock(state, request));
+    return c.body(null, 204);
+  });
+
+  app.delete(`${SERVICE}/gateways/:name`, async (c) => {
+    const { service, name: gateway } = c.req.param();
+    const { by } = readValue(c.req.query(), byQuerySchema);
+    await store.update(service, (state) => removeGateway(state, gateway));
+    logger.warn({ service, gateway, by }, 'a gateway was removed');
     return c.body(null, 204);
   });
 

@@ -12,7 +12,7 @@ import type {
 
 /**
  * The flow controller as activities see it. Every call may be repeated; calls that change something carry a fence and
- * a step, and a late one changes nothing (`Fenced`). The three interfaces are one adapter, split by who needs what.
+ * a step, and a late one changes nothing (`Fenced`). The interfaces are one adapter, split by who needs what.
  *
  * @throws ChangeoverError `ControllerUnreachable`, or what the controller answered.
  */
@@ -39,6 +39,12 @@ export interface ServiceLock {
     request: { upgradeId: string; gateways: readonly GatewayAddress[] },
   ): Promise<{ fence: number }>;
   release(service: string, request: Fenced): Promise<void>;
+}
+
+/** What operators change by hand, each by name. */
+export interface ServiceUpkeep {
+  /** Forgets a gateway that is gone for good. Refused (`ServiceLocked`) during an upgrade. */
+  removeGateway(service: string, request: { gateway: string; by: string }): Promise<void>;
 }
 
 export interface TrafficObservatory {

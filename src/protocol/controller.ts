@@ -15,8 +15,9 @@ import { gatewayServerSchema, trafficCountSchema } from './gateway.ts';
  * |---|---|
  * | `PUT /` ServiceDefinition → RoutesAnswer | takes a service under management: first table, every server open. Idempotent; refused once it exists with other servers, or while locked |
  * | `GET /` → ServiceStatus | lock, versions, staged table, gateways with what they acknowledged, readiness reports |
- * | `POST /lock` LockRequest → LockAnswer | takes the lock, or confirms it to its holder; 409 `ServiceLocked` names the holder |
+ * | `POST /lock` LockRequest → LockAnswer | takes the lock, or confirms it to its holder, and adds new gateways; 409 `ServiceLocked` names the holder, 409 `PreflightFailed` gateways that are left out |
  * | `DELETE /lock` Fenced → 204 | releases it; idempotent |
+ * | `DELETE /gateways/:name?by=NAME` → 204 | forgets a gateway that is gone for good; refused while locked (409), and for the only one |
  * | `POST /routes/stage` StageRequest → RoutesAnswer | prepares a table; not in effect |
  * | `POST /routes/activate` ActivateRequest → RoutesAnswer | makes staged (or given) transitions active and publishes them |
  * | `POST /routes/publish` → PublishAnswer | pushes the active table to every gateway that has not acknowledged it, waits for all pushes |
@@ -55,6 +56,9 @@ export const lockRequestSchema = z.strictObject({
   gateways: z.array(gatewayAddressSchema).min(1),
 });
 export const lockAnswerSchema = z.object({ fence: z.int().positive() });
+
+/** Who does it, for the controller's log. */
+export const byQuerySchema = z.object({ by: z.string().min(1).max(200) });
 
 export const stageRequestSchema = fencedSchema.extend({ transitions: z.array(transitionSchema).min(1) });
 /** Without `transitions` it activates what was staged last. */

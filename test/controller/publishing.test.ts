@@ -130,12 +130,39 @@ describe('publishing', () => {
     });
   });
 
-  it('holds a gateway that the lock brings along for unacknowledged, and drops one that is gone', async () => {
+  it('holds a gateway that the lock brings along for unacknowledged', async () => {
     await using up = await startPair();
     await using three = await startStubGateway('gw-3');
     three.hangs = true;
-    await up.client.acquire(service, { upgradeId: 'u1', gateways: [up.one.address, three.address] });
-    expect(await up.acknowledged()).toEqual({ 'gw-1': 1, 'gw-3': 0 });
+    await up.client.acquire(service, { upgradeId: 'u1', gateways: [...up.gateways, three.address] });
+    expect(await up.acknowledged()).toEqual({ 'gw-1': 1, 'gw-2': 1, 'gw-3': 0 });
+  });
+
+  it('refuses the lock to a plan that leaves a gateway out, and nothing changes (invariant 2)', async () => {
+    await using up = await startPair();
+    await up.client.release(service, { fence: up.fence, step: 1 });
+    await using three = await startStubGateway('gw-3');
+    const forgetful = { upgradeId: 'u2', gateways: [up.one.address, three.address] };
+    const refused = up.client.acquire(service, forgetful);
+    await expect(refused).rejects.toMatchObject({ code: 'PreflightFailed', retryable: false });
+    await expect(refused).rejects.toThrow(/leaves out gw-2.*changeover remove-gateway shop gw-2/);
+    expect((await up.client.status(service)).lock).toBeNull();
+    expect(await up.acknowledged()).toEqual({ 'gw-1': 1, 'gw-2': 1 });
+
+    await up.client.removeGateway(service, { gateway: 'gw-2', by: 'anna' });
+    await up.client.acquire(service, forgetful);
+    expect(Object.keys(await up.acknowledged())).toEqual(['gw-1', 'gw-3']);
+  });
+
+  it('waits for every gateway until it is removed: not while an upgrade runs, not the only one', async () => {
+    await using up = await startPair();
+    const remove = (gateway: string) => up.client.removeGateway(service, { gateway, by: 'anna' });
+    await expect(remove('gw-2')).rejects.toMatchObject({ code: 'ServiceLocked' });
+    await up.client.release(service, { fence: up.fence, step: 1 });
+    await expect(remove('gw-9')).rejects.toMatchObject({ code: 'NotFound' });
+    await remove('gw-2');
+    await expect(remove('gw-1')).rejects.toMatchObject({ code: 'InvalidRequest' });
+    expect(Object.keys(await up.acknowledged())).toEqual(['gw-1']);
   });
 });
 
