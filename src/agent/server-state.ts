@@ -9,6 +9,8 @@ import type { Running, Software } from './software.ts';
 import { waitUntil } from './wait.ts';
 
 const FIRST_PROBES_MS = 25;
+/** Pause between two probes, as a share of the time that the software takes already; the interval at most. */
+const PAUSE_PER_WAITED = 0.03;
 
 export interface ServerReading extends InFlightCount {
   readonly runningVersion: string | null;
@@ -93,16 +95,13 @@ export function createServerState(
         signal.throwIfAborted();
         return isUp(release);
       };
-      // Often at first: software that starts at once need not wait for a whole interval.
-      const early = await waitUntil(check, {
-        timeoutMs: Math.min(intervalMs * 5, timeoutMs),
-        intervalMs: Math.min(FIRST_PROBES_MS, intervalMs),
+      const isHealthy = await waitUntil(check, {
+        timeoutMs,
+        // Often at first: what starts at once need not wait for a whole interval, nor what takes seconds much longer.
+        intervalMs: (waitedMs) =>
+          Math.min(intervalMs, Math.max(FIRST_PROBES_MS, waitedMs * PAUSE_PER_WAITED)),
       });
-      if (
-        early ||
-        (await waitUntil(check, { timeoutMs: Math.max(0, timeoutMs - intervalMs * 5), intervalMs }))
-      )
-        return;
+      if (isHealthy) return;
       const reported = config.version ? ` or did not say that it is ${release.version}` : '';
       throw await startFailed(`${url} did not answer 2xx within ${timeoutMs} ms${reported}`);
     },
