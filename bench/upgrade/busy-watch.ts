@@ -20,7 +20,7 @@ export interface BusyWatch extends AsyncDisposable {
 
 const ROUTES_WAIT_MS = 20_000;
 /** The bound is too low by so much at most, never too high: what counts is when the server was last seen busy. */
-const SAMPLE_MS = 20;
+const SAMPLE_MS = 40;
 const ACKNOWLEDGED_POLL_MS = 5;
 
 const inFlightSchema = z.object({ inFlight: z.int(), openTransactions: z.int() });

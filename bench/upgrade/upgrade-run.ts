@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createFleet, type Fleet } from '../../demo/fleet/fleet.ts';
 import { createLatencyHistogram } from '../../demo/load/latency-histogram.ts';
+import { FLOATING_SECOND, STATIC_HOME } from '../../demo/packages.ts';
 import { spawnLoad } from '../../demo/load/process.ts';
 import type { LoadSummary, TimelineSecond } from '../../demo/load/summary.ts';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
@@ -14,6 +15,8 @@ export interface RunConfig {
   readonly ratePerSecond: number;
   /** How long p99 is measured before the upgrade, in milliseconds. */
   readonly beforeMs: number;
+  /** What the new versions take by themselves from the start of their process until they serve, in milliseconds. */
+  readonly startDelayMs: number;
   readonly onProgress: (sentence: string) => void;
 }
 
@@ -47,7 +50,12 @@ const WARM_UP_MS = 4_000;
 
 /** One upgrade of ten servers by real processes under load, promoted to the end. */
 export async function measureUpgrade(config: RunConfig): Promise<RunResult> {
-  await using fleet = await createFleet({ clusters: CLUSTERS, logLevel: 'warn' });
+  const { startDelayMs } = config;
+  await using fleet = await createFleet({
+    clusters: CLUSTERS,
+    candidates: [STATIC_HOME, FLOATING_SECOND].map((release) => ({ ...release, startDelayMs })),
+    logLevel: 'warn',
+  });
   const plan = planOf(fleet);
   await fleet.adopt(plan);
   await using load = await spawnLoad({ url: fleet.gateway.url, ratePerSecond: config.ratePerSecond });
