@@ -13,6 +13,7 @@ import { TrafficDirector } from './traffic-director.ts';
 import { TrafficLedger } from './traffic-ledger.ts';
 import { TrafficServer } from './traffic-server.ts';
 import { TransactionBook } from './transaction-book.ts';
+import { TransactionStore } from './transaction-store.ts';
 
 /** How long a start waits for the controller before the stored routes have to do, in milliseconds. */
 const FIRST_PULL_MS = 3_000;
@@ -44,6 +45,13 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     fleet: new Fleet({ timeouts: config.timeouts, logger }),
     ledger: new TrafficLedger(),
     transactions: new TransactionBook(config.maxTransactions),
+    logger,
+  });
+  const transactions = new TransactionStore({
+    service: config.service,
+    stateDir: config.stateDir,
+    max: config.maxTransactions,
+    book: director.transactions,
     logger,
   });
   const keeper = new RouteKeeper({
@@ -98,6 +106,9 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
   };
 
   const start = async (): Promise<void> => {
+    // Before anybody can push routes or ask what is open.
+    director.remember(await transactions.load());
+    transactions.start();
     admin = await listen(app, {
       ...config.admin,
       ...(config.adminToken === undefined ? {} : { token: config.adminToken }),
@@ -120,6 +131,7 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
   const shutDown = async (): Promise<void> => {
     const cut = await traffic.close();
     if (cut > 0) logger.error({ cut }, 'the grace is over; requests under way were cut');
+    await transactions.close();
     await puller?.close();
     await director.fleet.destroy();
     director.transactions.clear();

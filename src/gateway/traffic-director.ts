@@ -7,10 +7,12 @@ import type { Fleet } from './fleet.ts';
 import type { RequestHead } from './request-head.ts';
 import type { TrafficLedger } from './traffic-ledger.ts';
 import type { Transaction, TransactionBook } from './transaction-book.ts';
+import type { TransactionGroup } from './transaction-store.ts';
 
 /** Bucket of requests whose release had no server to take them. */
 const FAILOVER = 'failover';
 const NONE: readonly Backend[] = [];
+const NO_GROUPS: readonly TransactionGroup[] = [];
 
 /**
  * Decides for each request which server takes it, by the table executed now. The table is switched synchronously, and
@@ -25,6 +27,8 @@ export class TrafficDirector {
   #routes: CompiledRoutes | null = null;
   #openByRelease = new Map<string, Backend[]>();
   #turn = 0;
+  /** Open before the restart, until there are routes by which they can go on. */
+  #remembered = NO_GROUPS;
 
   constructor(parts: { fleet: Fleet; ledger: TrafficLedger; transactions: TransactionBook; logger: Logger }) {
     this.fleet = parts.fleet;
@@ -37,9 +41,18 @@ export class TrafficDirector {
     return this.#routes;
   }
 
+  /**
+   * Transactions that were open before the restart. They go on with the first table that is executed, in the same tick:
+   * nobody may find a draining server without them.
+   */
+  remember(groups: readonly TransactionGroup[]): void {
+    this.#remembered = groups;
+  }
+
   execute(routes: CompiledRoutes): void {
     this.#routes = routes;
     this.fleet.apply(routes.table);
+    this.transactions.reviewed();
     this.#openByRelease = new Map();
     for (const backend of this.fleet.backends) {
       if (!backend.open) continue;
@@ -50,6 +63,9 @@ export class TrafficDirector {
     const rule = routes.table.transactions;
     if (rule === null) this.transactions.clear();
     else this.transactions.setIdleMs(rule.idleMs);
+    if (this.#remembered.length === 0) return;
+    this.transactions.takeUp(rule === null ? NO_GROUPS : this.#remembered, this.fleet.backends);
+    this.#remembered = NO_GROUPS;
   }
 
   /** A place on a server for this request, counted as in flight from now on; null if no server may take it. */

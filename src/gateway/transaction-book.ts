@@ -1,4 +1,5 @@
 import type { Backend } from './backend.ts';
+import type { TransactionGroup } from './transaction-store.ts';
 
 /** A transaction of several requests, pinned to the server and release on which it began (invariant 5). */
 export interface Transaction {
@@ -26,6 +27,8 @@ export class TransactionBook {
   readonly #idle = new Map<string, Transaction>();
   #idleMs = Infinity;
   #timer: NodeJS.Timeout | null = null;
+  /** Grows whenever other transactions than before may be open. */
+  changes = 0;
   /** Transactions that had to leave their server before they were over. */
   cut = 0;
   /** Transactions forgotten because there were too many. */
@@ -74,9 +77,34 @@ export class TransactionBook {
       idleSinceMs: 0,
       over: false,
     };
+    this.changes += 1;
     this.#byId.set(id, transaction);
     backend.transactions += 1;
     return transaction;
+  }
+
+  /** A table came into effect, by which some may not go on where they began. */
+  reviewed(): void {
+    if (this.#byId.size > 0) this.changes += 1;
+  }
+
+  /** Those that may go on where they began. */
+  *lasting(): Iterable<Transaction> {
+    for (const transaction of this.#byId.values()) if (this.holds(transaction)) yield transaction;
+  }
+
+  /** Goes on with what was open before a restart, on servers that still take it; all of it is idle as of now. */
+  takeUp(groups: readonly TransactionGroup[], backends: Iterable<Backend>): void {
+    this.changes += 1;
+    const byName = new Map([...backends].map((backend) => [backend.name, backend]));
+    for (const { server, release, bucket, ids } of groups) {
+      const backend = byName.get(server);
+      if (backend === undefined || backend.release !== release || backend.ingress === 'closed') continue;
+      for (const id of ids) {
+        if (this.#byId.size >= this.#max) return;
+        if (!this.#byId.has(id)) this.#becomeIdle(this.begin(id, backend, bucket));
+      }
+    }
   }
 
   requestBegan(transaction: Transaction): void {
@@ -87,15 +115,14 @@ export class TransactionBook {
   requestEnded(transaction: Transaction): void {
     transaction.underWay -= 1;
     if (transaction.underWay > 0 || transaction.over) return;
-    transaction.idleSinceMs = performance.now();
-    this.#idle.set(transaction.id, transaction);
-    if (this.#timer === null) this.#arm();
+    this.#becomeIdle(transaction);
   }
 
   /** It is over: its server is no longer held for it. Safe to call twice. */
   end(transaction: Transaction): void {
     if (transaction.over) return;
     transaction.over = true;
+    this.changes += 1;
     this.#byId.delete(transaction.id);
     this.#idle.delete(transaction.id);
     if (this.holds(transaction)) transaction.backend.transactionOver();
@@ -105,6 +132,12 @@ export class TransactionBook {
   cutOff(transaction: Transaction): void {
     this.cut += 1;
     this.end(transaction);
+  }
+
+  #becomeIdle(transaction: Transaction): void {
+    transaction.idleSinceMs = performance.now();
+    this.#idle.set(transaction.id, transaction);
+    if (this.#timer === null) this.#arm();
   }
 
   #evict(): void {
