@@ -7,6 +7,7 @@ import type {
 } from '../ports/route-registry.ts';
 import { callControl, type ControlCall } from '../protocol/control-client.ts';
 import {
+  adoptAnswerSchema,
   loadAnswerSchema,
   lockAnswerSchema,
   publishAnswerSchema,
@@ -41,7 +42,7 @@ export function createFlowController(options: {
 
   return {
     adopt: (service, definition) =>
-      call(service, { method: 'PUT', body: definition, answer: routesAnswerSchema }),
+      call(service, { method: 'PUT', body: definition, answer: adoptAnswerSchema }),
     stage: (service, request) =>
       call(service, { method: 'POST', path: '/routes/stage', body: request, answer: routesAnswerSchema }),
     activate: (service, request) =>

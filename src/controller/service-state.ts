@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { GuardrailRules, ReleaseOutcomes } from '../domain/guardrails.ts';
@@ -9,6 +10,7 @@ import {
   guardrailsSchema,
   pullSchema,
   serviceDefinitionSchema,
+  type AdoptAnswer,
   type GatewayAddress,
   type GatewayState,
   type Pull,
@@ -131,12 +133,17 @@ export const NO_STEPS: AppliedSteps = { highestStep: -1, results: {} };
 export function adopt(
   known: ServiceState | undefined,
   { service, definition, at }: { service: string; definition: ServiceDefinition; at: Date },
-): Change<{ version: number }> {
+): Change<AdoptAnswer> {
   refuseDuplicates('servers', definition.servers);
   refuseDuplicates('gateways', definition.gateways);
   if (known !== undefined) {
     refuseOtherServers(known, definition);
-    return { state: known, answer: { version: known.active.version } };
+    const answer = {
+      version: known.active.version,
+      created: false,
+      differing: differencesOf(known, definition),
+    };
+    return { state: known, answer };
   }
   const active: RouteTable = {
     service,
@@ -166,7 +173,7 @@ export function adopt(
     guardrails: null,
     pulls: [],
   };
-  return { state, answer: { version: 1 } };
+  return { state, answer: { version: 1, created: true, differing: [] } };
 }
 
 /**
@@ -209,6 +216,22 @@ function refuseOtherServers(known: ServiceState, definition: ServiceDefinition):
     'InvalidRequest',
     `servers: ${known.service} is managed with ${has}; it cannot be taken over with ${given}.`,
   );
+}
+
+/** What is in effect, however it came to be so, against what is given now. */
+function differencesOf(
+  { active, gateways }: ServiceState,
+  definition: ServiceDefinition,
+): NonNullable<AdoptAnswer['differing']> {
+  const byName = (list: readonly GatewayAddress[]) => new Map(list.map((one) => [one.name, one]));
+  const same = {
+    release: active.mainRelease === definition.release,
+    gateways: isDeepStrictEqual(byName(gateways.map(({ address }) => address)), byName(definition.gateways)),
+    measure: isDeepStrictEqual(active.measure, definition.measure),
+    transactions: isDeepStrictEqual(active.transactions, definition.transactions),
+  };
+  const fields = ['release', 'gateways', 'measure', 'transactions'] as const;
+  return fields.filter((field) => !same[field]);
 }
 
 /** The answer of `GET /v1/services/:service`. */

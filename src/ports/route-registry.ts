@@ -1,5 +1,6 @@
 import type { Transition } from '../domain/routes/transitions.ts';
 import type {
+  AdoptAnswer,
   Fenced,
   GatewayAddress,
   Guardrails,
@@ -18,7 +19,7 @@ import type {
  */
 export interface RouteRegistry {
   /** Takes a service under management with every server open; nothing happens where that is the case already. */
-  adopt(service: string, definition: ServiceDefinition): Promise<{ version: number }>;
+  adopt(service: string, definition: ServiceDefinition): Promise<AdoptAnswer>;
   stage(
     service: string,
     request: Fenced & { transitions: readonly Transition[] },

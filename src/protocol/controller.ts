@@ -13,7 +13,7 @@ import { gatewayServerSchema, trafficCountSchema } from './gateway.ts';
  *
  * | call | what it does |
  * |---|---|
- * | `PUT /` ServiceDefinition → RoutesAnswer | takes a service under management: first table, every server open. Idempotent; refused once it exists with other servers, or while locked |
+ * | `PUT /` ServiceDefinition → AdoptAnswer | takes a service under management: first table, every server open. Idempotent; refused once it exists with other servers, or while locked |
  * | `GET /` → ServiceStatus | lock, versions, staged table, gateways with what they acknowledged, readiness reports |
  * | `POST /lock` LockRequest → LockAnswer | takes the lock, or confirms it to its holder, and adds new gateways; 409 `ServiceLocked` names the holder, 409 `PreflightFailed` gateways that are left out |
  * | `DELETE /lock` Fenced → 204 | releases it; idempotent |
@@ -67,6 +67,14 @@ export const activateRequestSchema = fencedSchema.extend({
 });
 
 export const routesAnswerSchema = z.object({ version: z.int().positive() });
+
+export const adoptAnswerSchema = routesAnswerSchema.extend({
+  /** False: it was under management already, and nothing changed. */
+  created: z.boolean().optional(),
+  /** What is otherwise in the controller than in the given definition, and stays as it is. */
+  differing: z.array(z.enum(['release', 'gateways', 'measure', 'transactions'])).optional(),
+});
+export type AdoptAnswer = z.infer<typeof adoptAnswerSchema>;
 
 export const gatewayStateSchema = z.object({
   name: z.string(),

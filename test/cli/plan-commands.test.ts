@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startController } from '../controller/running-controller.ts';
 import { runCaptured } from './captured-context.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../docs/example-plan.yaml', import.meta.url));
@@ -78,11 +79,26 @@ test('changeover start checks the plan before it connects to anything', async ()
   expect(err).toContain('service held "Wealth"');
 });
 
-test('changeover adopt says when the flow controller does not answer', async () => {
+test('changeover adopt says when the flow controller does not answer, and what to do', async () => {
   const env = { CHANGEOVER_CONTROLLER_URL: 'http://127.0.0.1:1' };
   const { exitCode, err } = await runCaptured(['adopt', EXAMPLE], env);
-  expect({ exitCode, err }).toMatchObject({
-    exitCode: 4,
-    err: expect.stringContaining('the flow controller'),
+  expect(exitCode).toBe(4);
+  expect(err).toMatch(/the flow controller[^]*`changeover controller`[^]*CHANGEOVER_CONTROLLER_URL/);
+});
+
+test('changeover adopt says when nothing changed, and what the plan says otherwise', async () => {
+  await using controller = await startController({ stateDir: folder });
+  const env = { CHANGEOVER_CONTROLLER_URL: controller.url };
+  const adopt = (file: string) => runCaptured(['adopt', file], env);
+  expect(await adopt(EXAMPLE)).toMatchObject({
+    exitCode: 0,
+    out: 'wealth is under management; its route table is at version 1.\n',
   });
+  expect((await adopt(EXAMPLE)).out).toBe(
+    'wealth is already under management, nothing changed; its route table is at version 1.\n',
+  );
+  const otherwise = await planFile((text) => text.replace('name: gw-1', 'name: gw-9'));
+  expect((await adopt(otherwise)).out).toMatch(
+    /nothing changed[^]*not changed either:\n {2}- gateways: [^-]*-gateway/,
+  );
 });

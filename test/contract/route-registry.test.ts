@@ -34,8 +34,16 @@ describe.each<[string, () => Promise<Fixture>]>([['flow controller over HTTP', o
     it('takes a service over once', async () => {
       await using up = await start();
       await expect(up.port.status(service)).rejects.toMatchObject({ code: 'ServiceUnknown' });
-      expect(await up.port.adopt(service, definitionWith(up.gateways))).toEqual({ version: 1 });
-      expect(await up.port.adopt(service, definitionWith(up.gateways))).toEqual({ version: 1 });
+      expect(await up.port.adopt(service, definitionWith(up.gateways))).toEqual({
+        version: 1,
+        created: true,
+        differing: [],
+      });
+      expect(await up.port.adopt(service, definitionWith(up.gateways))).toEqual({
+        version: 1,
+        created: false,
+        differing: [],
+      });
       const { active, staged, lock, ready } = await up.port.status(service);
       expect({ staged, lock, ready }).toEqual({ staged: null, lock: null, ready: {} });
       expect(active).toMatchObject({ service, version: 1, mainRelease: '1.4', split: null });

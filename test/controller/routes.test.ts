@@ -48,7 +48,18 @@ describe('routes at the controller', () => {
     await using up = await startUpgrade();
     await up.client.activate(service, { fence: up.fence, step: 1, transitions: [closeLeft] });
     const definition = definitionWith([up.gateway.address]);
-    expect(await up.client.adopt(service, definition)).toEqual({ version: 2 });
+    expect(await up.client.adopt(service, definition)).toEqual({
+      version: 2,
+      created: false,
+      differing: [],
+    });
+    const moved = { ...up.gateway.address, admin: 'http://127.0.0.1:1' };
+    const otherwise = { ...definition, gateways: [moved], measure: { ...definition.measure, slowMs: 7 } };
+    expect(await up.client.adopt(service, otherwise)).toEqual({
+      version: 2,
+      created: false,
+      differing: ['gateways', 'measure'],
+    });
     const others = { ...definition, servers: definition.servers.slice(1) };
     await expect(up.client.adopt(service, others)).rejects.toMatchObject({ code: 'InvalidRequest' });
   });

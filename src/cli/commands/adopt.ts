@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { createFlowController } from '../../adapters/flow-controller.ts';
-import { readConfig } from '../../config.ts';
 import { planToServiceDefinition } from '../../domain/plan/service-definition.ts';
+import type { AdoptAnswer } from '../../protocol/controller.ts';
 import { print, type CliContext } from '../context.ts';
+import { askController } from '../controller-access.ts';
 import { readPlanFile } from '../plan-input.ts';
 
 export function adoptCommand({ env, out }: CliContext): Command {
@@ -22,8 +22,30 @@ Examples:
     )
     .action(async (file: string) => {
       const { plan } = await readPlanFile(file);
-      const registry = createFlowController(readConfig(env).controller);
-      const { version } = await registry.adopt(plan.service, planToServiceDefinition(plan));
-      print(out, `${plan.service} is under management; its route table is at version ${version}.`);
+      const answer = await askController(env, (controller) =>
+        controller.adopt(plan.service, planToServiceDefinition(plan)),
+      );
+      print(out, describeAdoption(plan.service, answer));
     });
+}
+
+/** What stays as it is, and when that changes. */
+const STAYS = {
+  release: 'baseline.version: an upgrade from another version than the routed one is refused',
+  gateways: 'gateways: an upgrade adds new ones, `changeover remove-gateway` removes one',
+  measure: 'measure: an upgrade brings it along',
+  transactions: 'traffic.transactions: an upgrade brings them along',
+} as const;
+
+function describeAdoption(service: string, { version, created = true, differing = [] }: AdoptAnswer): string {
+  const table = `its route table is at version ${version}.`;
+  if (created) return `${service} is under management; ${table}`;
+  const stays =
+    differing.length === 0
+      ? []
+      : [
+          'The plan says otherwise here; this was not changed either:',
+          ...differing.map((field) => `  - ${STAYS[field]}`),
+        ];
+  return [`${service} is already under management, nothing changed; ${table}`, ...stays].join('\n');
 }

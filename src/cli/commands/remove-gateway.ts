@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import { createFlowController } from '../../adapters/flow-controller.ts';
-import { readConfig } from '../../config.ts';
 import { print, type CliContext } from '../context.ts';
+import { askController } from '../controller-access.ts';
 import { byOption } from '../operator.ts';
 
 export function removeGatewayCommand({ env, out }: CliContext): Command {
@@ -20,8 +19,7 @@ Examples:
   $ changeover remove-gateway wealth gw-2`,
     )
     .action(async (service: string, gateway: string, { by }: { by: string }) => {
-      const controller = createFlowController(readConfig(env).controller);
-      await controller.removeGateway(service, { gateway, by });
+      await askController(env, (controller) => controller.removeGateway(service, { gateway, by }));
       print(out, `${gateway} is no longer a gateway of ${service} (${by}).`);
     });
 }
