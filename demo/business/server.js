@@ -91,7 +91,9 @@ function start() {
 const needed = release.needsFile?.replace('{server}', process.env.SERVER_NAME ?? '');
 if (release.failStart || (needed !== undefined && !existsSync(needed))) {
   console.error(`wealth ${release.version}: reading the product catalogue`);
-  console.error(`wealth ${release.version}: ${needed === undefined ? 'the catalogue has no product "harvest-12"' : `${needed} is missing`}`);
+  console.error(
+    `wealth ${release.version}: ${needed === undefined ? 'the catalogue has no product "harvest-12"' : `${needed} is missing`}`,
+  );
   console.error(`wealth ${release.version}: cannot start without it`);
   process.exit(1);
 }
