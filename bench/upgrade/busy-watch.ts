@@ -75,13 +75,24 @@ export function watchDrains(fleet: Fleet): BusyWatch {
     for (;;) {
       const askedAt = Date.now();
       const isClosed = closedAt !== undefined;
-      const { body } = await request(`${url}/inflight`, { signal: stop.signal });
-      const { inFlight, openTransactions } = inFlightSchema.parse(await body.json());
-      if (inFlight + openTransactions > 0) lastBusyAt = askedAt;
-      else if (isClosed) break;
+      const state = await stateOf(url);
+      if (state === 'busy') lastBusyAt = askedAt;
+      else if (isClosed || state === 'stopped') break;
       await delay(SAMPLE_MS, undefined, { signal: stop.signal });
     }
     drains.push({ server, closedAt: await closed, lastBusyAt });
+  }
+
+  async function stateOf(url: string): Promise<'busy' | 'idle' | 'stopped'> {
+    try {
+      const { body } = await request(`${url}/inflight`, { signal: stop.signal });
+      const { inFlight, openTransactions } = inFlightSchema.parse(await body.json());
+      return inFlight + openTransactions > 0 ? 'busy' : 'idle';
+    } catch (error) {
+      if (stop.signal.aborted || error instanceof z.ZodError) throw error;
+      // The agent saw sooner than we did that it was idle, and has stopped it.
+      return 'stopped';
+    }
   }
 
   function inBackground(work: Promise<void>): void {
