@@ -194,7 +194,8 @@ async function readYaml(path: string): Promise<unknown> {
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    throw new ChangeoverError('InvalidPlan', `${path} cannot be read: ${String(cause)}`, { cause });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ChangeoverError('InvalidPlan', `The agent configuration cannot be read: ${reason}.`, { cause });
   }
   const yaml = readYamlText(text);
   if (yaml.ok) return yaml.data;

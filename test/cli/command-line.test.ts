@@ -29,6 +29,13 @@ describe('the command line', () => {
     expect(out).toMatch(new RegExp(`Examples:\\n.*changeover ${command}`));
   });
 
+  test.each(['start', 'validate', 'approve', 'report'])(
+    '%s --help says its exit codes',
+    async (command) => {
+      expect((await runCaptured([command, '--help'])).out).toMatch(/Exit codes: \d/);
+    },
+  );
+
   test.each([
     ['an unknown command, with a suggestion', ['stats'], /Did you mean status\?/],
     ['an unknown option', ['status', '--jsn'], /unknown option '--jsn'\n\(Did you mean --json\?\)/],
@@ -48,7 +55,11 @@ describe('the command line', () => {
       /name: lower-case/,
     ],
     ['a history that is none', ['replay', 'package.json'], /package\.json holds no history/],
-    ['an agent without its file', ['agent', '--config', '/nowhere.yaml'], /\/nowhere\.yaml cannot be read/],
+    [
+      'an agent without its file',
+      ['agent', '--config', '/nowhere.yaml'],
+      /^The agent configuration cannot be read: ENOENT[^]*\/nowhere\.yaml'\.$/m,
+    ],
   ])('refuses %s and exits with 2', async (_name, argv, message) => {
     const { exitCode, err } = await runCaptured(argv);
     expect(err).toMatch(message);

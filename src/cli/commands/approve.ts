@@ -21,6 +21,8 @@ export function approveCommand(context: CliContext): Command {
     .addHelpText(
       'after',
       `
+Exit codes: 3 there is nothing to approve now, or not this candidate; 4 Temporal or a worker is not reachable.
+
 Examples:
   $ changeover approve wealth --comment "agreed in the change board"
   $ changeover approve wealth --candidate 2.0-a`,

@@ -20,6 +20,8 @@ export function reportCommand({ env, out }: CliContext): Command {
       `
 A finished upgrade needs no worker to be reported.
 
+Exit codes: 1 the run failed and has no report, 3 there is no such upgrade, 4 Temporal or a worker is not reachable.
+
 Examples:
   $ changeover report wealth > report.md
   $ changeover report wealth --json | jq .decision.verdict.sentence`,

@@ -18,6 +18,8 @@ export function startCommand({ env, out }: CliContext): Command {
 The plan is checked first. One upgrade per service runs at a time. TEMPORAL_ADDRESS and its siblings say where Temporal
 is; TEMPORAL_UI_URL, where it is set, makes a link.
 
+Exit codes: 2 the plan is wrong, 3 an upgrade of the service runs already, 4 Temporal is not reachable.
+
 Examples:
   $ changeover start plan.yaml && changeover watch wealth
   $ changeover start plan.yaml --json | jq -r .runId`,

@@ -12,6 +12,8 @@ export function validateCommand({ out, err }: CliContext): Command {
     .addHelpText(
       'after',
       `
+Exit codes: 0 the plan is right, 2 it is wrong or cannot be read.
+
 Examples:
   $ changeover validate plan.yaml
   $ changeover validate --json - < plan.json | jq '.problems[].field'`,
