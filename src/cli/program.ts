@@ -16,6 +16,7 @@ import { schemaCommand } from './commands/schema.ts';
 import { skipServerCommand } from './commands/skip-server.ts';
 import { startCommand } from './commands/start.ts';
 import { statusCommand } from './commands/status.ts';
+import { unlockCommand } from './commands/unlock.ts';
 import { validateCommand } from './commands/validate.ts';
 import { watchCommand } from './commands/watch.ts';
 import { workerCommand } from './commands/worker.ts';
@@ -36,6 +37,7 @@ const GROUPS = [
       resumeCommand,
       retryServerCommand,
       skipServerCommand,
+      unlockCommand,
       removeGatewayCommand,
     ],
   ],

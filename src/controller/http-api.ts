@@ -5,10 +5,10 @@ import { ChangeoverError } from '../domain/errors.ts';
 import {
   activateRequestSchema,
   byQuerySchema,
-  fencedSchema,
   guardrailsRequestSchema,
   lockRequestSchema,
   readyReportSchema,
+  releaseRequestSchema,
   serviceDefinitionSchema,
   stageRequestSchema,
   type LoadAnswer,
@@ -78,8 +78,11 @@ function addServiceRoutes(app: Hono, { store, logger }: ApiDeps): void {
   });
 
   app.delete(`${SERVICE}/lock`, async (c) => {
-    const request = await readBody(c, fencedSchema);
-    await store.update(c.req.param('service'), (state) => releaseLock(state, request));
+    const service = c.req.param('service');
+    const { by, ...request } = await readBody(c, releaseRequestSchema);
+    const { lock } = store.get(service);
+    await store.update(service, (state) => releaseLock(state, request));
+    if (by !== undefined) logger.warn({ service, lock, by, ...request }, 'an operator released a lock');
     return c.body(null, 204);
   });
 

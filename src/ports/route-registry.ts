@@ -39,7 +39,8 @@ export interface ServiceLock {
     service: string,
     request: { upgradeId: string; gateways: readonly GatewayAddress[] },
   ): Promise<{ fence: number }>;
-  release(service: string, request: Fenced): Promise<void>;
+  /** `by`: an operator does it, for the controller's log. */
+  release(service: string, request: Fenced & { by?: string }): Promise<void>;
 }
 
 /** What operators change by hand, each by name. */

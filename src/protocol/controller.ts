@@ -16,7 +16,7 @@ import { gatewayServerSchema, trafficCountSchema } from './gateway.ts';
  * | `PUT /` ServiceDefinition → AdoptAnswer | takes a service under management: first table, every server open. Idempotent; refused once it exists with other servers, or while locked |
  * | `GET /` → ServiceStatus | lock, versions, staged table, gateways with what they acknowledged, readiness reports |
  * | `POST /lock` LockRequest → LockAnswer | takes the lock, or confirms it to its holder, and adds new gateways; 409 `ServiceLocked` names the holder, 409 `PreflightFailed` gateways that are left out |
- * | `DELETE /lock` Fenced → 204 | releases it; idempotent |
+ * | `DELETE /lock` ReleaseRequest → 204 | releases it; idempotent. `by`: an operator did it, for the log |
  * | `DELETE /gateways/:name?by=NAME` → 204 | forgets a gateway that is gone for good; refused while locked (409), and for the only one |
  * | `POST /routes/stage` StageRequest → RoutesAnswer | prepares a table; not in effect |
  * | `POST /routes/activate` ActivateRequest → RoutesAnswer | makes staged (or given) transitions active and publishes them |
@@ -59,6 +59,8 @@ export const lockAnswerSchema = z.object({ fence: z.int().positive() });
 
 /** Who does it, for the controller's log. */
 export const byQuerySchema = z.object({ by: z.string().min(1).max(200) });
+
+export const releaseRequestSchema = fencedSchema.extend({ by: z.string().min(1).max(200).exactOptional() });
 
 export const stageRequestSchema = fencedSchema.extend({ transitions: z.array(transitionSchema).min(1) });
 /** Without `transitions` it activates what was staged last. */

@@ -12,7 +12,7 @@ describe('the command line', () => {
       [
         ...['validate', 'start', 'status', 'watch', 'approve', 'extend', 'abort', 'pause', 'resume'],
         ...['retry-server', 'skip-server', 'report', 'replay', 'worker', 'controller', 'gateway', 'agent'],
-        ...['schema', 'adopt', 'remove-gateway'],
+        ...['schema', 'adopt', 'remove-gateway', 'unlock'],
       ].sort(),
     );
   });
@@ -29,7 +29,7 @@ describe('the command line', () => {
     expect(out).toMatch(new RegExp(`Examples:\\n.*changeover ${command}`));
   });
 
-  test.each(['start', 'validate', 'approve', 'report'])(
+  test.each(['start', 'validate', 'approve', 'report', 'unlock'])(
     '%s --help says its exit codes',
     async (command) => {
       expect((await runCaptured([command, '--help'])).out).toMatch(/Exit codes: \d/);
