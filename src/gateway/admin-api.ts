@@ -15,6 +15,8 @@ export function createAdminApi(parts: {
   director: TrafficDirector;
   keeper: RouteKeeper;
   stats: () => GatewayStats;
+  /** Called when the counters are read to be added up, which is not what Prometheus does. */
+  onStatsRead: () => void;
   /** Whether the gateway takes traffic. */
   ready: () => boolean;
   logger: Logger;
@@ -38,7 +40,10 @@ export function createAdminApi(parts: {
     c.header('ETag', `"${routes.table.version}"`);
     return c.json(routes.table);
   });
-  app.get('/v1/stats', (c) => c.json(parts.stats()));
+  app.get('/v1/stats', (c) => {
+    parts.onStatsRead();
+    return c.json(parts.stats());
+  });
   app.get('/metrics', (c) => {
     c.header('Content-Type', 'text/plain; version=0.0.4; charset=utf-8');
     return c.body(renderMetrics(parts.stats(), director));

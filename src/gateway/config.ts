@@ -4,7 +4,9 @@ const name = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and dashes, 63 at most');
 const port = z.int().min(0).max(65_535);
-const ms = z.int().positive();
+/** No timer can wait for longer. */
+const LONGEST_MS = 2 ** 31 - 1;
+const ms = z.int().positive().max(LONGEST_MS, 'must be 24 days at most');
 
 /** All time-outs of the traffic side, in milliseconds. */
 const timeoutsSchema = z.strictObject({
@@ -31,7 +33,7 @@ export const gatewayConfigSchema = z.strictObject({
   admin: z.strictObject({ host: z.string().default('127.0.0.1'), port }),
   /** Base URL of the flow controller; without one, routes only come by `PUT /v1/routes`. */
   controllerUrl: z.url().exactOptional(),
-  /** Folder for what must survive a restart: the route table executed last. */
+  /** Folder for what must survive a restart: the route table executed last, and open transactions. */
   stateDir: z.string().min(1),
   /** Folder in which the lookup files of policies lie; a policy that names a file outside of it is refused. */
   lookupDir: z.string().min(1).exactOptional(),
@@ -45,9 +47,14 @@ export const gatewayConfigSchema = z.strictObject({
   /** Transactions remembered at most (about 400 bytes each); beyond it the one idle for longest is forgotten. */
   maxTransactions: z.int().positive().default(100_000),
   /** What is in flight at `close()` has this long to finish, in milliseconds. */
-  shutdownGraceMs: ms.default(30_000),
+  shutdownGraceMs: ms.default(60_000),
   /** At `close()` idle connections are kept this long: a request may just be on its way. In milliseconds. */
   lastCallMs: z.int().nonnegative().default(500),
+  /**
+   * After the last exchange a controller has this long to read the final counters, which are lost with the process; it
+   * reads every second. In milliseconds.
+   */
+  lastReadMs: z.int().nonnegative().default(1_500),
 });
 
 export type GatewayConfig = z.infer<typeof gatewayConfigSchema>;

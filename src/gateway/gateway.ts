@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { listen, type Listening } from '../protocol/control-server.ts';
@@ -73,12 +74,14 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
           logger,
         });
   const traffic = new TrafficServer(config, director);
+  const reads = new EventEmitter();
   const app = createAdminApi({
     gateway: config.name,
     token: config.adminToken,
     director,
     keeper,
     stats: () => gatewayStats(config, director, epoch),
+    onStatsRead: () => reads.emit('read'),
     ready: () => traffic.address !== null && !traffic.stopping,
     logger,
   });
@@ -128,10 +131,17 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     logger.info({ traffic: urlOf(traffic.address), admin: admin.url }, 'gateway started');
   };
 
+  /** What the controller did not read by then, nobody will. */
+  const lastRead = async (): Promise<void> => {
+    if (admin === null || puller === null || director.ledger.counts().length === 0) return;
+    const signal = AbortSignal.timeout(config.lastReadMs);
+    await once(reads, 'read', { signal }).catch(() => logger.warn('nobody read the final counters'));
+  };
+
   const shutDown = async (): Promise<void> => {
     const cut = await traffic.close();
     if (cut > 0) logger.error({ cut }, 'the grace is over; requests under way were cut');
-    await transactions.close();
+    await Promise.all([transactions.close(), lastRead()]);
     await puller?.close();
     await director.fleet.destroy();
     director.transactions.clear();

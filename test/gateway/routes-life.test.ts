@@ -3,11 +3,9 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { request } from 'undici';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
-import { createGateway } from '../../src/gateway/gateway.ts';
 import { GatewayFixture, SERVICE, tableOf, until } from './support/gateway-fixture.ts';
 import { answer, UpstreamServer } from './support/upstream-server.ts';
 
@@ -209,59 +207,6 @@ describe('the admin API', () => {
     expect(metrics).toContain(`changeover_gateway_outcomes_total{${labels},outcome="succeeded"} 1\n`);
     expect(metrics).toContain(`changeover_gateway_latency_seconds_bucket{${labels},le="+Inf"} 1\n`);
     expect(metrics).toContain('changeover_gateway_table_version 1\n');
-  });
-});
-
-describe('a gateway that is stopped', () => {
-  it('finishes what is in flight, asks clients to leave, and tells its numbers until the end', async () => {
-    let release = (): void => undefined;
-    const held = new Promise<void>((resolve) => (release = resolve));
-    const one = await new UpstreamServer(
-      'one',
-      (_req, res) => void held.then(() => answer(res, 200, 'one')),
-    ).listen();
-    await using fixture = await GatewayFixture.start(tableOf([one]), {
-      upstreams: [one],
-      config: { shutdownGraceMs: 10_000 },
-    });
-    const url = fixture.url;
-    const under = request(url);
-    await until(async () => (await fixture.load('one')).inFlight === 1);
-    const closed = fixture.gateway.close();
-    await until(() => fixture.gateway.trafficUrl === null);
-    await expect(request(url)).rejects.toThrow();
-    expect((await fixture.load('one')).inFlight).toBe(1);
-    expect((await request(`${fixture.gateway.adminUrl}/health`)).statusCode).toBe(503);
-    release();
-    const response = await under;
-    expect(response.headers['connection']).toBe('close');
-    expect(await response.body.text()).toBe('one');
-    await closed;
-    expect(fixture.gateway.adminUrl).toBeNull();
-  });
-
-  it('cuts what is still under way when the grace is over', async () => {
-    const one = await new UpstreamServer('one', () => undefined).listen();
-    await using fixture = await GatewayFixture.start(tableOf([one]), {
-      upstreams: [one],
-      config: { shutdownGraceMs: 50 },
-    });
-    const under = request(fixture.url).then(
-      () => 'answered',
-      () => 'cut',
-    );
-    await until(async () => (await fixture.load('one')).inFlight === 1);
-    await fixture.gateway.close();
-    expect(await under).toBe('cut');
-  });
-
-  it('closes though it never started', async () => {
-    const gateway = createGateway(
-      { name: 'gw', service: SERVICE, listen: { port: 0 }, admin: { port: 0 }, stateDir: '/nowhere' },
-      { logger: pino({ level: 'silent' }) },
-    );
-    await gateway.close();
-    await gateway.close();
   });
 });
 

@@ -79,6 +79,7 @@ export class GatewayFixture implements AsyncDisposable {
         stateDir: folder,
         shutdownGraceMs: 2_000,
         lastCallMs: 20,
+        lastReadMs: 20,
         ...options.config,
       },
       { logger: pino({ level: process.env['GATEWAY_LOG'] ?? 'silent' }) },
