@@ -108,7 +108,10 @@ export async function resolveLookup(lookup: string, lookupDir: string | undefine
 
 async function readValues(path: string): Promise<Map<string, string>> {
   const text = (await readFile(path, 'utf8')).replace(/^\uFEFF/, '');
-  return extname(path).toLowerCase() === '.json' ? parseJson(text) : parseCsv(text);
+  const values = extname(path).toLowerCase() === '.json' ? parseJson(text) : await parseCsv(text);
+  // A file that is being rewritten in place is empty for a moment: nobody's key is lost by that.
+  if (values.size === 0) throw new Error('it has no entries');
+  return values;
 }
 
 function parseJson(text: string): Map<string, string> {
