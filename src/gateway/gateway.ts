@@ -45,7 +45,7 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
   const director = new TrafficDirector({
     fleet: new Fleet({ timeouts: config.timeouts, logger }),
     ledger: new TrafficLedger(),
-    transactions: new TransactionBook(config.maxTransactions),
+    transactions: new TransactionBook(config.maxTransactions, logger),
     logger,
   });
   const transactions = new TransactionStore({

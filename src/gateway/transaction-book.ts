@@ -1,5 +1,11 @@
+import type { Logger } from 'pino';
 import type { Backend } from './backend.ts';
 import type { TransactionGroup } from './transaction-store.ts';
+
+/** How many idle transactions are looked at for one to forget. */
+const EVICTION_LOOK = 64;
+/** So often it is said at most that transactions are forgotten, in milliseconds. */
+const TELL_EVERY_MS = 60_000;
 
 /** A transaction of several requests, pinned to the server and release on which it began (invariant 5). */
 export interface Transaction {
@@ -18,15 +24,17 @@ export interface Transaction {
 
 /**
  * The transactions that are not over. Idle ones lie in the order in which they became idle, so that one timer for the
- * oldest is enough. Memory is bounded: beyond `max` the one idle for longest is forgotten.
+ * oldest is enough. Memory is bounded: beyond `max` the one idle for longest is forgotten, which is counted and said.
  */
 export class TransactionBook {
   readonly #max: number;
+  readonly #logger: Logger;
   readonly #byId = new Map<string, Transaction>();
   /** In the order of becoming idle. */
   readonly #idle = new Map<string, Transaction>();
   #idleMs = Infinity;
   #timer: NodeJS.Timeout | null = null;
+  #toldMs = -Infinity;
   /** Grows whenever other transactions than before may be open. */
   changes = 0;
   /** Transactions that had to leave their server before they were over. */
@@ -34,8 +42,9 @@ export class TransactionBook {
   /** Transactions forgotten because there were too many. */
   evicted = 0;
 
-  constructor(max: number) {
+  constructor(max: number, logger: Logger) {
     this.#max = max;
+    this.#logger = logger;
   }
 
   get live(): number {
@@ -141,10 +150,29 @@ export class TransactionBook {
   }
 
   #evict(): void {
-    const [oldest] = this.#idle.values();
-    if (oldest === undefined) return;
+    const victim = this.#victim();
+    if (victim === undefined) return;
     this.evicted += 1;
-    this.end(oldest);
+    this.end(victim);
+    const nowMs = performance.now();
+    if (nowMs - this.#toldMs < TELL_EVERY_MS) return;
+    this.#toldMs = nowMs;
+    this.#logger.warn(
+      { max: this.#max, evicted: this.evicted },
+      'too many open transactions: those idle for longest are forgotten; raise --max-transactions',
+    );
+  }
+
+  /** Never one with a request under way; one that a draining server waits for only as a last resort. */
+  #victim(): Transaction | undefined {
+    let seen = 0;
+    for (const idle of this.#idle.values()) {
+      if (idle.backend.ingress !== 'draining' || !this.holds(idle)) return idle;
+      seen += 1;
+      if (seen === EVICTION_LOOK) break;
+    }
+    const [oldest] = this.#idle.values();
+    return oldest;
   }
 
   #arm(): void {

@@ -52,7 +52,7 @@ function keeperOf(store: RouteStore): { keeper: RouteKeeper; director: NotingDir
   const director = new NotingDirector({
     fleet: new Fleet({ timeouts, logger }),
     ledger: new TrafficLedger(),
-    transactions: new TransactionBook(100),
+    transactions: new TransactionBook(100, logger),
     logger,
   });
   return {

@@ -183,6 +183,24 @@ describe('a transaction of several requests', () => {
   });
 });
 
+describe('a transaction among too many', () => {
+  it('is kept where a draining server waits for it (invariant 5)', async () => {
+    const one = await new UpstreamServer('one').listen();
+    const two = await new UpstreamServer('two').listen();
+    const table = tableOf([serverOf(one), serverOf(two, { ingress: 'closed' })], { transactions: rule });
+    await using fixture = await GatewayFixture.start(table, {
+      upstreams: [one, two],
+      config: { maxTransactions: 3 },
+    });
+    await inTransaction(fixture, 'old');
+    await fixture.admin.publish(withIngress(table, 2, { one: 'draining', two: 'open' }), {});
+    for (let i = 0; i < 6; i += 1) expect(await inTransaction(fixture, `t${i}`)).toBe('two');
+    expect(await inTransaction(fixture, 'old')).toBe('one');
+    expect(await live(fixture)).toBe(3);
+    expect(await metric(fixture, 'changeover_gateway_evicted_transactions_total')).toBe(4);
+  });
+});
+
 describe('a server that is taken out of traffic', () => {
   it('has no connection left once its last request has ended (invariant 2)', async () => {
     let release = (): void => undefined;
