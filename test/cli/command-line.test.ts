@@ -54,6 +54,21 @@ describe('the command line', () => {
       ['gateway', '--name', 'GW', '--service', 'wealth', '--state', 'x'],
       /name: lower-case/,
     ],
+    [
+      'a grace that is no duration',
+      [...['gateway', '--name', 'gw', '--service', 'wealth', '--state', 'x'], '--shutdown-grace', '90'],
+      /It must be a duration, such as 90s/,
+    ],
+    [
+      'a time-out longer than a timer can wait',
+      [...['gateway', '--name', 'gw', '--service', 'wealth', '--state', 'x'], '--response-timeout', '60d'],
+      /timeouts\.upstreamHeadersMs: must be 24 days at most/,
+    ],
+    [
+      'no room for transactions',
+      [...['gateway', '--name', 'gw', '--service', 'wealth', '--state', 'x'], '--max-transactions', '0'],
+      /It must be a whole number above zero/,
+    ],
     ['a history that is none', ['replay', 'package.json'], /package\.json holds no history/],
     [
       'an agent without its file',

@@ -3,6 +3,7 @@ import { readConfig } from '../../config.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { CliFailure } from '../failure.ts';
+import { durationOption, parseCountOption } from '../limit-option.ts';
 import { listenOption, type parseListenAddress } from '../listen-address.ts';
 import { processLogger } from '../process-logger.ts';
 import { runProcess } from '../run-process.ts';
@@ -18,6 +19,11 @@ interface GatewayOptions {
   readonly controller?: string | false;
   readonly state: string;
   readonly lookupDir?: string;
+  /** In milliseconds. */
+  readonly shutdownGrace: number;
+  /** In milliseconds. */
+  readonly responseTimeout: number;
+  readonly maxTransactions: number;
 }
 
 export function gatewayCommand({ env }: CliContext): Command {
@@ -29,13 +35,36 @@ export function gatewayCommand({ env }: CliContext): Command {
     .addOption(listenOption('--admin <host:port>', 'where its admin API listens', '127.0.0.1:7080'))
     .option('--controller <url>', 'the flow controller; CHANGEOVER_CONTROLLER_URL by default')
     .option('--no-controller', 'routes only come by its admin API')
-    .requiredOption('--state <dir>', 'folder for the route table executed last')
+    .requiredOption('--state <dir>', 'folder for the route table executed last and open transactions')
     .option('--lookup-dir <dir>', 'folder of the lookup files that policies may name')
+    .addOption(
+      durationOption(
+        '--shutdown-grace <duration>',
+        'at SIGTERM, what is in flight has this long to finish; then it is cut',
+        '60s',
+      ),
+    )
+    .addOption(
+      durationOption(
+        '--response-timeout <duration>',
+        'a server has this long to begin its response; then the client gets 504',
+        '60s',
+      ),
+    )
+    .option(
+      '--max-transactions <n>',
+      'open transactions remembered at most; beyond it those idle for longest are forgotten',
+      parseCountOption,
+      100_000,
+    )
     .addHelpText(
       'after',
       `
 Environment: CHANGEOVER_CONTROLLER_URL, CHANGEOVER_CONTROLLER_TOKEN, CHANGEOVER_GATEWAY_TOKEN, LOG_LEVEL; secrets also by
 file, as <NAME>_FILE.
+
+SIGTERM finishes what is in flight, for --shutdown-grace at most and some seconds for the final counters; whatever stops
+the process has to wait for longer than that before it kills (stop_grace_period, TimeoutStopSec).
 
 Examples:
   $ changeover gateway --name gw-1 --service wealth --listen 0.0.0.0:80 --state /var/lib/changeover/gw-1`,
@@ -60,7 +89,7 @@ Examples:
 }
 
 async function gatewayConfig(
-  { controller, state, lookupDir, ...options }: GatewayOptions,
+  { controller, state, lookupDir, shutdownGrace, responseTimeout, ...options }: GatewayOptions,
   env: NodeJS.ProcessEnv,
 ) {
   const { gatewayConfigSchema } = await import('../../gateway/config.ts');
@@ -68,6 +97,8 @@ async function gatewayConfig(
   const parsed = gatewayConfigSchema.safeParse({
     ...options,
     stateDir: state,
+    shutdownGraceMs: shutdownGrace,
+    timeouts: { upstreamHeadersMs: responseTimeout },
     ...(controller === false ? {} : { controllerUrl: controller ?? central.url }),
     ...(central.token === undefined ? {} : { controllerToken: central.token }),
     ...(gatewayToken === undefined ? {} : { adminToken: gatewayToken }),
