@@ -1,4 +1,4 @@
-import { ChangeoverError } from '../domain/errors.ts';
+import { ChangeoverError, type ErrorCode } from '../domain/errors.ts';
 import type { UpgradeReport } from '../domain/report/report.ts';
 import type { FinishResult } from '../domain/upgrade/results.ts';
 import type { GatewayAddress } from '../protocol/controller.ts';
@@ -17,9 +17,23 @@ export function finishUpgrade({ reports, lock }: Pick<ActivityDependencies, 'rep
       const { service, step, upgradeId, gateways } = input;
       const files = await reports.write(input.report);
       const fence = input.fence > 0 ? input.fence : await fenceIfOurs(lock, { service, upgradeId, gateways });
-      // Ours it never was: somebody else holds it, or it was refused.
-    const notOurs: readonly string[] = ['ServiceLocked', 'ServiceUnknown', 'PreflightFailed'];
-    if (error instanceof ChangeoverError && notOurs.includes(error.code)) return undefined;
+      if (fence !== undefined) await lock.release(service, { fence, step });
+      return { files };
+    });
+}
+
+/** Aborted during the preflight: it may have taken the lock, or not; the run was never told the fence. */
+async function fenceIfOurs(
+  lock: ActivityDependencies['lock'],
+  { service, ...request }: { service: string; upgradeId: string; gateways: readonly GatewayAddress[] },
+): Promise<number | undefined> {
+  try {
+    return (await lock.acquire(service, request)).fence;
+  } catch (error) {
+    if (error instanceof ChangeoverError && NOT_OURS.includes(error.code)) return undefined;
     throw error;
   }
 }
+
+/** Somebody else holds the lock, or it was refused. */
+const NOT_OURS: readonly ErrorCode[] = ['ServiceLocked', 'ServiceUnknown', 'PreflightFailed'];

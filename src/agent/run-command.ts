@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
@@ -36,6 +37,8 @@ const MARK = 'CHANGEOVER_STATE_DIR';
 const RELEASE = 'CHANGEOVER_RELEASE';
 const KILL_WAIT_MS = 10_000;
 const POLL_MS = 20;
+/** The event of a child's end comes so much later than /proc knows of it, at the most. */
+const EXIT_EVENT_MS = 1_000;
 
 /**
  * Software that is a command in the foreground, in a process group of its own. It outlives the agent: the next agent
@@ -55,6 +58,8 @@ export async function createRunCommand(
   const logPath = config.logFile ?? join(deps.stateDir, 'software.log');
   let record = await readRecord(recordPath);
   let exit: string | undefined;
+  /** Of the child that this agent started itself. */
+  let childEnd: Promise<void> | undefined;
 
   const remember = async (next: ProcessRecord | undefined): Promise<void> => {
     record = next;
@@ -82,7 +87,12 @@ export async function createRunCommand(
   await adoptOrphan();
 
   const running: Software['running'] = async () => {
-    if (!record || !isAlive(record)) return { state: 'stopped', exit };
+    if (!record || !isAlive(record)) {
+      // /proc says so a moment before the event that tells how it ended.
+      if (childEnd !== undefined)
+        await Promise.race([childEnd, delay(EXIT_EVENT_MS, undefined, { ref: false })]);
+      return { state: 'stopped', exit };
+    }
     const release =
       (await releaseOf(record.pid, deps.releases)) ?? (await deps.releases.read(record.release));
     return { state: 'running', release };
@@ -108,6 +118,7 @@ export async function createRunCommand(
     }
     await remember(undefined);
     exit = undefined;
+    childEnd = undefined;
     return note;
   };
 
@@ -119,6 +130,7 @@ export async function createRunCommand(
     // Before the spawn: from here on, a process that nobody wrote down is the one started next.
     await remember(undefined);
     exit = undefined;
+    childEnd = undefined;
     const log = await openLog(logPath);
     try {
       const child = await spawnCommand(config, {
@@ -127,8 +139,11 @@ export async function createRunCommand(
         stateDir: deps.stateDir,
         log: log.file.fd,
       });
-      child.once('exit', (code, name) => {
-        exit = name === null ? `exit code ${code ?? 'unknown'}` : `signal ${name}`;
+      childEnd = new Promise((resolve) => {
+        child.once('exit', (code, name) => {
+          exit = name === null ? `exit code ${code ?? 'unknown'}` : `signal ${name}`;
+          resolve();
+        });
       });
       await deps.checkpoint('starting:spawned');
       await remember({ ...identityOfChild(child), release: release.name, logOffset: log.offset });
