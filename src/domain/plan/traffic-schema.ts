@@ -102,7 +102,9 @@ export const trafficSchema = z.strictObject({
   policy: policySchema.describe('Key → version'),
   withoutKey: versionSchema
     .exactOptional()
-    .describe('Version for requests without a key; the baseline by default'),
+    .describe(
+      'Version for requests without a key; the baseline by default. Where it is a candidate, a stage sends either all of them there or none, since there is no key to tell them apart',
+    ),
   transactions: transactionsSchema
     .exactOptional()
     .describe('Business of several requests, which ends on the server where it began'),
