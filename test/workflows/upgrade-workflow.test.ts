@@ -278,9 +278,13 @@ describe('faults that meet an operator', () => {
     run.world.pulls = [
       { release: '2.0-a', at: new Date().toISOString(), reason: 'errors 40 %', tableVersion: 9 },
     ];
-    await run.handle.signal(messages.approveSignal, { by: 'anna' });
+    // Refused, where the last reading before the pause saw the pull already.
+    await run.handle.signal(messages.approveSignal, { by: 'anna', candidate: '2.0-a' });
     await run.handle.signal(messages.resumeSignal, { by: 'anna' });
-    const status = await run.until(({ verdict }) => verdict?.kind === 'winner' && verdict.winner === '2.0-b');
+    const status = await run.until(
+      ({ phase, verdict }) =>
+        phase === 'awaitingApproval' && verdict?.kind === 'winner' && verdict.winner === '2.0-b',
+    );
     expect(status).toMatchObject({ phase: 'awaitingApproval', winner: null });
     expect(status.trial.pulled).toEqual({ '2.0-a': 'errors 40 %' });
   });
