@@ -20,6 +20,7 @@ interface Options {
   readonly rate: number;
   readonly before: number;
   readonly start: number;
+  readonly batch: number;
   readonly json: boolean;
 }
 
@@ -29,7 +30,7 @@ function positive(text: string): number {
   throw new InvalidArgumentError('It has to be a number above 0.');
 }
 
-async function main({ runs, rate, before, start, json }: Options): Promise<void> {
+async function main({ runs, rate, before, start, batch, json }: Options): Promise<void> {
   const results: RunResult[] = [];
   for (let run = 1; run <= runs; run += 1) {
     const onProgress = (sentence: string): void => void process.stderr.write(`run ${run}: ${sentence}\n`);
@@ -39,6 +40,7 @@ async function main({ runs, rate, before, start, json }: Options): Promise<void>
         ratePerSecond: rate,
         beforeMs: before * 1000,
         startDelayMs: start * 1000,
+        promotionBatch: batch,
         onProgress,
       }),
     );
@@ -59,6 +61,7 @@ await new Command('bench:upgrade')
   .option('--rate <count>', 'requests in a second', positive, 200)
   .option('--before <seconds>', 'how long p99 is measured before the upgrade', positive, 20)
   .option('--start <seconds>', 'what a new version takes to start by itself', positive, 2)
+  .option('--batch <count>', 'servers changed at once in the promotion', positive, 3)
   .option('--json', 'everything as JSON', false)
   .action(main)
   .parseAsync();

@@ -17,6 +17,8 @@ export interface RunConfig {
   readonly beforeMs: number;
   /** What the new versions take by themselves from the start of their process until they serve, in milliseconds. */
   readonly startDelayMs: number;
+  /** Servers changed at once in the promotion. */
+  readonly promotionBatch: number;
   readonly onProgress: (sentence: string) => void;
 }
 
@@ -56,7 +58,7 @@ export async function measureUpgrade(config: RunConfig): Promise<RunResult> {
     candidates: [STATIC_HOME, FLOATING_SECOND].map((release) => ({ ...release, startDelayMs })),
     logLevel: 'warn',
   });
-  const plan = planOf(fleet);
+  const plan = planOf(fleet, config);
   await fleet.adopt(plan);
   await using load = await spawnLoad({ url: fleet.gateway.url, ratePerSecond: config.ratePerSecond });
   await delay(WARM_UP_MS);
@@ -91,13 +93,13 @@ export async function measureUpgrade(config: RunConfig): Promise<RunResult> {
 }
 
 /** The demo's plan; the trial as short as a decision allows, for its length is not what is measured. */
-function planOf(fleet: Fleet): PlanInput {
+function planOf(fleet: Fleet, { promotionBatch }: RunConfig): PlanInput {
   const base = fleet.plan();
   return {
     ...base,
     trial: { stages: [{ share: '100%', length: '4s' }], readEvery: '1s', minSamples: 40 },
     approval: 'automatic',
-    promotion: { batch: 3 },
+    promotion: { batch: promotionBatch },
   };
 }
 
