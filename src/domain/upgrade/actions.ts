@@ -1,4 +1,4 @@
-import type { Phase } from './phase.ts';
+import { PHASES, type Phase } from './phase.ts';
 import type { UpgradeStatus } from './status.ts';
 
 export const ACTIONS = [
@@ -12,25 +12,14 @@ export const ACTIONS = [
 ] as const;
 export type Action = (typeof ACTIONS)[number];
 
-const BEFORE_DECISION: readonly Phase[] = [
-  'preflight',
-  'closingIngress',
-  'draining',
-  'staging',
-  'deploying',
-  'reportingReady',
-  'applyingRoutes',
-  'trial',
-  'awaitingApproval',
-  'awaitingDecision',
-];
-const CHANGING: readonly Phase[] = [...BEFORE_DECISION, 'promoting', 'rollingBack', 'awaitingOperator'];
+/** All but the end, which nothing holds up any more. */
+const CHANGING = PHASES.filter((phase) => phase !== 'finishing' && phase !== 'done');
 
 /** Who may do what in which phase: read by the signal handlers, the command line and the console. */
 export const upgradeCan = {
   approve: ['awaitingApproval', 'awaitingDecision'],
   extend: ['trial', 'awaitingApproval', 'awaitingDecision'],
-  abort: [...BEFORE_DECISION, 'promoting', 'awaitingOperator'],
+  abort: CHANGING.filter((phase) => phase !== 'rollingBack'),
   pause: CHANGING,
   resume: CHANGING,
   retryServer: CHANGING,

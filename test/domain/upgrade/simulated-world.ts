@@ -2,7 +2,6 @@ import type { Verdict } from '../../../src/domain/decision/decision.ts';
 import type { Plan } from '../../../src/domain/plan/schema.ts';
 import type { RouteTable } from '../../../src/domain/routes/table.ts';
 import { applyTransitions, type Transition } from '../../../src/domain/routes/transitions.ts';
-import { splitTransitions } from '../../../src/domain/upgrade/route-changes.ts';
 import { beginStep } from '../../../src/domain/upgrade/begin-step.ts';
 import { completeStep } from '../../../src/domain/upgrade/complete-step.ts';
 import { nextStep } from '../../../src/domain/upgrade/next-step.ts';
@@ -104,10 +103,6 @@ export class SimulatedWorld {
   run(limit = 500): void {
     for (let count = 0; count < limit; count += 1) if (!this.take()) return;
     throw new Error(`no end after ${limit} steps: ${this.steps.slice(-8).join(' ')}`);
-  }
-
-  expectedTrialRoutes(): readonly Transition[] {
-    return splitTransitions(this.plan, this.state);
   }
 
   private reading(step: Step & { kind: 'collectMetrics' }) {
