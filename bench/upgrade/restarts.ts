@@ -13,17 +13,22 @@ export interface Restart {
 
 const lineSchema = z.object({
   event: z.enum(['start', 'stop', 'exit']),
+  pid: z.int().positive(),
   at: z.string().transform((text) => Date.parse(text)),
   processStartedAt: z.string().transform((text) => Date.parse(text)),
 });
 type Line = z.output<typeof lineSchema>;
 
-/** From the lines that the business appends at each start, stop and exit. */
-export async function restartsOf(server: string, recordFile: string): Promise<readonly Restart[]> {
-  const lines: Line[] = (await readFile(recordFile, 'utf8'))
+/** The lines that the business appends at each start, stop and exit. */
+export function parseBusinessLines(text: string): readonly Line[] {
+  return text
     .trim()
     .split('\n')
-    .map((text) => lineSchema.parse(JSON.parse(text)));
+    .map((line) => lineSchema.parse(JSON.parse(line)));
+}
+
+export async function restartsOf(server: string, recordFile: string): Promise<readonly Restart[]> {
+  const lines = parseBusinessLines(await readFile(recordFile, 'utf8'));
   return lines.flatMap((stop, index): Restart[] => {
     const [exit, start] = lines.slice(index + 1);
     if (stop.event !== 'stop' || exit?.event !== 'exit' || start?.event !== 'start') return [];

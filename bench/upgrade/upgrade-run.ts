@@ -8,6 +8,7 @@ import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import { changesOf, type Span } from './batches.ts';
 import { watchDrains } from './busy-watch.ts';
 import { historySteps } from './history-steps.ts';
+import { ownProcessor } from './own-processor.ts';
 import { slowestOf, type ServerBound } from './lower-bound.ts';
 import { restartsOf } from './restarts.ts';
 
@@ -19,6 +20,8 @@ export interface RunConfig {
   readonly startDelayMs: number;
   /** Servers changed at once in the promotion. */
   readonly promotionBatch: number;
+  /** Whether what carries the requests goes first on the processor, where the system allows it. */
+  readonly ownProcessor: boolean;
   readonly onProgress: (sentence: string) => void;
 }
 
@@ -31,6 +34,8 @@ export interface BatchResult {
 }
 
 export interface RunResult {
+  /** What carried the requests went first on the processor; otherwise latencies also show who shared it. */
+  readonly ownProcessor: boolean;
   readonly batches: readonly BatchResult[];
   readonly wallMs: number;
   readonly boundMs: number;
@@ -61,6 +66,7 @@ export async function measureUpgrade(config: RunConfig): Promise<RunResult> {
   const plan = planOf(fleet, config);
   await fleet.adopt(plan);
   await using load = await spawnLoad({ url: fleet.gateway.url, ratePerSecond: config.ratePerSecond });
+  await using processor = config.ownProcessor ? await ownProcessor(fleet, load.pid) : undefined;
   await delay(WARM_UP_MS);
   config.onProgress('measuring before the upgrade');
   const from = Date.now();
@@ -78,6 +84,7 @@ export async function measureUpgrade(config: RunConfig): Promise<RunResult> {
   ).flat();
   return resultOf({
     summary,
+    ownProcessor: processor?.granted ?? false,
     before,
     spans,
     batches: batches.map((batch) => ({
@@ -105,11 +112,12 @@ function planOf(fleet: Fleet, { promotionBatch }: RunConfig): PlanInput {
 
 function resultOf(run: {
   summary: LoadSummary;
+  ownProcessor: boolean;
   before: Span;
   spans: readonly Span[];
   batches: readonly BatchResult[];
 }): RunResult {
-  const { summary, before, spans, batches } = run;
+  const { summary, before, spans, batches, ownProcessor } = run;
   const wallMs = sum(spans.map((span) => span.until - span.from));
   const boundMs = sum(batches.map(({ slowest }) => slowest.totalMs));
   const p99BeforeMs = p99Of(
@@ -121,6 +129,7 @@ function resultOf(run: {
     spans.some((span) => at < span.until && at + SECOND_MS > span.from),
   );
   return {
+    ownProcessor,
     batches,
     wallMs,
     boundMs,
