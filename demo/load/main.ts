@@ -41,8 +41,9 @@ function weights(text: string): Partial<Mix> {
   return Object.fromEntries(pairs);
 }
 
-function print(line: LoadLine): void {
-  process.stdout.write(`${JSON.stringify(line)}\n`);
+/** Resolves when the line is with whoever reads: a pipe takes a long one in parts. */
+function print(line: LoadLine): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(`${JSON.stringify(line)}\n`, () => resolve()));
 }
 
 async function main(config: LoadConfig, endAfterMs: number | undefined): Promise<void> {
@@ -51,7 +52,7 @@ async function main(config: LoadConfig, endAfterMs: number | undefined): Promise
     for (const event of ['SIGTERM', 'SIGINT', 'disconnect'] as const) process.on(event, () => resolve());
     if (endAfterMs !== undefined) setTimeout(resolve, endAfterMs);
   });
-  const report = (): void => print({ type: 'totals', totals: load.totals() });
+  const report = (): void => void print({ type: 'totals', totals: load.totals() });
   load.start();
   // The first line says that it sends, and that it may be stopped.
   report();
@@ -59,7 +60,7 @@ async function main(config: LoadConfig, endAfterMs: number | undefined): Promise
   await ending;
   const summary = await load.stop();
   clearInterval(reporting);
-  print({ type: 'summary', summary });
+  await print({ type: 'summary', summary });
 }
 
 const command = new Command('load')
