@@ -53,6 +53,12 @@ export const LAYERS = {
     packages: ALL_BUT_TEMPORAL,
     instead: 'The data plane runs without Temporal and its neighbours: talk to them over src/protocol.',
   },
+  haproxy: {
+    may: ['domain', 'protocol', 'gateway'],
+    packages: ALL_BUT_TEMPORAL,
+    instead:
+      'The companion of an HAProxy is a gateway with another data plane: it shares src/gateway, and knows no neighbours.',
+  },
   agent: {
     may: ['domain', 'protocol'],
     packages: ALL_BUT_TEMPORAL,

@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { createEmbeddedGateway } from '../../src/adapters/embedded-gateway.ts';
+import { createGatewayOverHttp } from '../../src/adapters/gateway-over-http.ts';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import { tellParent } from './child.ts';
@@ -46,7 +46,7 @@ const gateway = createGateway(
   { logger: pino({ level: 'error' }) },
 );
 await gateway.start();
-await createEmbeddedGateway({ name: 'bench', admin: gateway.adminUrl ?? '' }).publish(table, {});
+await createGatewayOverHttp({ name: 'bench', admin: gateway.adminUrl ?? '' }).publish(table, {});
 while (gateway.trafficUrl === null) await new Promise((resolve) => setImmediate(resolve));
 tellParent({ url: gateway.trafficUrl });
 // An orderly end lets a CPU profile be written.

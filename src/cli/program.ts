@@ -6,6 +6,7 @@ import { approveCommand } from './commands/approve.ts';
 import { controllerCommand } from './commands/controller.ts';
 import { extendCommand } from './commands/extend.ts';
 import { gatewayCommand } from './commands/gateway.ts';
+import { haproxyCommand } from './commands/haproxy.ts';
 import { pauseCommand } from './commands/pause.ts';
 import { removeGatewayCommand } from './commands/remove-gateway.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -41,7 +42,7 @@ const GROUPS = [
       removeGatewayCommand,
     ],
   ],
-  ['Processes:', [workerCommand, controllerCommand, gatewayCommand, agentCommand]],
+  ['Processes:', [workerCommand, controllerCommand, gatewayCommand, haproxyCommand, agentCommand]],
 ] as const;
 
 export function createProgram(context: CliContext): Command {
@@ -55,7 +56,8 @@ export function createProgram(context: CliContext): Command {
     for (const create of commands) program.addCommand(create(context).helpGroup(title));
   }
   // Each command is its own: settings are not inherited by commands that were made elsewhere.
-  for (const command of [program, ...program.commands]) {
+  const nested = program.commands.flatMap(({ commands }) => commands);
+  for (const command of [program, ...program.commands, ...nested]) {
     command
       .exitOverride()
       .showHelpAfterError('(add --help for the options and examples)')

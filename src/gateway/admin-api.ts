@@ -4,24 +4,25 @@ import { ChangeoverError } from '../domain/errors.ts';
 import { createControlApp, readBody } from '../protocol/control-server.ts';
 import type { GatewayStats, RoutesAck } from '../protocol/gateway.ts';
 import { routeTableSchema } from '../protocol/routes.ts';
-import { renderMetrics } from './gateway-metrics.ts';
 import type { RouteKeeper } from './route-keeper.ts';
-import type { TrafficDirector } from './traffic-director.ts';
+import type { DataPlane } from './data-plane.ts';
 
 /** The gateway's admin API, as src/protocol/gateway.ts tells. It runs on a port of its own. */
 export function createAdminApi(parts: {
   gateway: string;
   token: string | undefined;
-  director: TrafficDirector;
+  plane: Pick<DataPlane, 'table'>;
   keeper: RouteKeeper;
-  stats: () => GatewayStats;
+  stats: () => GatewayStats | Promise<GatewayStats>;
+  /** In the text format of Prometheus. */
+  metrics: () => string | Promise<string>;
   /** Called when the counters are read to be added up, which is not what Prometheus does. */
   onStatsRead: () => void;
   /** Whether the gateway takes traffic. */
   ready: () => boolean;
   logger: Logger;
 }): Hono {
-  const { director, keeper, token, logger } = parts;
+  const { plane, keeper, token, logger } = parts;
   const app = createControlApp({ logger, ...(token === undefined ? {} : { token }) });
 
   app.get('/health', (c) => {
@@ -34,19 +35,19 @@ export function createAdminApi(parts: {
     return c.json(ack);
   });
   app.get('/v1/routes', (c) => {
-    const { routes } = director;
-    if (routes === null)
+    const { table } = plane;
+    if (table === null)
       throw new ChangeoverError('NotFound', 'This gateway has no routes yet; publish some.');
-    c.header('ETag', `"${routes.table.version}"`);
-    return c.json(routes.table);
+    c.header('ETag', `"${table.version}"`);
+    return c.json(table);
   });
-  app.get('/v1/stats', (c) => {
+  app.get('/v1/stats', async (c) => {
     parts.onStatsRead();
-    return c.json(parts.stats());
+    return c.json(await parts.stats());
   });
-  app.get('/metrics', (c) => {
+  app.get('/metrics', async (c) => {
     c.header('Content-Type', 'text/plain; version=0.0.4; charset=utf-8');
-    return c.body(renderMetrics(parts.stats(), director));
+    return c.body(await parts.metrics());
   });
   return app;
 }

@@ -5,7 +5,9 @@ import type { Logger } from 'pino';
 import { listen, type Listening } from '../protocol/control-server.ts';
 import { createAdminApi } from './admin-api.ts';
 import { type GatewayConfigInput, gatewayConfigSchema } from './config.ts';
+import { EmbeddedPlane } from './embedded-plane.ts';
 import { Fleet } from './fleet.ts';
+import { renderMetrics } from './gateway-metrics.ts';
 import { gatewayStats } from './gateway-stats.ts';
 import { RouteKeeper } from './route-keeper.ts';
 import { RoutePuller } from './route-puller.ts';
@@ -55,11 +57,11 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     book: director.transactions,
     logger,
   });
+  const plane = new EmbeddedPlane({ director, lookupDir: config.lookupDir, logger });
   const keeper = new RouteKeeper({
     service: config.service,
-    lookupDir: config.lookupDir,
     store: new RouteStore(config.stateDir),
-    director,
+    plane,
     logger,
   });
   const puller =
@@ -78,9 +80,10 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
   const app = createAdminApi({
     gateway: config.name,
     token: config.adminToken,
-    director,
+    plane,
     keeper,
     stats: () => gatewayStats(config, director, epoch),
+    metrics: () => renderMetrics(gatewayStats(config, director, epoch), director),
     onStatsRead: () => reads.emit('read'),
     ready: () => traffic.address !== null && !traffic.stopping,
     logger,

@@ -4,6 +4,7 @@ import { basename, dirname, extname, isAbsolute, relative, resolve } from 'node:
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
+import { utf8Octets } from '../domain/policy/route-key.ts';
 
 /** How often the file is looked at where the system does not say that it changed, in milliseconds. */
 const STAT_INTERVAL_MS = 2_000;
@@ -16,6 +17,8 @@ const LINES_PER_TURN = 5_000;
  */
 export class LookupFile {
   readonly path: string;
+  /** Called with the new values after the file was reloaded. */
+  onReload: (values: ReadonlyMap<string, string>) => void = () => {};
   readonly #logger: Logger;
   #values: ReadonlyMap<string, string> = new Map();
   #watcher: FSWatcher | null = null;
@@ -25,6 +28,11 @@ export class LookupFile {
   constructor(path: string, logger: Logger) {
     this.path = path;
     this.#logger = logger.child({ lookup: path });
+  }
+
+  /** All of it, keys and values as strings of octets (their UTF-8). */
+  get values(): ReadonlyMap<string, string> {
+    return this.#values;
   }
 
   get(key: string): string | undefined {
@@ -75,6 +83,7 @@ export class LookupFile {
       try {
         this.#values = await readValues(this.path);
         this.#logger.info({ keys: this.#values.size }, 'lookup file reloaded');
+        this.onReload(this.#values);
       } catch (error) {
         this.#logger.error({ err: error }, 'lookup file is broken; the values from before stay in place');
       }
@@ -108,6 +117,7 @@ export async function resolveLookup(lookup: string, lookupDir: string | undefine
 
 async function readValues(path: string): Promise<Map<string, string>> {
   const text = (await readFile(path, 'utf8')).replace(/^\uFEFF/, '');
+  // Keys are compared with what came over the wire, octet by octet.
   const values = extname(path).toLowerCase() === '.json' ? parseJson(text) : await parseCsv(text);
   // A file that is being rewritten in place is empty for a moment: nobody's key is lost by that.
   if (values.size === 0) throw new Error('it has no entries');
@@ -124,7 +134,7 @@ function parseJson(text: string): Map<string, string> {
     if (typeof value !== 'string' && typeof value !== 'number') {
       throw new Error(`the value of "${key}" is neither text nor a number`);
     }
-    values.set(key, String(value));
+    values.set(utf8Octets(key), utf8Octets(String(value)));
   }
   return values;
 }
@@ -143,7 +153,7 @@ async function parseCsv(text: string): Promise<Map<string, string>> {
     if (entry === '' || entry.startsWith('#')) continue;
     const comma = entry.indexOf(',');
     if (comma < 1) throw new Error(`line ${line} is not of the form key,value`);
-    values.set(unquoted(entry.slice(0, comma)), unquoted(entry.slice(comma + 1)));
+    values.set(utf8Octets(unquoted(entry.slice(0, comma))), utf8Octets(unquoted(entry.slice(comma + 1))));
   }
   return values;
 }

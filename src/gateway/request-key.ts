@@ -1,7 +1,7 @@
 import type { KeySource } from '../domain/policy/policy.ts';
 import type { RequestHead } from './request-head.ts';
 
-/** Finds the routing key of a request, before any look-up; undefined where there is none. */
+/** Finds the routing key of a request, before any look-up, as a string of octets; undefined where there is none. */
 export type FindKey = (head: RequestHead) => string | undefined;
 
 /** Compiles where a key comes from. For a header, `RequestWatch.keyHeader` must have been set to its name. */
@@ -40,25 +40,24 @@ export function cookieValue(cookie: string, name: string): string | undefined {
   return undefined;
 }
 
+/** The first parameter of that name with a value. Read as HAProxy reads it: `;` and `?` separate parameters as `&` does. */
 function queryValue(url: string, name: string): string | undefined {
   const start = url.indexOf('?');
   if (start < 0) return undefined;
-  for (const pair of url.slice(start + 1).split('&')) {
-    const equals = pair.indexOf('=');
-    const key = equals < 0 ? pair : pair.slice(0, equals);
-    if (decoded(key, true) === name) return equals < 0 ? '' : decoded(pair.slice(equals + 1), true);
+  for (const pair of url.slice(start + 1).split(/[&;?]/)) {
+    if (pair.startsWith(name) && pair[name.length] === '=') return decoded(pair.slice(name.length + 1), true);
   }
   return undefined;
 }
 
-/** Percent-decoded; undefined where the encoding is broken, which makes the key unusable rather than guessed. */
+/**
+ * Percent-decoded into octets, which need not be UTF-8; undefined where the encoding is broken, which makes the key
+ * unusable rather than guessed.
+ */
 function decoded(part: string | undefined, plusIsSpace: boolean): string | undefined {
   if (part === undefined) return undefined;
   const spaced = plusIsSpace ? part.replaceAll('+', ' ') : part;
   if (!spaced.includes('%')) return spaced;
-  try {
-    return decodeURIComponent(spaced);
-  } catch {
-    return undefined;
-  }
+  if (/%(?![0-9A-Fa-f]{2})/.test(spaced)) return undefined;
+  return spaced.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
 }

@@ -1,9 +1,8 @@
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
-import { compileRoutes } from './compiled-routes.ts';
+import type { DataPlane } from './data-plane.ts';
 import type { RouteStore } from './route-store.ts';
-import type { TrafficDirector } from './traffic-director.ts';
 
 /**
  * The one way in for route tables, wherever they come from. One at a time: compiled, made durable, and only then
@@ -11,31 +10,23 @@ import type { TrafficDirector } from './traffic-director.ts';
  */
 export class RouteKeeper {
   readonly #service: string;
-  readonly #lookupDir: string | undefined;
   readonly #store: RouteStore;
-  readonly #director: TrafficDirector;
+  readonly #plane: DataPlane;
   readonly #logger: Logger;
   #queue: Promise<unknown> = Promise.resolve();
   /** Called after a table came into effect. */
   onAdopted: () => void = () => {};
 
-  constructor(parts: {
-    service: string;
-    lookupDir: string | undefined;
-    store: RouteStore;
-    director: TrafficDirector;
-    logger: Logger;
-  }) {
+  constructor(parts: { service: string; store: RouteStore; plane: DataPlane; logger: Logger }) {
     this.#service = parts.service;
-    this.#lookupDir = parts.lookupDir;
     this.#store = parts.store;
-    this.#director = parts.director;
+    this.#plane = parts.plane;
     this.#logger = parts.logger;
   }
 
   /** Version of the table executed now, 0 for none. */
   get version(): number {
-    return this.#director.routes?.table.version ?? 0;
+    return this.#plane.table?.version ?? 0;
   }
 
   /**
@@ -56,7 +47,7 @@ export class RouteKeeper {
   }
 
   close(): void {
-    this.#director.routes?.lookup?.close();
+    this.#plane.close();
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -95,16 +86,8 @@ export class RouteKeeper {
   }
 
   async #execute(table: RouteTable, restored: boolean): Promise<void> {
-    const previousLookup = this.#director.routes?.lookup ?? null;
-    const routes = await compileRoutes(table, {
-      lookupDir: this.#lookupDir,
-      previousLookup,
-      // After a restart, serving most keys rightly beats serving nobody.
-      tolerateLookup: restored,
-      logger: this.#logger,
-    });
+    const takeEffect = await this.#plane.prepare(table, { restored });
     if (!restored) await this.#store.save(table);
-    this.#director.execute(routes);
-    if (previousLookup !== routes.lookup) previousLookup?.close();
+    await takeEffect();
   }
 }

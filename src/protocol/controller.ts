@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { GATEWAY_KINDS } from '../domain/routes/table.ts';
 import {
   measureRulesSchema,
   routeServerSchema,
@@ -37,7 +38,7 @@ export type Fenced = z.infer<typeof fencedSchema>;
 
 export const gatewayAddressSchema = z.strictObject({
   name: z.string(),
-  kind: z.enum(['embedded']),
+  kind: z.enum(GATEWAY_KINDS),
   admin: z.url(),
 });
 export type GatewayAddress = z.infer<typeof gatewayAddressSchema>;

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { createEmbeddedGateway } from '../../src/adapters/embedded-gateway.ts';
+import { createGatewayOverHttp } from '../../src/adapters/gateway-over-http.ts';
 import { createFlowController } from '../../src/adapters/flow-controller.ts';
 import { controllerConfigSchema } from '../../src/controller/config.ts';
 import { createController } from '../../src/controller/controller.ts';
@@ -27,7 +27,7 @@ export async function startController(options: ControllerOptions) {
   const config = controllerConfigSchema.parse({ listen: { port: 0 }, readIntervalMs: 50, ...options });
   const controller = createController(config, {
     logger: pino({ level: process.env['LOG_LEVEL'] ?? 'silent' }),
-    gatewayFor: (address) => createEmbeddedGateway(address),
+    gatewayFor: (address) => createGatewayOverHttp(address),
   });
   const { url } = await controller.start();
   const client = createFlowController({

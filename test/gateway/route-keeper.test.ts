@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
 import { gatewayConfigSchema } from '../../src/gateway/config.ts';
 import type { CompiledRoutes } from '../../src/gateway/compiled-routes.ts';
+import { EmbeddedPlane } from '../../src/gateway/embedded-plane.ts';
 import { Fleet } from '../../src/gateway/fleet.ts';
 import { RouteKeeper } from '../../src/gateway/route-keeper.ts';
 import { RouteStore } from '../../src/gateway/route-store.ts';
@@ -56,7 +57,12 @@ function keeperOf(store: RouteStore): { keeper: RouteKeeper; director: NotingDir
     logger,
   });
   return {
-    keeper: new RouteKeeper({ service: SERVICE, lookupDir: undefined, store, director, logger }),
+    keeper: new RouteKeeper({
+      service: SERVICE,
+      store,
+      plane: new EmbeddedPlane({ director, lookupDir: undefined, logger }),
+      logger,
+    }),
     director,
   };
 }

@@ -28,7 +28,7 @@ Examples:
     .action(async ({ listen, state }: ControllerOptions) => {
       const { createController } = await import('../../controller/controller.ts');
       const { controllerConfigSchema } = await import('../../controller/config.ts');
-      const { createEmbeddedGateway } = await import('../../adapters/embedded-gateway.ts');
+      const { createGatewayOverHttp } = await import('../../adapters/gateway-over-http.ts');
       const { controller: own, gatewayToken, logLevel } = readConfig(env);
       const logger = processLogger('controller', { logLevel });
       const token = own.token === undefined ? {} : { token: own.token };
@@ -37,7 +37,7 @@ Examples:
         controllerConfigSchema.parse({ listen, stateDir: state, ...token }),
         {
           logger,
-          gatewayFor: (address) => createEmbeddedGateway(address, gatewayOptions),
+          gatewayFor: (address) => createGatewayOverHttp(address, gatewayOptions),
         },
       );
       await runProcess(

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { OS_TYPES } from '../upgrade-params.ts';
+import { GATEWAY_KINDS } from '../routes/table.ts';
 import { addressSchema, durationSchema, nameSchema, shareSchema, versionSchema } from './scalars.ts';
 import { measureSchema, trafficSchema } from './traffic-schema.ts';
 
@@ -141,7 +142,12 @@ export const planSchema = z.strictObject({
     .array(
       z.strictObject({
         name: nameSchema,
-        kind: z.enum(['embedded']).default('embedded'),
+        kind: z
+          .enum(GATEWAY_KINDS)
+          .default('embedded')
+          .describe(
+            'embedded: `changeover gateway`; haproxy: HAProxy with `changeover haproxy serve` beside it',
+          ),
         admin: addressSchema.describe('Admin address of the gateway, such as http://10.0.0.9:7080'),
       }),
     )

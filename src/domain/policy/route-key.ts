@@ -11,14 +11,52 @@ export interface KeyDecision {
 }
 
 /** Number of hash slots: shares and weights are honoured to 1/10,000. */
-const SLOTS = 10_000;
+export const SLOTS = 10_000;
+
+/** Keys of more octets than this count as absent, in every gateway: what clients send is bounded before it is hashed. */
+export const MAX_KEY_OCTETS = 256;
 
 /**
- * Slot 0..9,999 of a key: xxHash32 (seed 0) of `salt + NUL + key` in UTF-8, modulo 10,000. HAProxy computes the same
- * natively (`xxh32`), which keeps mixed gateways in step (invariant 7). The modulo's bias is below 3e-6 of a slot.
+ * Slot 0..9,999 of a key: xxHash32 (seed 0) of `salt + ":" + key`, modulo 10,000. HAProxy computes the same natively
+ * (`concat`, `xxh32`), which keeps mixed gateways in step (invariant 7). The modulo's bias is below 3e-6 of a slot.
  */
 export function slotOf(key: string, salt: string): number {
-  return hasher.h32(`${salt}\0${key}`) % SLOTS;
+  const text = `${utf8Octets(salt)}:${octetsOf(key)}`;
+  return (isAscii(text) ? hasher.h32(text) : hasher.h32Raw(Uint8Array.from(text, charCode))) % SLOTS;
+}
+
+/**
+ * Text as a string of octets, one character (0..255) each: its UTF-8, unless it is such a string already. Keys travel in
+ * this form, since that is what came over the wire, whether or not it is UTF-8.
+ */
+export function octetsOf(text: string): string {
+  // eslint-disable-next-line no-control-regex -- octets, of which all are meant
+  return /^[\x00-\xff]*$/.test(text) ? text : utf8Octets(text);
+}
+
+/** UTF-8 of a text that a person wrote (a plan, a lookup file), as a string of octets. */
+export function utf8Octets(text: string): string {
+  return isAscii(text) ? text : String.fromCharCode(...new TextEncoder().encode(text));
+}
+
+function isAscii(text: string): boolean {
+  // eslint-disable-next-line no-control-regex -- octets, of which half are meant
+  return /^[\x00-\x7f]*$/.test(text);
+}
+
+function charCode(char: string): number {
+  return char.charCodeAt(0);
+}
+
+const NUMBER = /^(-?)(\d+)(?:\.(\d+))?$/;
+
+/**
+ * A decimal number rounded down, exactly and however long, as far as doubles tell whole numbers apart. Bounds are whole
+ * numbers as a rule, and then nothing else counts; HAProxy compares 64-bit integers only.
+ */
+function wholePart([, sign, whole = '0', fraction = '']: RegExpExecArray): number {
+  if (sign !== '-') return Number(whole);
+  return -Number(whole) - (/[1-9]/.test(fraction) ? 1 : 0);
 }
 
 /** A key's release before stages and pulls, or undefined where the key is unusable for the policy. */
@@ -49,10 +87,12 @@ function compilePolicy(policy: TrafficPolicy): Allot {
         decision: { release: rule.to, bucket: `range:${rule.from ?? ''}..${rule.below ?? ''}` },
       }));
       const otherwise = otherwiseOf(policy.otherwise);
+      const wholeBounds = rules.every(({ from, below }) => isWhole(from) && isWhole(below));
       return (key) => {
         // Number('') is 0 and Number('0x10') is 16: neither is a number that a person wrote as a key.
-        if (!/^-?\d+(\.\d+)?$/.test(key)) return undefined;
-        const value = Number(key);
+        const number = NUMBER.exec(key);
+        if (number === null) return undefined;
+        const value = wholeBounds ? wholePart(number) : Number(key);
         return rules.find((rule) => value >= rule.from && value < rule.below)?.decision ?? otherwise;
       };
     }
@@ -60,28 +100,39 @@ function compilePolicy(policy: TrafficPolicy): Allot {
       const byValue = new Map<string, KeyDecision>();
       for (const rule of policy.rules) {
         for (const value of rule.values)
-          byValue.set(value, { release: rule.to, bucket: `values:${rule.to}` });
+          byValue.set(utf8Octets(value), { release: rule.to, bucket: `values:${rule.to}` });
       }
       const otherwise = otherwiseOf(policy.otherwise);
       return (key) => byValue.get(key) ?? otherwise;
     }
     case 'hash': {
-      const total = Object.values(policy.weights).reduce((sum, weight) => sum + weight, 0);
-      let sum = 0;
-      // Sorted, so that the split does not depend on the order in which a plan lists its versions.
-      const steps = Object.entries(policy.weights)
-        .filter(([, weight]) => weight > 0)
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([release, weight]) => {
-          sum += weight;
-          return { below: (sum / total) * SLOTS, decision: { release, bucket: `hash:${release}` } };
-        });
+      const steps = hashSteps(policy.weights);
       return (key) => {
         const slot = slotOf(key, policy.salt);
         return (steps.find((step) => slot < step.below) ?? steps.at(-1))?.decision;
       };
     }
   }
+}
+
+/** Which slots a weighted hash gives to whom: those below `below` that no step before it takes; the last takes the rest. */
+export function hashSteps(
+  weights: Readonly<Record<string, number>>,
+): readonly { readonly below: number; readonly decision: KeyDecision }[] {
+  const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
+  let sum = 0;
+  // Sorted, so that the split does not depend on the order in which a plan lists its versions.
+  return Object.entries(weights)
+    .filter(([, weight]) => weight > 0)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([release, weight]) => {
+      sum += weight;
+      return { below: (sum / total) * SLOTS, decision: { release, bucket: `hash:${release}` } };
+    });
+}
+
+function isWhole(bound: number): boolean {
+  return Number.isInteger(bound) || Math.abs(bound) === Infinity;
 }
 
 function otherwiseOf(release: string | undefined): KeyDecision | undefined {
@@ -102,7 +153,8 @@ export function compileSplit(split: TrafficSplit): (key: string | undefined) => 
   const afterPull: KeyDecision = { release: split.baseline, bucket: 'pulled' };
   const salt = `stage:${split.salt}`;
 
-  return (key) => {
+  return (given) => {
+    const key = given === undefined || given.length > MAX_KEY_OCTETS ? undefined : octetsOf(given);
     const allotted = (key === undefined || key === '' ? undefined : allot(key)) ?? noKey;
     if (allotted.release === split.baseline) return allotted;
     if (pulled.has(allotted.release)) return afterPull;

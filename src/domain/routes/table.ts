@@ -8,6 +8,9 @@ import type { TrafficPolicy, KeySource } from '../policy/policy.ts';
  */
 export type Ingress = 'open' | 'draining' | 'closed';
 
+/** What may execute route tables; all of them offer the same admin API. */
+export const GATEWAY_KINDS = ['embedded', 'haproxy'] as const;
+
 export interface RouteServer {
   readonly name: string;
   readonly cluster: string;

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { createEmbeddedGateway } from '../../../src/adapters/embedded-gateway.ts';
+import { createGatewayOverHttp } from '../../../src/adapters/gateway-over-http.ts';
 import type { TrafficCount } from '../../../src/domain/measure.ts';
 import type { TrafficGateway } from '../../../src/ports/traffic-gateway.ts';
 import type { RouteServer, RouteTable } from '../../../src/domain/routes/table.ts';
@@ -53,7 +53,7 @@ export class GatewayFixture implements AsyncDisposable {
   private constructor(gateway: Gateway, folder: string, upstreams: readonly AsyncDisposable[]) {
     this.gateway = gateway;
     this.folder = folder;
-    this.admin = createEmbeddedGateway(
+    this.admin = createGatewayOverHttp(
       { name: 'gw-1', admin: gateway.adminUrl ?? '' },
       // Clients, servers and gateway share one process here: what is slow then is not the gateway.
       { timeoutMs: 20_000 },

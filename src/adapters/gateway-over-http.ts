@@ -10,8 +10,8 @@ import {
 /** A gateway that does not answer within this is unreachable for now, in milliseconds. */
 const TIMEOUT_MS = 2_000;
 
-/** Port `TrafficGateway` by the embedded gateway's admin API. Each call is tried once; whoever calls tries again. */
-export function createEmbeddedGateway(
+/** Port `TrafficGateway` by the admin API, which every kind of gateway offers. Each call is tried once; whoever calls tries again. */
+export function createGatewayOverHttp(
   address: { name: string; admin: string },
   options: { token?: string; timeoutMs?: number } = {},
 ): TrafficGateway {

@@ -1,0 +1,57 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+/** A real HAProxy in master-worker mode, as a system service runs it: reloaded by SIGUSR2 to its master. */
+export class HaproxyProcess implements AsyncDisposable {
+  readonly #command: string;
+  readonly #configFile: string;
+  readonly #onOutput: (text: string) => void;
+  #master: ChildProcess | null = null;
+
+  constructor(parts: { command: string; configFile: string; onOutput?: (text: string) => void }) {
+    this.#command = parts.command;
+    this.#configFile = parts.configFile;
+    this.#onOutput = parts.onOutput ?? (() => undefined);
+  }
+
+  /** Of the master. */
+  get pid(): number | undefined {
+    return this.#master?.pid;
+  }
+
+  get running(): boolean {
+    return this.#master !== null && this.#master.exitCode === null && this.#master.signalCode === null;
+  }
+
+  start(): void {
+    const master = spawn(this.#command, ['-W', '-f', this.#configFile], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    master.stdout.on('data', (chunk: Buffer) => this.#onOutput(chunk.toString()));
+    master.stderr.on('data', (chunk: Buffer) => this.#onOutput(chunk.toString()));
+    this.#master = master;
+  }
+
+  /** A new worker takes over; the old one finishes what it has under way. */
+  reload(): void {
+    this.#master?.kill('SIGUSR2');
+  }
+
+  /** Without finishing anything. The workers end with their master. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end('SIGTERM');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const master = this.#master;
+    this.#master = null;
+    if (master === null || master.exitCode !== null || master.signalCode !== null) return;
+    const ended = once(master, 'exit');
+    master.kill(signal);
+    await ended;
+  }
+}

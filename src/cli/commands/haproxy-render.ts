@@ -1,0 +1,56 @@
+import { access, mkdir } from 'node:fs/promises';
+import { Command } from 'commander';
+import writeFileAtomic from 'write-file-atomic';
+import { print, type CliContext } from '../context.ts';
+import { parseCountOption } from '../limit-option.ts';
+import { readPlanFile } from '../plan-input.ts';
+
+export const DEFAULT_SOCKET = '/run/haproxy/admin.sock';
+export const DEFAULT_FILES = '/var/lib/changeover/haproxy';
+
+interface RenderCommandOptions {
+  readonly bind: string;
+  readonly tlsCert?: string;
+  readonly socket: string;
+  readonly files: string;
+  readonly metrics?: string;
+  readonly slots?: number;
+  readonly seed?: boolean;
+}
+
+export function haproxyRenderCommand({ out }: CliContext): Command {
+  return new Command('render')
+    .description('print a complete haproxy.cfg for a plan')
+    .argument('<plan>', 'YAML or JSON file; - is standard input')
+    .option('--bind <address>', 'where traffic comes in, as `bind` takes it', ':8080')
+    .option('--tls-cert <file>', 'PEM file for TLS there')
+    .option('--socket <address>', 'Runtime API, as `stats socket` takes it', DEFAULT_SOCKET)
+    .option('--files <dir>', 'folder of its maps and of its server-state file', DEFAULT_FILES)
+    .option('--metrics <address>', 'where its Prometheus exporter listens, as `bind` takes it')
+    .option('--slots <n>', 'versions that can have servers at a time', parseCountOption)
+    .option('--seed', 'also write the files that HAProxy needs for its first start, those that are missing')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ changeover haproxy render plan.yaml --seed > /etc/haproxy/haproxy.cfg && systemctl reload haproxy`,
+    )
+    .action(async (file: string, { seed = false, ...options }: RenderCommandOptions) => {
+      const { renderConfig, seedFiles } = await import('../../haproxy/render.ts');
+      const { plan } = await readPlanFile(file);
+      if (seed) {
+        await mkdir(options.files, { recursive: true });
+        for (const [path, content] of seedFiles(plan, options)) await seedOne(path, content);
+      }
+      print(out, renderConfig(plan, options));
+    });
+}
+
+/** What is there may be in use: it is the routes of an HAProxy that runs. */
+async function seedOne(path: string, content: string): Promise<void> {
+  const there = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (!there) await writeFileAtomic(path, content);
+}

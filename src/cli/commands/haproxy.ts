@@ -1,0 +1,13 @@
+import { Command } from 'commander';
+import type { CliContext } from '../context.ts';
+import { haproxyCheckCommand } from './haproxy-check.ts';
+import { haproxyRenderCommand } from './haproxy-render.ts';
+import { haproxyServeCommand } from './haproxy-serve.ts';
+
+export function haproxyCommand(context: CliContext): Command {
+  return new Command('haproxy')
+    .description('HAProxy as a gateway: its configuration, and the process beside it')
+    .addCommand(haproxyRenderCommand(context))
+    .addCommand(haproxyCheckCommand(context))
+    .addCommand(haproxyServeCommand(context));
+}

@@ -1,0 +1,15 @@
+import type { RouteTable } from '../domain/routes/table.ts';
+
+/** What executes route tables: this process itself, or an HAProxy beside it. */
+export interface DataPlane {
+  /** The table that was executed last, or null where there was none. */
+  readonly table: RouteTable | null;
+  /**
+   * Makes a table ready without changing anything yet; what it returns brings the table into effect. All that is likely
+   * to fail does so before, so that a table is stored only where it can be executed.
+   *
+   * @throws ChangeoverError `InvalidRequest` if this data plane cannot execute the table.
+   */
+  prepare(table: RouteTable, options: { restored: boolean }): Promise<() => void | Promise<void>>;
+  close(): void;
+}

@@ -1,0 +1,230 @@
+import type { Plan } from '../domain/plan/schema.ts';
+import { MARKS, marksOf, serversOf, slotId, slotName, TABLES } from './layout.ts';
+import { addressOf, renderConfig, rulePartsOf } from './render.ts';
+
+export interface ConfigProblem {
+  /** Where to look, or where to write what is missing; from 1. */
+  readonly line: number;
+  readonly missing: string;
+  readonly write: string;
+}
+
+interface Section {
+  readonly kind: string;
+  readonly name: string;
+  readonly line: number;
+  readonly lines: { readonly number: number; readonly words: string }[];
+}
+
+const SECTION =
+  /^(global|defaults|frontend|backend|listen|peers|resolvers|userlist|program|ring|cache)\b\s*(\S*)/;
+
+/** What a configuration lacks for upgrades of the plan; whatever else it holds is its owner's. */
+export function checkConfig(text: string, plan: Plan): ConfigProblem[] {
+  const sections = sectionsOf(text);
+  const last = text.split('\n').length;
+  return [
+    ...checkGlobal(sections, plan, last),
+    ...checkFrontend(sections, plan, last),
+    ...checkSlots(sections, plan, last),
+    ...checkTables(sections, plan, last),
+  ].sort((a, b) => a.line - b.line);
+}
+
+function sectionsOf(text: string): Section[] {
+  const sections: Section[] = [];
+  text.split('\n').forEach((raw, index) => {
+    const words = raw
+      .replace(/(^|\s)#.*$/, '')
+      .trim()
+      .replace(/\s+/g, ' ');
+    if (words === '') return;
+    const start = SECTION.exec(words);
+    if (start !== null && !/^\s/.test(raw)) {
+      sections.push({ kind: start[1] ?? '', name: start[2] ?? '', line: index + 1, lines: [] });
+    } else {
+      sections.at(-1)?.lines.push({ number: index + 1, words });
+    }
+  });
+  return sections;
+}
+
+function checkGlobal(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
+  const global = sections.find(({ kind }) => kind === 'global');
+  if (global === undefined)
+    return [
+      {
+        line: last,
+        missing: 'there is no global section',
+        write: 'take it from `changeover haproxy render`',
+      },
+    ];
+  const problems: ConfigProblem[] = [];
+  const socket = global.lines.find(({ words }) => words.startsWith('stats socket '));
+  if (socket === undefined) {
+    problems.push({
+      line: global.line,
+      missing: 'there is no Runtime API, by which routes are changed',
+      write: 'stats socket /run/haproxy/admin.sock mode 660 level admin expose-fd listeners',
+    });
+  } else {
+    for (const [part, why] of [
+      ['level admin', 'servers and maps cannot be changed'],
+      ['expose-fd listeners', 'a reload closes the listening sockets for a moment'],
+    ] as const) {
+      if (socket.words.includes(part)) continue;
+      problems.push({
+        line: socket.number,
+        missing: `without \`${part}\` ${why}`,
+        write: `${socket.words} ${part}`,
+      });
+    }
+  }
+  if (!global.lines.some(({ words }) => words.startsWith('server-state-file ')))
+    problems.push({
+      line: global.line,
+      missing: 'after a reload all servers would be open again',
+      write: 'server-state-file /var/lib/changeover/haproxy/servers.state',
+    });
+  if (!anywhere(sections, 'load-server-state-from-file global'))
+    problems.push({
+      line: sections.find(({ kind }) => kind === 'defaults')?.line ?? last,
+      missing: 'the server-state file is not loaded',
+      write: 'load-server-state-from-file global   (in `defaults`)',
+    });
+  if (!anywhere(sections, 'option idle-close-on-response'))
+    problems.push({
+      line: sections.find(({ kind }) => kind === 'defaults')?.line ?? last,
+      missing: 'a reload may cut requests on idle connections',
+      write: 'option idle-close-on-response   (in `defaults`)',
+    });
+  return [...problems, ...checkMarks(global, plan)];
+}
+
+/** The marks say which rules a configuration was rendered with; they differ where the plan has changed since. */
+function checkMarks(global: Section, plan: Plan): ConfigProblem[] {
+  const wanted = marksOf(rulePartsOf(plan));
+  return (Object.keys(MARKS) as (keyof typeof MARKS)[]).flatMap((name) => {
+    const line = global.lines.find(({ words }) => words.startsWith(`setenv ${MARKS[name]} `));
+    const held = line?.words.split(' ')[2];
+    if (held !== undefined && safelyDecoded(held) === wanted[name]) return [];
+    return [
+      {
+        line: line?.number ?? global.line,
+        missing:
+          held === undefined
+            ? `nothing says for which ${name} the rules are`
+            : `the rules are for ${name} ${safelyDecoded(held)}, the plan has ${wanted[name]}`,
+        write: `render the frontend anew with \`changeover haproxy render\`; it sets ${MARKS[name]}`,
+      },
+    ];
+  });
+}
+
+function safelyDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** All rules that `render` would write, in their order, and wherever they stand among others. */
+function checkFrontend(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
+  const frontend = sections.find(
+    ({ kind, lines }) => kind === 'frontend' && lines.some(({ words }) => words.includes('(txn.go)')),
+  );
+  if (frontend === undefined)
+    return [
+      {
+        line: sections.find(({ kind }) => kind === 'frontend')?.line ?? last,
+        missing: `no frontend decides by the routes of ${plan.service}`,
+        write: 'take the frontend’s rules from `changeover haproxy render`',
+      },
+    ];
+  const folder = /map_(?:int|str)\((\S*?)\/routes\.map\)/.exec(
+    frontend.lines.map(({ words }) => words).join('\n'),
+  )?.[1];
+  const rendered = sectionsOf(
+    renderConfig(plan, { bind: ':0', socket: '-', files: folder ?? '/var/lib/changeover/haproxy' }),
+  ).find(({ kind, name }) => kind === 'frontend' && name === plan.service);
+  const rules = (rendered?.lines ?? []).filter(({ words }) => /^(http-|acl |use_backend )/.test(words));
+  const problems: ConfigProblem[] = [];
+  let at = 0;
+  for (const { words } of rules) {
+    const found = frontend.lines.findIndex((line, index) => index >= at && line.words === words);
+    if (found >= 0) {
+      at = found + 1;
+      continue;
+    }
+    problems.push({
+      line: frontend.lines[at - 1]?.number ?? frontend.line,
+      missing: 'after this line a rule is missing',
+      write: words,
+    });
+  }
+  return problems;
+}
+
+function checkSlots(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  for (let slot = 1; slot <= plan.candidates.length + 1; slot += 1) {
+    const name = slotName(plan.service, slot);
+    const backend = sections.find((section) => section.kind === 'backend' && section.name === name);
+    if (backend === undefined) {
+      problems.push({
+        line: last,
+        missing: `there is no backend ${name}: each version that serves needs one`,
+        write: `take it from \`changeover haproxy render\``,
+      });
+      continue;
+    }
+    if (!backend.lines.some(({ words }) => words === `id ${slotId(slot)}`))
+      problems.push({
+        line: backend.line,
+        missing: 'the backend has no fixed id: the server-state file would not find it',
+        write: `id ${slotId(slot)}`,
+      });
+    for (const server of serversOf(plan)) {
+      const line = backend.lines.find(({ words }) => words.startsWith(`server ${server.name} `));
+      const write = `server ${server.name} ${addressOf(server.url)} id ${server.id} check inter 1s fall 2 rise 1`;
+      if (line === undefined)
+        problems.push({ line: backend.line, missing: `the server ${server.name} is missing`, write });
+      else if (!line.words.startsWith(`server ${server.name} ${addressOf(server.url)} id ${server.id}`))
+        problems.push({
+          line: line.number,
+          missing: `the server ${server.name} has another address or id than the plan gives it`,
+          write,
+        });
+      else if (/ disabled\b/.test(line.words))
+        problems.push({ line: line.number, missing: '`disabled` wins over the server-state file', write });
+    }
+  }
+  return problems;
+}
+
+function checkTables(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
+  const { transactions, measure } = rulePartsOf(plan);
+  const needed: [name: string, write: string][] = [
+    [TABLES.counts, 'stick-table type string len 400 size 200000 nopurge store http_req_cnt'],
+    ...(measure.volume.amountHeader === undefined
+      ? []
+      : ([[TABLES.amounts, 'take it from `changeover haproxy render`']] as [string, string][])),
+    ...(transactions === null || transactions === undefined
+      ? []
+      : ([TABLES.transactions, TABLES.ended].map((name) => [
+          name,
+          `stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}`,
+        ]) as [string, string][])),
+  ];
+  return needed.flatMap(([name, write]) => {
+    const found = sections.some((section) => section.kind === 'backend' && section.name === name);
+    return found
+      ? []
+      : [{ line: last, missing: `there is no table ${name}`, write: `backend ${name}: ${write}` }];
+  });
+}
+
+function anywhere(sections: readonly Section[], words: string): boolean {
+  return sections.some(({ lines }) => lines.some((line) => line.words === words));
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { z } from 'zod';
+import type { TrafficCount } from '../domain/measure.ts';
+import { trafficCountSchema } from '../protocol/gateway.ts';
+import { CountRows, type Row } from './count-rows.ts';
+import type { ServerStat } from './runtime-answers.ts';
+
+const processSchema = z.strictObject({
+  id: z.string(),
+  /** What it was seen to have counted. */
+  counts: z.array(trafficCountSchema),
+  /** Requests without an answer, by backend and server, as they were read last. */
+  unanswered: z.record(z.string(), z.strictObject({ failed: z.number(), aborted: z.number() })),
+});
+const fileSchema = z.strictObject({
+  epoch: z.string(),
+  processes: z.array(processSchema),
+  unanswered: z.array(trafficCountSchema),
+});
+type Stored = z.infer<typeof fileSchema>;
+
+/** HAProxy processes remembered; those before them are added up. */
+const PROCESSES = 8;
+/** Bucket of requests without an answer: HAProxy counts them by server. */
+const UNANSWERED = 'unanswered';
+
+/**
+ * Counters over all HAProxy processes that this companion has seen. A process counts from zero; what was read of the
+ * ones before it stays, so that a reload or restart neither loses nor doubles what was read. On disk, for the companion
+ * restarts too.
+ */
+export class CountLedger {
+  readonly #folder: string;
+  readonly #path: string;
+  #stored: Stored = { epoch: randomUUID(), processes: [], unanswered: [] };
+  #written = '';
+  #fresh = true;
+
+  constructor(stateDir: string) {
+    this.#folder = stateDir;
+    this.#path = join(stateDir, 'counts.json');
+  }
+
+  get epoch(): string {
+    return this.#stored.epoch;
+  }
+
+  async load(): Promise<void> {
+    const text = await readFile(this.#path, 'utf8').catch(() => null);
+    if (text === null) return;
+    this.#stored = fileSchema.parse(JSON.parse(text));
+    this.#fresh = false;
+  }
+
+  /** What a process says of itself now. Its counters only grow, so that the greater number is the newer one. */
+  read(
+    process: string,
+    counts: readonly TrafficCount[],
+    servers: readonly ServerStat[],
+    placeOf: (stat: ServerStat) => { release: string; cluster: string } | null,
+  ): void {
+    let known = this.#stored.processes.find(({ id }) => id === process);
+    if (known === undefined) {
+      known = { id: process, counts: [], unanswered: {} };
+      this.#stored.processes.push(known);
+      // Without its file nobody knows what was read of this process before: rather forget a second than double a day.
+      if (this.#fresh && this.#stored.processes.length === 1) this.#startFrom(known, servers);
+    }
+    known.counts = counts.map((count) => ({ ...count, latency: [...count.latency] }));
+    for (const stat of servers) this.#addUnanswered(known, stat, placeOf(stat));
+    this.#fresh = false;
+  }
+
+  totals(): Row[] {
+    const rows = new CountRows();
+    for (const count of this.#stored.unanswered) rows.add(count);
+    for (const { counts } of this.#stored.processes) for (const count of counts) rows.add(count);
+    return rows.all;
+  }
+
+  /** Durable when it returns. */
+  async save(): Promise<void> {
+    this.#fold();
+    const text = JSON.stringify(this.#stored);
+    if (text === this.#written) return;
+    await mkdir(this.#folder, { recursive: true });
+    await writeFileAtomic(this.#path, text);
+    this.#written = text;
+  }
+
+  #startFrom(process: Stored['processes'][number], servers: readonly ServerStat[]): void {
+    for (const { backend, server, failed, aborted } of servers)
+      process.unanswered[`${backend}/${server}`] = { failed, aborted };
+  }
+
+  #addUnanswered(
+    process: Stored['processes'][number],
+    stat: ServerStat,
+    place: { release: string; cluster: string } | null,
+  ): void {
+    const key = `${stat.backend}/${stat.server}`;
+    const before = process.unanswered[key] ?? { failed: 0, aborted: 0 };
+    const failed = Math.max(0, stat.failed - before.failed);
+    const aborted = Math.max(0, stat.aborted - before.aborted);
+    if (failed + aborted === 0) return;
+    process.unanswered[key] = { failed: stat.failed, aborted: stat.aborted };
+    if (place === null) return;
+    const rows = new CountRows();
+    for (const count of this.#stored.unanswered) rows.add(count);
+    const row = rows.row({ ...place, server: stat.server, bucket: UNANSWERED });
+    row.requests += failed + aborted;
+    row.failed += failed;
+    row.aborted += aborted;
+    this.#stored.unanswered = rows.all;
+  }
+
+  #fold(): void {
+    while (this.#stored.processes.length > PROCESSES) {
+      const [oldest] = this.#stored.processes.splice(0, 1);
+      const rows = new CountRows();
+      for (const count of [...this.#stored.unanswered, ...(oldest?.counts ?? [])]) rows.add(count);
+      this.#stored.unanswered = rows.all;
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import { join } from 'node:path';
+import type { Plan } from '../domain/plan/schema.ts';
+import type { TrafficPolicy } from '../domain/policy/policy.ts';
+
+/**
+ * What the rendered configuration and the companion have to agree on: names, numbers, files. Every release that serves
+ * has a *slot*, a backend with all servers of the service; a server is usable in the slot of the release that it runs and
+ * in maintenance in all others. So a release is entered and left by server states alone, which needs no reload.
+ */
+
+/** Backend of a slot, counted from 1. */
+export function slotName(service: string, slot: number): string {
+  return `${service}_${slot}`;
+}
+
+/** HAProxy's id of a slot's backend: forced, so that a server-state file finds it again. */
+export function slotId(slot: number): number {
+  return 1_000 + slot;
+}
+
+/** Backends that hold nothing but a stick table. */
+export const TABLES = {
+  /** Key `decision:server:class:latency:flags` → `http_req_cnt`, one more for each answered request. */
+  counts: 'changeover_counts',
+  /** Key `decision:server:sign` → amount of the transaction volume in binary, digit i in `gpc(i)`. */
+  amounts: 'changeover_amounts',
+  /** Id of a transaction → server, for as long as it is not idle. */
+  transactions: 'changeover_transactions',
+  /** Ids of transactions of which a server said that they are over. */
+  ended: 'changeover_ended',
+} as const;
+
+/**
+ * Keys of the routes map that stand for no key of a client. They are numbers beyond all that policies use, so that the
+ * same file can be searched as text (values) and as ranges of integers (all others).
+ */
+export const SPECIAL = {
+  noKey: '9000000000000000001',
+  miss: '9000000000000000002',
+  heldBack: '9000000000000000003',
+  refuge: '9000000000000000004',
+  secondRefuge: '9000000000000000005',
+  policySalt: '9000000000000000006',
+  stageSalt: '9000000000000000007',
+  version: '9000000000000000008',
+} as const;
+/** Entry of slot n: the release that has it. */
+export const SLOT_BASE = 7_000_000_000_000_000_000n;
+/** Entry of server id n: where transactions that began on it go on. */
+export const HOME_BASE = 8_000_000_000_000_000_000n;
+/** Numbers of a range policy lie around it: HAProxy's ranges know no negative numbers. */
+export const RANGE_ZERO = 4_000_000_000_000_000_000n;
+/** Stands for whatever has more digits than a double tells apart. */
+export const RANGE_FAR = 1_000_000_000_000_000_000n;
+
+/** Amounts are counted in units of 1/10,000. */
+export const AMOUNT_DECIMALS = 4;
+/** Binary digits of an amount: up to 28 billion in one request. */
+export const AMOUNT_BITS = 48;
+
+/** Files that HAProxy reads at its start and the companion keeps in step. */
+export function filesIn(folder: string) {
+  return {
+    routes: join(folder, 'routes.map'),
+    lookup: join(folder, 'lookup.map'),
+    latency: join(folder, 'latency.map'),
+    digits: join(folder, 'digits.map'),
+    servers: join(folder, 'servers.state'),
+  };
+}
+
+/** What the running configuration tells of the rules it was rendered for, by `show env`. */
+export const MARKS = {
+  key: 'CHANGEOVER_KEY',
+  policy: 'CHANGEOVER_POLICY',
+  transactions: 'CHANGEOVER_TRANSACTIONS',
+  measure: 'CHANGEOVER_MEASURE',
+} as const;
+export type Marks = Record<keyof typeof MARKS, string>;
+
+/** Parts of a plan (or of a route table) that are rules in the configuration; all else is data in maps and tables. */
+export interface RuleParts {
+  readonly key: Plan['traffic']['key'];
+  readonly policy: TrafficPolicy['kind'];
+  readonly transactions: Plan['traffic']['transactions'] | null;
+  readonly measure: Plan['measure'];
+}
+
+export function marksOf(parts: RuleParts): Marks {
+  return {
+    key: plain(parts.key),
+    policy: parts.policy,
+    transactions: plain(parts.transactions ?? null),
+    measure: plain(parts.measure),
+  };
+}
+
+/** JSON whose order of fields does not depend on who wrote it, without quotes, which configuration files would need to escape. */
+function plain(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(plain).join(',')}]`;
+  if (typeof value !== 'object' || value === null)
+    return typeof value === 'string' ? encoded(value) : String(value);
+  const fields = Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([name, field]) => `${name}:${plain(field)}`).join(',')}}`;
+}
+
+/** Percent-encoded so that no file, command line or `field()` of HAProxy sees a separator in it. Of text, in UTF-8. */
+export function encoded(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*~]/g, percent);
+}
+
+/** The same for a string of octets; what HAProxy's `url_enc` makes of it. */
+export function encodedOctets(octets: string): string {
+  return octets.replace(/[^A-Za-z0-9_.~-]/g, percent);
+}
+
+function percent(char: string): string {
+  return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+}
+
+/** Servers of a plan with their ids, which are the same in each slot. */
+export function serversOf(plan: Plan): { id: number; name: string; url: URL }[] {
+  return Object.values(plan.clusters)
+    .flatMap(({ servers }) => servers)
+    .map(({ name, url }, index) => ({ id: index + 1, name, url: new URL(url) }));
+}

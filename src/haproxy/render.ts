@@ -1,0 +1,218 @@
+import { LATENCY_BOUNDS_MS } from '../domain/measure.ts';
+import type { Plan } from '../domain/plan/schema.ts';
+import {
+  AMOUNT_BITS,
+  filesIn,
+  MARKS,
+  marksOf,
+  type RuleParts,
+  serversOf,
+  slotId,
+  slotName,
+  TABLES,
+} from './layout.ts';
+import { slotRoutes } from './route-map.ts';
+import {
+  countingRules,
+  destinationRules,
+  type Files,
+  markOf,
+  noteRules,
+  routingRules,
+  stickRules,
+} from './rules.ts';
+import { serverStateFile } from './server-states.ts';
+
+export interface RenderOptions {
+  /** Where traffic comes in, as `bind` takes it. */
+  readonly bind: string;
+  /** Certificate for TLS at `bind`. */
+  readonly tlsCert?: string;
+  /** Address of the Runtime API, as `stats socket` takes it. */
+  readonly socket: string;
+  /** Folder of the maps and of the server-state file, as HAProxy sees it. */
+  readonly files: string;
+  /** Where the Prometheus exporter listens. */
+  readonly metrics?: string;
+  /** Releases that can have servers at the same time; by default the plan's versions and one more. */
+  readonly slots?: number;
+}
+
+/** Milliseconds without a response after which the client gets 504, and without a byte after which it is cut off. */
+const RESPONSE_TIMEOUT = '60s';
+/** Rows of counters; each takes about 200 bytes. */
+const COUNT_ROWS = 200_000;
+
+export function rulePartsOf({ traffic, measure }: Plan): RuleParts {
+  return {
+    key: traffic.key,
+    policy: traffic.policy.kind,
+    transactions: traffic.transactions ?? null,
+    measure,
+  };
+}
+
+export function slotsFor(plan: Plan): number {
+  // Baseline, candidates, and one for the version that comes next while the losers still have their slots.
+  return plan.candidates.length + 2;
+}
+
+/** A complete haproxy.cfg for the plan. */
+export function renderConfig(plan: Plan, options: RenderOptions): string {
+  const files = filesIn(options.files);
+  const parts = rulePartsOf(plan);
+  const slots = options.slots ?? slotsFor(plan);
+  return [
+    ...globalSection(plan, options, files, parts),
+    ...frontendSection(plan, options, files, parts),
+    ...tableSections(parts),
+    ...Array.from({ length: slots }, (_, index) => slotSection(plan, index + 1, parts)).flat(),
+  ].join('\n');
+}
+
+function globalSection(plan: Plan, options: RenderOptions, files: Files, parts: RuleParts): string[] {
+  const marks = marksOf(parts);
+  return [
+    `# HAProxy for ${plan.service}, by \`changeover haproxy render\`. Which version gets which request is data: it is in the`,
+    '# maps, which `changeover haproxy serve` beside this HAProxy keeps up to date without a reload.',
+    'global',
+    '    log stdout format raw local0 notice',
+    '    # The Runtime API, by which routes are changed; a reload hands the listening sockets over.',
+    `    stats socket ${options.socket} mode 660 level admin expose-fd listeners`,
+    '    stats timeout 1d',
+    '    # Servers come back from a reload or a restart as they were: open, draining, or in maintenance.',
+    `    server-state-file ${files.servers}`,
+    '    # What the rules below were written for. `changeover haproxy check` and the companion compare it with the plan.',
+    ...Object.entries(MARKS).map(
+      ([name, variable]) => `    setenv ${variable} ${markOf(marks[name as keyof typeof MARKS])}`,
+    ),
+    '',
+    'defaults',
+    '    mode http',
+    '    log global',
+    '    timeout connect 3s',
+    '    timeout client 75s',
+    `    timeout server ${RESPONSE_TIMEOUT}`,
+    '    timeout http-request 10s',
+    '    timeout http-keep-alive 75s',
+    '    # A reload closes an idle connection only after its next answer: no request runs into a closed one.',
+    '    option idle-close-on-response',
+    '    load-server-state-from-file global',
+    '',
+  ];
+}
+
+function frontendSection(plan: Plan, options: RenderOptions, files: Files, parts: RuleParts): string[] {
+  const tls =
+    options.tlsCert === undefined
+      ? [
+          `    bind ${options.bind}`,
+          `    # bind :443 ssl crt /etc/haproxy/${plan.service}.pem alpn h2,http/1.1`,
+        ]
+      : [`    bind ${options.bind} ssl crt ${options.tlsCert} alpn h2,http/1.1`];
+  return [
+    `frontend ${plan.service}`,
+    ...tls,
+    '    option forwardfor',
+    '    # A request may be sent again only where that changes nothing.',
+    '    http-request disable-l7-retry unless METH_GET or { method HEAD OPTIONS }',
+    ...indented(['# Which release a key belongs to.', ...routingRules(parts, files)]),
+    ...indented([
+      '# What counts.',
+      ...noteRules(parts),
+      ...countingRules(parts, files),
+      '# Where it goes.',
+      ...destinationRules(parts, files, plan.service),
+    ]),
+    '',
+    ...(options.metrics === undefined
+      ? []
+      : [
+          'frontend changeover_metrics',
+          `    bind ${options.metrics}`,
+          '    http-request use-service prometheus-exporter if { path /metrics }',
+          '    no log',
+          '',
+        ]),
+  ];
+}
+
+function tableSections({ transactions, measure }: RuleParts): string[] {
+  return [
+    `backend ${TABLES.counts}`,
+    '    # `nopurge`: a full table refuses new rows rather than forget what was counted.',
+    `    stick-table type string len 400 size ${COUNT_ROWS} nopurge store http_req_cnt`,
+    '',
+    ...(measure.volume.amountHeader === undefined
+      ? []
+      : [
+          `backend ${TABLES.amounts}`,
+          `    stick-table type string len 400 size 20k nopurge store gpc(${AMOUNT_BITS})`,
+          '',
+        ]),
+    ...(transactions === null || transactions === undefined
+      ? []
+      : [
+          `backend ${TABLES.transactions}`,
+          `    # Idle for longer than this, a transaction is over.`,
+          `    stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}`,
+          '',
+          `backend ${TABLES.ended}`,
+          `    stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)} store gpt(1)`,
+          '',
+        ]),
+  ];
+}
+
+function slotSection(plan: Plan, slot: number, parts: RuleParts): string[] {
+  return [
+    `backend ${slotName(plan.service, slot)}`,
+    `    id ${slotId(slot)}`,
+    '    balance leastconn',
+    '    option redispatch 1',
+    '    retry-on conn-failure empty-response',
+    ...indented(stickRules(parts)),
+    ...serversOf(plan).map(
+      ({ id, name, url }) =>
+        `    server ${name} ${addressOf(url)} id ${id} check inter 1s fall 2 rise 1${tlsTo(url)}`,
+    ),
+    '',
+  ];
+}
+
+/** `host:port` of a server's URL. */
+export function addressOf(url: URL): string {
+  const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
+  return `${url.hostname}:${port}`;
+}
+
+function tlsTo(url: URL): string {
+  if (url.protocol !== 'https:') return '';
+  return ` ssl verify required ca-file @system-ca sni str(${url.hostname})`;
+}
+
+function indented(lines: readonly string[]): string[] {
+  return lines.map((line) => `    ${line}`);
+}
+
+/** Files that HAProxy needs for its first start, before there are any routes: nobody is served by them. */
+export function seedFiles(plan: Plan, options: Pick<RenderOptions, 'files' | 'slots'>): Map<string, string> {
+  const files = filesIn(options.files);
+  const slots = options.slots ?? slotsFor(plan);
+  const [longest = 0] = [...LATENCY_BOUNDS_MS].reverse();
+  const latency = [
+    ...LATENCY_BOUNDS_MS.map((bound, i) => `${(LATENCY_BOUNDS_MS[i - 1] ?? -1) + 1}:${bound} ${i}`),
+    `${longest + 1}:${2 ** 31} ${LATENCY_BOUNDS_MS.length}`,
+  ];
+  return new Map([
+    [files.routes, linesOf(slotRoutes(new Map(), slots).map(([key, value]) => `${key} ${value}`))],
+    [files.lookup, ''],
+    [files.latency, linesOf(latency)],
+    [files.digits, linesOf(Array.from({ length: 10 }, (_, digit) => `${digit} ${digit}`))],
+    [files.servers, serverStateFile(plan.service, slots, serversOf(plan), () => 'maint')],
+  ]);
+}
+
+function linesOf(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
+}

@@ -1,0 +1,164 @@
+import { compileSplit, hashSteps, type KeyDecision, SLOTS, utf8Octets } from '../domain/policy/route-key.ts';
+import { ChangeoverError } from '../domain/errors.ts';
+import type { RouteTable, TrafficSplit } from '../domain/routes/table.ts';
+import {
+  encoded,
+  encodedOctets,
+  HOME_BASE,
+  RANGE_FAR,
+  RANGE_ZERO,
+  SLOT_BASE,
+  slotName,
+  SPECIAL,
+} from './layout.ts';
+
+export type MapEntry = readonly [key: string, value: string];
+type Decision = (decision: KeyDecision) => string;
+
+/**
+ * Slot of each release that a table can send traffic to. A release keeps its slot, so that what goes on there stays;
+ * one without servers gives it up.
+ *
+ * @throws ChangeoverError `InvalidRequest` if the configuration has too few slots.
+ */
+export function assignSlots(
+  table: RouteTable,
+  { before, slots }: { before: ReadonlyMap<string, number>; slots: number },
+): Map<string, number> {
+  const wanted = new Set([table.mainRelease, ...table.servers.map(({ release }) => release)]);
+  const next = new Map([...before].filter(([release]) => wanted.has(release)));
+  // The one that was given up longest ago is not known; one that nobody had before is safest.
+  const had = new Set(before.values());
+  const taken = new Set(next.values());
+  const all = Array.from({ length: slots }, (_, index) => index + 1).filter((slot) => !taken.has(slot));
+  const free = [...all.filter((slot) => !had.has(slot)), ...all.filter((slot) => had.has(slot))];
+  for (const release of wanted) {
+    if (next.has(release)) continue;
+    const slot = free.shift();
+    if (slot === undefined) {
+      throw new ChangeoverError(
+        'InvalidRequest',
+        `HAProxy has ${slots} slots and the routes have ${wanted.size} versions; render its configuration with --slots ${wanted.size + 1} and reload it.`,
+      );
+    }
+    next.set(release, slot);
+  }
+  return next;
+}
+
+/** The entries that say which release has which slot. They alone are in the map before there are any routes. */
+export function slotRoutes(slots: ReadonlyMap<string, number>, count: number): MapEntry[] {
+  const byNumber = new Map([...slots].map(([release, slot]) => [slot, release]));
+  return Array.from({ length: count }, (_, index): MapEntry => {
+    const release = byNumber.get(index + 1);
+    return [String(SLOT_BASE + BigInt(index + 1)), release === undefined ? '-' : encoded(release)];
+  });
+}
+
+/**
+ * A table as the one map that HAProxy decides by. One map, so that `commit map` switches the whole policy (rules, stage,
+ * pulls, refuges, version) in one atomic moment: there is no request that met half of a table.
+ *
+ * @throws ChangeoverError `InvalidRequest` for what HAProxy cannot express.
+ */
+export function routeMap(
+  table: RouteTable,
+  parts: { slots: ReadonlyMap<string, number>; slotCount: number; serverIds: ReadonlyMap<string, number> },
+): MapEntry[] {
+  const { split, mainRelease } = table;
+  const to: Decision = ({ release, bucket }) =>
+    `${slotName(table.service, parts.slots.get(release) ?? 0)}:${encoded(release)}:${encoded(bucket)}`;
+  const main: KeyDecision = { release: mainRelease, bucket: 'main' };
+  const refuges = [mainRelease, split?.baseline ?? mainRelease];
+  const homes = table.servers.flatMap(({ name, release, ingress }): MapEntry[] => {
+    const id = parts.serverIds.get(name);
+    if (id === undefined || ingress === 'closed') return [];
+    return [[String(HOME_BASE + BigInt(id)), to({ release, bucket: 'transaction' })]];
+  });
+  return [
+    [SPECIAL.version, String(table.version)],
+    [SPECIAL.refuge, to({ release: refuges[0] ?? '', bucket: 'failover' })],
+    [SPECIAL.secondRefuge, to({ release: refuges[1] ?? '', bucket: 'failover' })],
+    ...slotRoutes(parts.slots, parts.slotCount),
+    ...homes,
+    ...(split === null
+      ? ([
+          [SPECIAL.noKey, to(main)],
+          [SPECIAL.miss, to(main)],
+        ] as MapEntry[])
+      : splitEntries(split, to)),
+  ];
+}
+
+function splitEntries(split: TrafficSplit, to: Decision): MapEntry[] {
+  const full = compileSplit({ ...split, share: 1 });
+  const open = Math.ceil(split.share * SLOTS);
+  const staged: Decision = (decision) =>
+    decision.release === split.baseline || open >= SLOTS ? to(decision) : `${to(decision)}:${open}`;
+  return [
+    [SPECIAL.noKey, staged(full(undefined))],
+    [SPECIAL.heldBack, to({ release: split.baseline, bucket: 'held-back' })],
+    [SPECIAL.stageSalt, encoded(`stage:${split.salt}`)],
+    ...policyEntries(split, full, staged),
+  ];
+}
+
+function policyEntries(
+  { policy, baseline, pulled }: TrafficSplit,
+  full: (key: string) => KeyDecision,
+  to: Decision,
+): MapEntry[] {
+  switch (policy.kind) {
+    case 'tail':
+      return Array.from({ length: 10 }, (_, digit): MapEntry => [String(digit), to(full(String(digit)))]);
+    case 'values': {
+      const values = new Set(policy.rules.flatMap((rule) => rule.values.map(utf8Octets)));
+      values.delete('');
+      return [
+        [SPECIAL.miss, to(full(otherThan(values)))],
+        ...[...values].map((value): MapEntry => [`v${encodedOctets(value)}`, to(full(value))]),
+      ];
+    }
+    case 'hash': {
+      let from = 0;
+      const steps = hashSteps(policy.weights);
+      const entries = steps.map(({ below, decision }, index): MapEntry => {
+        const last = index === steps.length - 1 ? SLOTS : Math.ceil(below);
+        const range = `${from}:${last - 1}`;
+        const empty = last <= from;
+        from = Math.max(from, last);
+        const isPulled = decision.release !== baseline && pulled.includes(decision.release);
+        return [empty ? '' : range, to(isPulled ? { release: baseline, bucket: 'pulled' } : decision)];
+      });
+      return [[SPECIAL.policySalt, encoded(policy.salt)], ...entries.filter(([range]) => range !== '')];
+    }
+    case 'range': {
+      const bounds = policy.rules.flatMap(({ from, below }) => [from, below].filter((b) => b !== undefined));
+      for (const bound of bounds) {
+        if (Number.isSafeInteger(bound) && Math.abs(bound) < 1e15) continue;
+        throw new ChangeoverError(
+          'InvalidRequest',
+          `HAProxy compares whole numbers of at most 15 digits; the policy's bound ${bound} is none. Write such bounds.`,
+        );
+      }
+      const starts = [...new Set(bounds)].sort((a, b) => a - b);
+      const lowest = (starts[0] ?? 0) - 1;
+      const far = (starts.at(-1) ?? 0) + 1;
+      const edges: [from: bigint, sample: number][] = [
+        [RANGE_ZERO - RANGE_FAR, lowest],
+        ...starts.map((start): [bigint, number] => [RANGE_ZERO + BigInt(start), start]),
+      ];
+      return edges.map(([from, sample], index): MapEntry => {
+        const next = edges[index + 1]?.[0] ?? RANGE_ZERO + RANGE_FAR + 1n;
+        return [`${from}:${next - 1n}`, to(full(String(starts.length === 0 ? far : sample)))];
+      });
+    }
+  }
+}
+
+/** A value that no rule names. */
+function otherThan(values: ReadonlySet<string>): string {
+  let other = '-';
+  while (values.has(other)) other += '-';
+  return other;
+}

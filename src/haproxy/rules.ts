@@ -1,0 +1,237 @@
+import type { ExchangeMatch } from '../domain/measure.ts';
+import { MAX_KEY_OCTETS, SLOTS } from '../domain/policy/route-key.ts';
+import {
+  AMOUNT_BITS,
+  AMOUNT_DECIMALS,
+  encoded,
+  type filesIn,
+  HOME_BASE,
+  RANGE_FAR,
+  RANGE_ZERO,
+  type RuleParts,
+  SPECIAL,
+  TABLES,
+} from './layout.ts';
+
+export type Files = ReturnType<typeof filesIn>;
+
+/** One argument of a configuration line, quoted where it has to be (configuration.txt 2.2). */
+export function quoted(argument: string): string {
+  return /^[\w./:%()[\],|=*-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
+}
+
+/** How the routes map is searched: by text, or by integer ranges. */
+function lookUp({ policy }: RuleParts, files: Files): string {
+  return `${policy === 'values' ? 'map_str' : 'map_int'}(${files.routes})`;
+}
+
+function special(name: keyof typeof SPECIAL, parts: RuleParts, files: Files): string {
+  return `int(${SPECIAL[name]}),${lookUp(parts, files)}`;
+}
+
+/** Where the key is; the same requests have the same key in the embedded gateway (src/gateway/request-key.ts). */
+function keyFetch({ key }: RuleParts): string {
+  switch (key.from) {
+    case 'header':
+      return `req.fhdr(${key.name},1)`;
+    case 'cookie':
+      return `req.cook(${key.name})`;
+    case 'query':
+      return `url_param(${key.name}),url_dec(1)`;
+    case 'path':
+      return `path,field(${key.segment + 1},/),url_dec`;
+  }
+}
+
+/** Key → decision, `slot:release:bucket`, and `:open` where a stage holds back the key's slots from `open` on. */
+export function routingRules(parts: RuleParts, files: Files): string[] {
+  const routes = lookUp(parts, files);
+  const lookup =
+    parts.key.lookup === undefined
+      ? [`http-request set-var(txn.key) ${keyFetch(parts)}`]
+      : [
+          '# The key is looked up in a file; what is not there has no key.',
+          `http-request set-var(txn.raw) ${keyFetch(parts)}`,
+          `http-request set-var(txn.key) var(txn.raw),url_enc,map_str(${files.lookup}),url_dec`,
+        ];
+  return [
+    ...lookup,
+    `http-request unset-var(txn.key) unless { var(txn.key),length 1:${MAX_KEY_OCTETS} }`,
+    ...policyRules(parts, files, routes),
+    `http-request set-var(txn.go) ${special('noKey', parts, files)} if !{ var(txn.go) -m found }`,
+    '# A stage: the slots of a second hash from the fourth field on stay on the baseline.',
+    'http-request set-var(txn.open) var(txn.go),field(4,:) if { var(txn.go),field(4,:) -m found }',
+    `http-request set-var(txn.go) ${special('heldBack', parts, files)} if { var(txn.open) -m found } { ${hash('stageSalt', parts, files)},sub(txn.open) ge 0 }`,
+  ];
+}
+
+function hash(salt: 'policySalt' | 'stageSalt', parts: RuleParts, files: Files): string {
+  return `${special(salt, parts, files)},url_dec,concat(:,txn.key),xxh32,mod(${SLOTS})`;
+}
+
+function policyRules(parts: RuleParts, files: Files, routes: string): string[] {
+  switch (parts.policy) {
+    case 'tail':
+      return [`http-request set-var(txn.go) var(txn.key),map_end(${files.digits}),${routes}`];
+    case 'hash':
+      return [
+        `http-request set-var(txn.go) ${hash('policySalt', parts, files)},${routes} if { var(txn.key) -m found }`,
+      ];
+    case 'values':
+      return [
+        'http-request set-var(txn.encoded) var(txn.key),url_enc',
+        `http-request set-var(txn.go) str(v),concat(,txn.encoded),${routes} if { var(txn.key) -m found }`,
+        `http-request set-var(txn.go) ${special('miss', parts, files)} if { var(txn.key) -m found } !{ var(txn.go) -m found }`,
+      ];
+    case 'range':
+      return [
+        String.raw`acl is_number var(txn.key) -m reg -- '^-?[0-9]+(\.[0-9]+)?\z'`,
+        String.raw`acl is_negative var(txn.key) -m beg -- -`,
+        '# More digits than a double tells apart: beyond all bounds.',
+        String.raw`acl is_far var(txn.key) -m reg -- '^-?0*[1-9][0-9]{15}'`,
+        '# Below zero, a fraction rounds down, away from zero.',
+        String.raw`acl rounds_down var(txn.key) -m reg -- '^-[0-9]+\.[0-9]*[1-9]'`,
+        `http-request set-var(txn.n) var(txn.key),field(1,.),add(${RANGE_ZERO}) if is_number !is_far`,
+        'http-request set-var(txn.n) var(txn.n),sub(1) if is_number !is_far is_negative rounds_down',
+        `http-request set-var(txn.n) int(${RANGE_ZERO + RANGE_FAR}) if is_number is_far !is_negative`,
+        `http-request set-var(txn.n) int(${RANGE_ZERO - RANGE_FAR}) if is_number is_far is_negative`,
+        `http-request set-var(txn.go) var(txn.n),${routes} if is_number`,
+      ];
+  }
+}
+
+/** Transactions go on where they began; where nobody can take what was decided, the refuges do. */
+export function destinationRules(parts: RuleParts, files: Files, service: string): string[] {
+  const { transactions } = parts;
+  const pinned =
+    transactions === null || transactions === undefined
+      ? []
+      : [
+          '# A transaction goes on in the slot of the server on which it began.',
+          `http-request set-var(txn.id) ${transactions.id.from === 'header' ? `req.fhdr(${transactions.id.name},1)` : `req.cook(${transactions.id.name})`}`,
+          'http-request unset-var(txn.id) unless { var(txn.id),length 1:256 }',
+          `http-request unset-var(txn.id) if { var(txn.id),in_table(${TABLES.ended}) }`,
+          `http-request set-var(txn.home) var(txn.id),table_server_id(${TABLES.transactions}),add(${HOME_BASE}),${lookUp(parts, files)} if { var(txn.id) -m found }`,
+          'http-request set-var(txn.slot) var(txn.home),field(1,:) if { var(txn.home) -m found }',
+          'http-request set-var(txn.go) var(txn.home) if { var(txn.slot) -m found } !{ var(txn.go),field(1,:),strcmp(txn.slot) eq 0 }',
+        ];
+  const draining = pinned.length === 0 ? '' : ' !{ var(txn.slot) -m found }';
+  return [
+    ...pinned,
+    ...(['refuge', 'secondRefuge'] as const).map(
+      (refuge) =>
+        `http-request set-var(txn.go) ${special(refuge, parts, files)} if { var(txn.go),field(1,:),nbsrv eq 0 }${draining}`,
+    ),
+    '# W3C baggage: what clients say of routes is deleted, what was decided here travels on.',
+    String.raw`http-request replace-value baggage '^\s*changeover\..*$' '%[var(txn.nothing)]' if { req.hdr_cnt(baggage) gt 0 }`,
+    `http-request add-header baggage changeover.route.${service}=%[var(txn.go),field(2,:)]`,
+    'http-request add-header baggage changeover.key=%[var(txn.key),url_enc] if { var(txn.key) -m found }',
+    'use_backend %[var(txn.go),field(1,:)]',
+  ];
+}
+
+function requestConditions({ method, path }: Pick<ExchangeMatch, 'method' | 'path'>): string[] {
+  return [
+    ...(method === undefined ? [] : [`{ var(txn.method) -m str ${quoted(method)} }`]),
+    ...(path === undefined
+      ? []
+      : path.endsWith('*')
+        ? [`{ var(txn.path) -m beg ${quoted(path.slice(0, -1))} }`]
+        : [`{ var(txn.path) -m str ${quoted(path)} }`]),
+  ];
+}
+
+function statusCondition(status: string): string {
+  const family = /^([1-5])xx$/i.exec(status)?.[1];
+  return family === undefined ? `{ status ${status} }` : `{ status ${family}00:${family}99 }`;
+}
+
+/** What the counting rules have to remember of the request. */
+export function noteRules({ measure }: RuleParts): string[] {
+  const all = [measure.allocated, measure.volume.match];
+  return [
+    ...(all.some(({ method }) => method !== undefined) ? ['http-request set-var(txn.method) method'] : []),
+    ...(all.some(({ path }) => path !== undefined) ? ['http-request set-var(txn.path) path'] : []),
+    'http-request set-var(txn.began) date(0,ms)',
+  ];
+}
+
+/**
+ * Counting. One entry of a stick table for each way an exchange can end (decision, server, class of status, latency,
+ * flags): tracking it adds one to it, atomically and without a rule of its own, so that each answered request is counted
+ * exactly once. An amount is added digit by digit: `gpc(i)` counts how often binary digit i was set, and the sum is
+ * Σ 2^i · gpc(i).
+ */
+export function countingRules(parts: RuleParts, files: Files): string[] {
+  const { measure, transactions } = parts;
+  const { volume, allocated } = measure;
+  const allocatedIf = requestConditions(allocated);
+  const volumeIf = [
+    ...requestConditions(volume.match),
+    ...(volume.match.status === undefined ? [] : [statusCondition(volume.match.status)]),
+    ...(volume.match.header === undefined
+      ? []
+      : [
+          volume.match.header.value === undefined
+            ? `{ res.fhdr(${volume.match.header.name}) -m found }`
+            : `{ res.fhdr(${volume.match.header.name},1) -m str ${quoted(volume.match.header.value)} }`,
+        ]),
+  ];
+  const end = transactions?.endHeader;
+  return [
+    'http-response set-var(txn.server) srv_name',
+    'http-response set-var(txn.class) status,div(100)',
+    'http-response set-var(txn.took) date(0,ms),sub(txn.began)',
+    `http-response set-var(txn.latency) var(txn.took),map_int(${files.latency},0)`,
+    `http-response set-var(txn.a) str(a)${when(allocatedIf)}`,
+    `http-response set-var(txn.v) str(v)${when(volumeIf)}`,
+    `http-response set-var(txn.s) str(s) if { var(txn.took) -m int gt ${Math.floor(measure.slowMs)} }`,
+    `http-response track-sc0 var(txn.go),concat(:,txn.server,:),concat(,txn.class,:),concat(,txn.latency,:),concat(,txn.a),concat(,txn.v),concat(,txn.s) table ${TABLES.counts}`,
+    ...(end === undefined
+      ? []
+      : [
+          `http-response track-sc1 var(txn.id) table ${TABLES.ended} if { var(txn.id) -m found } { res.fhdr(${end}) -m found }`,
+        ]),
+    ...(volume.amountHeader === undefined ? [] : amountRules(volume.amountHeader)),
+  ];
+}
+
+function when(conditions: readonly string[]): string {
+  return conditions.length === 0 ? '' : ` if ${conditions.join(' ')}`;
+}
+
+function amountRules(header: string): string[] {
+  const zeros = '0'.repeat(AMOUNT_DECIMALS);
+  return [
+    '# The rest is for exchanges that are transaction volume with an amount.',
+    'http-response allow unless { var(txn.v) -m found }',
+    `http-response set-var(txn.amount) res.fhdr(${header},1)`,
+    String.raw`http-response allow unless { var(txn.amount) -m reg -- '^-?[0-9]{1,10}(\.[0-9]+)?\z' }`,
+    'http-response set-var(txn.sign) str(-) if { var(txn.amount) -m beg -- - }',
+    `http-response set-var(txn.units) var(txn.amount),ltrim(-),field(1,.),mul(${10 ** AMOUNT_DECIMALS})`,
+    `http-response set-var(txn.fraction) var(txn.amount),field(2,.),concat(${zeros}),bytes(0,${AMOUNT_DECIMALS}) if { var(txn.amount) -m sub . }`,
+    'http-response set-var(txn.units) var(txn.fraction),add(txn.units) if { var(txn.fraction) -m found }',
+    `http-response track-sc2 var(txn.go),concat(:,txn.server,:),concat(,txn.sign) table ${TABLES.amounts}`,
+    ...Array.from(
+      { length: AMOUNT_BITS },
+      (_, bit) => `http-response sc-inc-gpc(${bit},2) if { var(txn.units),and(${2n ** BigInt(bit)}) gt 0 }`,
+    ),
+  ];
+}
+
+/** Rules in a slot's backend: a transaction sticks to its server, also while that drains. */
+export function stickRules({ transactions }: RuleParts): string[] {
+  if (transactions === null || transactions === undefined) return [];
+  const given =
+    transactions.id.from === 'header'
+      ? `res.fhdr(${transactions.id.name})`
+      : `res.cook(${transactions.id.name})`;
+  return [
+    `stick on var(txn.id) table ${TABLES.transactions} if { var(txn.id) -m found }`,
+    `stick store-response ${given} table ${TABLES.transactions}`,
+  ];
+}
+
+export function markOf(value: string): string {
+  return encoded(value);
+}

@@ -1,0 +1,117 @@
+import { ChangeoverError } from '../domain/errors.ts';
+import { stateOf, type ServerState } from './server-states.ts';
+
+/** What the Runtime API answers, read as far as it is needed (management.txt 9.1, 9.3). */
+
+/** `show info`: who answers. `id` is another one after each reload or restart. */
+export function readProcess(answer: string): { id: string; stopping: boolean } {
+  const field = (name: string): string => new RegExp(`^${name}: (.*)$`, 'm').exec(answer)?.[1] ?? '';
+  const pid = field('Pid');
+  if (pid === '') throw unreadable('show info', answer);
+  return { id: `${pid}@${field('Start_time_sec')}`, stopping: field('Stopping') === '1' };
+}
+
+/** `get map`: the value found, or undefined. */
+export function readMapValue(answer: string): string | undefined {
+  return /found=yes.*?val(?:ue)?="([^"]*)"/.exec(answer)?.[1];
+}
+
+/** `prepare map`: number of the version that entries can be added to. */
+export function readPreparedVersion(answer: string): string {
+  const version = /New version created: (\d+)/.exec(answer)?.[1];
+  if (version === undefined) throw unreadable('prepare map', answer);
+  return version;
+}
+
+export interface ServerRow {
+  readonly backend: string;
+  readonly id: number;
+  readonly name: string;
+  readonly address: string;
+  readonly state: ServerState;
+}
+
+/** `show servers state`. */
+export function readServers(answer: string): ServerRow[] {
+  return answer
+    .split('\n')
+    .filter((line) => /^\d+ \S/.test(line))
+    .map((line) => {
+      const cell = line.split(' ');
+      return {
+        backend: cell[1] ?? '',
+        id: Number(cell[2]),
+        name: cell[3] ?? '',
+        address: `${cell[4] ?? ''}:${cell[18] ?? ''}`,
+        state: stateOf(Number(cell[6])),
+      };
+    });
+}
+
+export interface ServerStat {
+  readonly backend: string;
+  readonly server: string;
+  /** Requests under way, those that wait for a connection included. */
+  readonly inFlight: number;
+  /** Requests that failed without an answer of the server. */
+  readonly failed: number;
+  /** Requests whose client went away. */
+  readonly aborted: number;
+  readonly up: boolean;
+}
+
+/** `show stat … 4 …` (CSV): columns by their names, since their order is not promised. */
+export function readServerStats(answer: string): ServerStat[] {
+  const [header = '', ...lines] = answer.split('\n');
+  const names = header.replace(/^# /, '').split(',');
+  const at = (name: string): number => names.indexOf(name);
+  const [backend, server, current, queued, status] = [
+    at('pxname'),
+    at('svname'),
+    at('scur'),
+    at('qcur'),
+    at('status'),
+  ];
+  const [connect, response, aborted] = [at('econ'), at('eresp'), at('cli_abrt')];
+  if (backend < 0 || current < 0) throw unreadable('show stat', answer);
+  return lines
+    .filter((line) => line !== '')
+    .map((line) => {
+      const cell = line.split(',');
+      const number = (index: number): number => Number(cell[index] ?? 0);
+      return {
+        backend: cell[backend] ?? '',
+        server: cell[server] ?? '',
+        inFlight: number(current) + number(queued),
+        failed: number(connect) + number(response),
+        aborted: number(aborted),
+        up: !/^DOWN|^NOLB/.test(cell[status] ?? ''),
+      };
+    });
+}
+
+export interface TableRow {
+  readonly key: string;
+  readonly fields: ReadonlyMap<string, number>;
+}
+
+/** `show table`: each entry's key and its numbers. Keys may hold anything, `use=` is what follows them. */
+export function readTable(answer: string): TableRow[] {
+  const rows: TableRow[] = [];
+  for (const line of answer.split('\n')) {
+    const match = /^0x[0-9a-f]+: key=(.*) use=\d+ exp=\d+(.*)$/.exec(line);
+    if (match === null) continue;
+    const fields = new Map<string, number>();
+    for (const [, name = '', value] of (match[2] ?? '').matchAll(/ ([a-z_]+\d*)=(\d+)/g))
+      fields.set(name, Number(value));
+    rows.push({ key: match[1] ?? '', fields });
+  }
+  return rows;
+}
+
+function unreadable(command: string, answer: string): ChangeoverError {
+  return new ChangeoverError(
+    'GatewayUnreachable',
+    `HAProxy answered "${command}" with something else: ${answer.trim().slice(0, 200)}`,
+  );
+}

@@ -1,0 +1,156 @@
+import type { Logger } from 'pino';
+import type { TrafficCount } from '../domain/measure.ts';
+import type { GatewayServer, GatewayStats } from '../protocol/gateway.ts';
+import { type CountLedger } from './count-ledger.ts';
+import { countsOf } from './count-rows.ts';
+import type { HaproxyPlane } from './haproxy-plane.ts';
+import { slotName, TABLES } from './layout.ts';
+import { argument, type RuntimeConnection } from './runtime-api.ts';
+import { readProcess, readServerStats, readTable, type ServerStat } from './runtime-answers.ts';
+
+/** All servers of all backends: of the columns of `show stat` there is no choice, of its lines there is. */
+const SERVER_STATS = 'show stat -1 4 -1';
+
+/** Reads what HAProxy processes counted and have under way: the one that runs, and old ones that still finish. */
+export class TrafficReader {
+  readonly #gateway: string;
+  readonly #service: string;
+  readonly #plane: HaproxyPlane;
+  readonly #ledger: CountLedger;
+  readonly #logger: Logger;
+  readonly #old = new Set<RuntimeConnection>();
+  readonly #clusters = new Map<string, string>();
+
+  constructor(parts: {
+    gateway: string;
+    service: string;
+    plane: HaproxyPlane;
+    ledger: CountLedger;
+    logger: Logger;
+  }) {
+    this.#gateway = parts.gateway;
+    this.#service = parts.service;
+    this.#plane = parts.plane;
+    this.#ledger = parts.ledger;
+    this.#logger = parts.logger;
+  }
+
+  /** A process that was replaced: read until it has nothing under way, which the connection keeps it alive for. */
+  keep(old: RuntimeConnection): void {
+    this.#old.add(old);
+  }
+
+  /** @throws ChangeoverError `GatewayUnreachable` while HAProxy does not answer. */
+  async stats(): Promise<GatewayStats> {
+    const { connection, version } = await this.#plane.executing();
+    const [now, ...before] = await Promise.all([
+      this.#read(connection),
+      ...[...this.#old].map((old) => this.#readOld(old)),
+    ]);
+    await this.#ledger.save();
+    const transactions = await this.#transactions(connection);
+    const servers = loadOf(
+      [now, ...before].flat(),
+      transactions,
+      this.#plane.table?.servers.map(({ name }) => name),
+    );
+    return {
+      gateway: this.#gateway,
+      service: this.#service,
+      epoch: this.#ledger.epoch,
+      tableVersion: version,
+      servers,
+      counts: this.#ledger.totals().filter(({ requests }) => requests > 0),
+    };
+  }
+
+  async #read(connection: RuntimeConnection): Promise<ServerStat[]> {
+    const [info = '', stat = '', counts = '', amounts = ''] = await connection.send([
+      'show info',
+      SERVER_STATS,
+      `show table ${TABLES.counts}`,
+      `show table ${TABLES.amounts}`,
+    ]);
+    const prefix = slotName(this.#service, 0).slice(0, -1);
+    const servers = readServerStats(stat).filter(({ backend }) => backend.startsWith(prefix));
+    for (const { name, cluster } of this.#plane.table?.servers ?? []) this.#clusters.set(name, cluster);
+    const clusterOf = (server: string): string => this.#clusters.get(server) ?? '';
+    const rows: TrafficCount[] = countsOf(
+      { counts: readTable(counts), amounts: readTable(amounts) },
+      clusterOf,
+    );
+    const { releases } = this.#plane;
+    this.#ledger.read(readProcess(info).id, rows, servers, ({ backend, server }) => {
+      const release = releases.get(backend);
+      return release === undefined ? null : { release, cluster: clusterOf(server) };
+    });
+    return servers;
+  }
+
+  async #readOld(old: RuntimeConnection): Promise<ServerStat[]> {
+    try {
+      const servers = await this.#read(old);
+      if (servers.every(({ inFlight }) => inFlight === 0)) {
+        // Read once more than it had anything under way: what was counted last is in it.
+        this.#old.delete(old);
+        await this.#read(old);
+        old.close();
+      }
+      return servers;
+    } catch (error) {
+      this.#old.delete(old);
+      old.close();
+      this.#logger.debug({ err: error }, 'an HAProxy process that was replaced is gone');
+      return [];
+    }
+  }
+
+  /** Open transactions by server, of draining servers only: who else has how many, nobody waits for. */
+  async #transactions(connection: RuntimeConnection): Promise<Map<string, number>> {
+    const open = new Map<string, number>();
+    const { table } = this.#plane;
+    if (table === null || table.transactions === null) return open;
+    const draining = table.servers.filter(({ ingress }) => ingress === 'draining');
+    const [endedTable = ''] = await connection.send([`show table ${TABLES.ended}`]);
+    const ended = readTable(endedTable).map(({ key }) => key);
+    // What a server said to be over is forgotten in both tables, in this order: it is at no moment open again.
+    await connection.send(
+      ended.flatMap((id) => [
+        `clear table ${TABLES.transactions} key ${argument(id)}`,
+        `clear table ${TABLES.ended} key ${argument(id)}`,
+      ]),
+    );
+    if (draining.length === 0) return open;
+    const ids = await this.#plane.serverIds(connection);
+    const answers = await connection.send(
+      draining.map(({ name }) => `show table ${TABLES.transactions} data.server_id eq ${ids.get(name) ?? 0}`),
+    );
+    draining.forEach(({ name }, index) => open.set(name, readTable(answers[index] ?? '').length));
+    return open;
+  }
+
+  close(): void {
+    for (const old of this.#old) old.close();
+  }
+}
+
+function loadOf(
+  stats: readonly ServerStat[],
+  transactions: ReadonlyMap<string, number>,
+  names: readonly string[] = [],
+): GatewayServer[] {
+  const byName = new Map<string, GatewayServer>();
+  for (const name of names)
+    byName.set(name, { name, inFlight: 0, transactions: transactions.get(name) ?? 0, healthy: true });
+  for (const { server, inFlight, up } of stats) {
+    const before = byName.get(server);
+    if (before === undefined && inFlight === 0) continue;
+    byName.set(server, {
+      name: server,
+      inFlight: inFlight + (before?.inFlight ?? 0),
+      transactions: before?.transactions ?? 0,
+      healthy: up && (before?.healthy ?? true),
+    });
+  }
+  return [...byName.values()];
+}

@@ -1,0 +1,193 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { request } from 'undici';
+import { HaproxyProcess } from '../../../demo/fleet/haproxy-process.ts';
+import { createGatewayOverHttp } from '../../../src/adapters/gateway-over-http.ts';
+import { freePorts } from '../../../src/dev-server/free-port.ts';
+import { readPlan } from '../../../src/domain/plan/read-plan.ts';
+import type { Plan, PlanInput } from '../../../src/domain/plan/schema.ts';
+import { createCompanion, type Companion } from '../../../src/haproxy/companion.ts';
+import { findHaproxy } from '../../../src/haproxy/haproxy-command.ts';
+import { renderConfig, seedFiles } from '../../../src/haproxy/render.ts';
+import type { TrafficGateway } from '../../../src/ports/traffic-gateway.ts';
+import { SERVICE, until } from './gateway-fixture.ts';
+
+/** Where HAProxy is on this machine; tests without it skip themselves. */
+export const HAPROXY = await findHaproxy(process.env);
+
+export interface NamedServer {
+  readonly name: string;
+  readonly url: string;
+}
+
+const PACKAGE = { path: '/packages', fileName: 'shop.tgz', sha256: '0'.repeat(64) };
+
+/** A plan with these servers, as far as HAProxy's configuration depends on it. */
+export function planFor(
+  servers: readonly NamedServer[],
+  changes: { traffic?: Partial<PlanInput['traffic']>; measure?: PlanInput['measure'] } = {},
+): Plan {
+  const members = servers.map(({ name, url }, index) => ({
+    name,
+    url,
+    agent: `http://127.0.0.1:${7100 + index}`,
+  }));
+  const [first, ...others] = members;
+  if (first === undefined) throw new Error('a plan needs a server');
+  const read = readPlan({
+    service: SERVICE,
+    baseline: { version: '1.0', cluster: 'main', packages: [PACKAGE] },
+    candidates: [
+      { version: '2.0-a', mode: 'mode-a', packages: [PACKAGE] },
+      { version: '2.0-b', mode: 'mode-b', packages: [PACKAGE] },
+    ],
+    deployment: { 'mode-a': 'cluster-a', 'mode-b': 'cluster-b' },
+    clusters: {
+      main: { servers: [first, ...others.slice(2)] },
+      'cluster-a': {
+        servers: [
+          others[0] ?? {
+            ...first,
+            name: 'spare-a',
+            url: 'http://127.0.0.1:9',
+            agent: 'http://127.0.0.1:7098',
+          },
+        ],
+      },
+      'cluster-b': {
+        servers: [
+          others[1] ?? {
+            ...first,
+            name: 'spare-b',
+            url: 'http://127.0.0.1:10',
+            agent: 'http://127.0.0.1:7099',
+          },
+        ],
+      },
+    },
+    gateways: [{ name: 'gw-1', kind: 'haproxy', admin: 'http://127.0.0.1:7080' }],
+    traffic: {
+      key: { from: 'header', name: 'x-account' },
+      policy: {
+        kind: 'tail',
+        rules: [
+          { tail: 'odd', to: '2.0-a' },
+          { tail: 'even', to: '2.0-b' },
+        ],
+      },
+      ...changes.traffic,
+    },
+    measure: changes.measure ?? {
+      allocated: {},
+      volume: { kind: 'successes', match: { status: '2xx' } },
+      slow: '1s',
+    },
+    minServing: 1,
+  });
+  if (!read.ok) throw new Error(JSON.stringify(read.problems));
+  return read.plan;
+}
+
+/** A real HAProxy with its companion, in a folder of their own, on free ports. */
+export class HaproxyFixture implements AsyncDisposable {
+  readonly folder: string;
+  readonly url: string;
+  readonly haproxy: HaproxyProcess;
+  readonly socket: string;
+  companion: Companion;
+  admin: TrafficGateway;
+  output = '';
+  readonly #upstreams: readonly AsyncDisposable[];
+
+  private constructor(parts: { folder: string; url: string; upstreams: readonly AsyncDisposable[] }) {
+    this.folder = parts.folder;
+    this.url = parts.url;
+    this.socket = join(parts.folder, 'admin.sock');
+    this.#upstreams = parts.upstreams;
+    this.haproxy = new HaproxyProcess({
+      command: HAPROXY ?? 'haproxy',
+      configFile: join(parts.folder, 'haproxy.cfg'),
+      onOutput: (text) => (this.output += text),
+    });
+    this.companion = this.#companion();
+    this.admin = createGatewayOverHttp({ name: 'gw-1', admin: 'http://127.0.0.1:1' });
+  }
+
+  static async start(
+    plan: Plan,
+    options: { upstreams?: readonly AsyncDisposable[] } = {},
+  ): Promise<HaproxyFixture> {
+    const folder = await mkdtemp(join(tmpdir(), 'haproxy-'));
+    const [port = 0] = await freePorts(1);
+    const fixture = new HaproxyFixture({
+      folder,
+      url: `http://127.0.0.1:${port}`,
+      upstreams: options.upstreams ?? [],
+    });
+    await fixture.render(plan);
+    for (const [path, content] of seedFiles(plan, { files: folder })) await writeFile(path, content);
+    fixture.haproxy.start();
+    await fixture.waitForHaproxy();
+    await fixture.startCompanion();
+    return fixture;
+  }
+
+  async render(plan: Plan): Promise<void> {
+    const config = renderConfig(plan, {
+      bind: `127.0.0.1:${new URL(this.url).port}`,
+      socket: this.socket,
+      files: this.folder,
+    });
+    await writeFile(join(this.folder, 'haproxy.cfg'), config);
+  }
+
+  async waitForHaproxy(): Promise<void> {
+    await until(async () => {
+      if (!this.haproxy.running) throw new Error(`HAProxy ended: ${this.output}`);
+      return request(this.url).then(
+        async ({ body }) => {
+          await body.dump();
+          return true;
+        },
+        () => false,
+      );
+    }, 'HAProxy listens');
+  }
+
+  async startCompanion(): Promise<void> {
+    this.companion = this.#companion();
+    await this.companion.start();
+    this.admin = createGatewayOverHttp(
+      { name: 'gw-1', admin: this.companion.adminUrl ?? '' },
+      { timeoutMs: 20_000 },
+    );
+  }
+
+  #companion(): Companion {
+    return createCompanion(
+      {
+        name: 'gw-1',
+        service: SERVICE,
+        socket: `unix@${this.socket}`,
+        filesDir: this.folder,
+        lookupDir: this.folder,
+        admin: { port: 0 },
+        stateDir: join(this.folder, 'state'),
+      },
+      { logger: pino({ level: process.env['GATEWAY_LOG'] ?? 'silent' }) },
+    );
+  }
+
+  async routesOnDisk(): Promise<string> {
+    return readFile(join(this.folder, 'routes.map'), 'utf8');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.companion.close();
+    await this.haproxy[Symbol.asyncDispose]();
+    await Promise.all(this.#upstreams.map((upstream) => upstream[Symbol.asyncDispose]()));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
