@@ -89,7 +89,7 @@ function pullsOf(traffic: TrafficAnswer, { versions, pulled }: CollectMetricsInp
 }
 
 /** Buckets of requests that came to a version otherwise than by the policy: they would compare other populations. */
-const NOT_ALLOTTED: readonly string[] = ['main', 'no-key', 'failover', 'pulled'];
+const NOT_ALLOTTED: readonly string[] = ['main', 'no-key', 'failover', 'pulled', 'context'];
 
 function isAllotted(bucket: string): boolean {
   return !NOT_ALLOTTED.includes(bucket);

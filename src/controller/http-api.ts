@@ -14,7 +14,7 @@ import {
   type LoadAnswer,
 } from '../protocol/controller.ts';
 import { readBody, readValue } from '../protocol/control-server.ts';
-import { routesAckSchema } from '../protocol/gateway.ts';
+import { gatewayStatsSchema, routesAckSchema } from '../protocol/gateway.ts';
 import { acknowledge } from './acknowledgements.ts';
 import { acquireLock, applyOnce, releaseLock } from './fencing.ts';
 import { removeGateway } from './gateway-list.ts';
@@ -153,6 +153,13 @@ function addTrafficRoutes(app: Hono, { store, observatory, guardrails }: ApiDeps
     const servers = c.req.queries('server') ?? [];
     refuseUnknownServers(store, service, servers);
     return c.json(loadOf(await observatory.read(service), servers));
+  });
+
+  app.post(`${SERVICE}/gateways/:name/stats`, async (c) => {
+    const { service, name: gateway } = c.req.param();
+    const stats = await readBody(c, gatewayStatsSchema);
+    await observatory.report(service, { ...stats, gateway });
+    return c.body(null, 204);
   });
 
   app.get(`${SERVICE}/traffic`, async (c) => {

@@ -5,7 +5,7 @@ import { ChangeoverError } from '../domain/errors.ts';
 import type { TrafficCount } from '../domain/measure.ts';
 import type { TrafficGateway } from '../ports/traffic-gateway.ts';
 import type { GatewayAddress } from '../protocol/controller.ts';
-import type { GatewayServer, GatewayStats } from '../protocol/gateway.ts';
+import type { ContextCounts, GatewayServer, GatewayStats } from '../protocol/gateway.ts';
 import { acknowledge } from './acknowledgements.ts';
 import { createDeadlines } from './deadlines.ts';
 import { readJsonFile } from './json-files.ts';
@@ -15,17 +15,33 @@ import { serviceTrafficSchema, totalsOf, withReading, type ServiceTraffic } from
 
 /** For reading one gateway, in milliseconds. */
 const READ_TIMEOUT_MS = 2_000;
+/** What a gateway reported by itself stands for a reading this long, in milliseconds; it reports twice a second. */
+const REPORT_HOLDS_MS = 3_000;
 
 /** What one gateway said, or why it said nothing. */
 export type Reading =
   | { readonly gateway: string; readonly stats: GatewayStats }
   | { readonly gateway: string; readonly problem: string };
 
+/** What a gateway said by itself, and when by the monotonic clock. */
+interface Report {
+  readonly stats: GatewayStats;
+  readonly atMs: number;
+}
+
 export interface Observatory {
   /** Reads every gateway of the service now and adds what they counted to the totals. */
   read(service: string): Promise<readonly Reading[]>;
   /** Totals over all gateways as far as they were read. */
   totals(service: string): readonly TrafficCount[];
+  /**
+   * Takes what a gateway says by itself that cannot be read (behind a firewall).
+   *
+   * @throws ChangeoverError `NotFound` for a gateway that the service does not have.
+   */
+  report(service: string, stats: GatewayStats): Promise<void>;
+  /** Context counters as each gateway said last. */
+  lastContext(service: string): ReadonlyMap<string, ContextCounts>;
   /** Servers as each gateway saw them at its last reading; a gateway that did not answer then is not contained. */
   lastServers(service: string): ReadonlyMap<string, readonly GatewayServer[]>;
   /** Writes totals that changed. */
@@ -49,6 +65,8 @@ export async function openObservatory(deps: {
   const traffic = new Map<string, ServiceTraffic>();
   const dirty = new Set<string>();
   const servers = new Map<string, Map<string, readonly GatewayServer[]>>();
+  const context = new Map<string, Map<string, ContextCounts>>();
+  const reports = new Map<string, Map<string, Report>>();
   for (const service of store.names()) {
     traffic.set(service, (await readJsonFile<ServiceTraffic>(fileOf(service), serviceTrafficSchema)) ?? {});
   }
@@ -60,17 +78,47 @@ export async function openObservatory(deps: {
       const stats = await deadlines.run(READ_TIMEOUT_MS, (signal) =>
         deps.gatewayFor(address).stats({ signal }),
       );
-      refuseOtherService(service, stats);
-      record(service, gateway, stats);
-      const ack = { gateway, version: stats.tableVersion, asOf, at: new Date().toISOString() };
-      await store.update(service, (state) => acknowledge(state, ack));
+      await take(service, gateway, { stats, asOf });
       return { gateway, stats };
     } catch (error) {
+      const stats = reported(service, gateway);
+      if (stats !== undefined) return { gateway, stats };
       servers.get(service)?.delete(gateway);
       const problem = messageOf(error);
       logger.debug({ service, gateway, problem }, 'a gateway could not be read');
       return { gateway, problem };
     }
+  }
+
+  async function take(
+    service: string,
+    gateway: string,
+    { stats, asOf }: { stats: GatewayStats; asOf: string },
+  ): Promise<void> {
+    refuseOtherService(service, stats);
+    record(service, gateway, stats);
+    const ack = { gateway, version: stats.tableVersion, asOf, at: new Date().toISOString() };
+    await store.update(service, (state) => acknowledge(state, ack));
+  }
+
+  /**
+   * What a gateway reported a moment ago, if by the table that is active. By an older one it may have sent something
+   * since to a server that is closed by now; by this one what is in flight there only ends (invariant 2).
+   */
+  function reported(service: string, gateway: string): GatewayStats | undefined {
+    const last = reports.get(service)?.get(gateway);
+    if (last === undefined || performance.now() - last.atMs > REPORT_HOLDS_MS) return undefined;
+    return last.stats.tableVersion >= store.get(service).active.version ? last.stats : undefined;
+  }
+
+  async function report(service: string, stats: GatewayStats): Promise<void> {
+    const { gateway } = stats;
+    if (!store.get(service).gateways.some(({ address }) => address.name === gateway)) {
+      throw new ChangeoverError('NotFound', `${service} has no gateway ${gateway}; add it to the plan.`);
+    }
+    await take(service, gateway, { stats, asOf: new Date().toISOString() });
+    const known = reports.get(service) ?? new Map<string, Report>();
+    reports.set(service, known.set(gateway, { stats, atMs: performance.now() }));
   }
 
   function record(service: string, gateway: string, stats: GatewayStats): void {
@@ -79,6 +127,9 @@ export async function openObservatory(deps: {
     dirty.add(service);
     const seen = servers.get(service) ?? new Map<string, readonly GatewayServer[]>();
     servers.set(service, seen.set(gateway, stats.servers));
+    if (stats.context === undefined) return;
+    const said = context.get(service) ?? new Map<string, ContextCounts>();
+    context.set(service, said.set(gateway, stats.context));
   }
 
   async function persist(): Promise<void> {
@@ -98,6 +149,8 @@ export async function openObservatory(deps: {
       Promise.all(store.get(service).gateways.map(({ address }) => readGateway(service, address))),
     totals: (service) => totalsOf(traffic.get(service) ?? {}),
     lastServers: (service) => servers.get(service) ?? new Map<string, readonly GatewayServer[]>(),
+    lastContext: (service) => context.get(service) ?? new Map<string, ContextCounts>(),
+    report,
     persist,
     stopReading: () => deadlines.abortAll(),
     async close() {

@@ -127,6 +127,12 @@ function createRouteMetrics(registry: Registry) {
       labelNames: ['service', 'gateway'],
       registers,
     }),
+    context: new Counter({
+      name: 'changeover_context_total',
+      help: 'Requests whose routing context was missing, outdated or dropped, as the gateway said last',
+      labelNames: ['service', 'gateway', 'what'],
+      registers,
+    }),
     lockHeld: new Gauge({
       name: 'changeover_lock_held',
       help: '1 while an upgrade holds the lock on the service',
@@ -160,6 +166,10 @@ export function createPrometheus(store: ServiceStore, observatory: Observatory):
     routes.lockHeld.set({ service }, lock === null ? 0 : 1);
     for (const { state } of gateways) {
       routes.acknowledged.set({ service, gateway: state.name }, state.acknowledged);
+    }
+    for (const [gateway, counts] of observatory.lastContext(service)) {
+      for (const [what, value] of Object.entries(counts))
+        routes.context.inc({ service, gateway, what }, value);
     }
     for (const [gateway, servers] of observatory.lastServers(service)) {
       for (const { name, inFlight } of servers)

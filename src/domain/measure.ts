@@ -28,7 +28,7 @@ export interface MeasureRules {
 
 /** A transaction of several requests: how its id is found, and when it counts as over. */
 export interface TransactionRule {
-  readonly id: { readonly from: 'header' | 'cookie'; readonly name: string };
+  readonly id: { readonly from: 'header' | 'cookie' | 'baggage'; readonly name: string };
   /** It is over when no request of it came or was under way for this long, in milliseconds. */
   readonly idleMs: number;
   /** Optional response header by which the server says that the transaction ended. Lower-case name. */
@@ -46,7 +46,8 @@ export interface TrafficCount {
   readonly release: string;
   readonly cluster: string;
   readonly server: string;
-  /** Policy bucket, such as `tail:odd`, `range:18..35`, `hash:2.0-a`, `held-back`, `no-key`, `main`, `failover`. */
+  /** Policy bucket, such as `tail:odd`, `range:18..35`, `hash:2.0-a`, `held-back`, `no-key`, `main`, `failover`,
+   * `context` (a decision made earlier, at the edge, that the policy would make otherwise now). */
   readonly bucket: string;
   readonly requests: number;
   /** Requests that the `allocated` rule counts. */

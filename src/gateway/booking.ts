@@ -2,6 +2,7 @@ import type { Backend } from './backend.ts';
 import type { CompiledRoutes } from './compiled-routes.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
+import type { Stamp } from './routing-context.ts';
 import type { Outcome, TrafficRow } from './traffic-row.ts';
 import type { Transaction, TransactionBook } from './transaction-book.ts';
 
@@ -12,6 +13,9 @@ export interface BookingParts {
   /** The transaction began with this request. */
   readonly beginsTransaction: boolean;
   readonly head: RequestHead;
+  readonly stamp: Stamp;
+  /** The `baggage` field for the server; empty for none. */
+  readonly baggage: string;
   readonly routes: CompiledRoutes;
   readonly book: TransactionBook;
 }
@@ -23,6 +27,9 @@ export interface BookingParts {
 export class Booking {
   readonly backend: Backend;
   readonly routes: CompiledRoutes;
+  readonly stamp: Stamp;
+  /** The fields as they go to the server. */
+  readonly headers: string[];
   readonly #row: TrafficRow;
   readonly #transaction: Transaction | null;
   readonly #beginsTransaction: boolean;
@@ -40,6 +47,9 @@ export class Booking {
   constructor(parts: BookingParts) {
     this.backend = parts.backend;
     this.routes = parts.routes;
+    this.stamp = parts.stamp;
+    const { headers } = parts.head;
+    this.headers = parts.baggage === '' ? headers : [...headers, 'Baggage', parts.baggage];
     this.#row = parts.row;
     this.#transaction = parts.transaction;
     this.#beginsTransaction = parts.beginsTransaction;
@@ -119,7 +129,7 @@ export class Booking {
     // A server that was closed meanwhile (by force) cannot hold what would begin there.
     if (given === undefined || this.backend.ingress === 'closed' || this.#book.get(given) !== undefined)
       return;
-    const begun = this.#book.begin(given, this.backend, this.bucket);
+    const begun = this.#book.begin(given, this.backend, this.bucket, this.stamp);
     this.#book.requestBegan(begun);
     this.#book.requestEnded(begun);
   }

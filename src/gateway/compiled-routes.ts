@@ -1,11 +1,13 @@
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
 import { compileSplit, type KeyDecision } from '../domain/policy/route-key.ts';
+import type { TransactionRule } from '../domain/measure.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import { configuredHeaderName } from './header-name.ts';
 import { LookupFile, resolveLookup } from './lookup-file.ts';
 import { compileMeasure, type CompiledMeasure } from './measure-rules.ts';
-import { compileKeySource, cookieValue } from './request-key.ts';
+import { memberValue } from './baggage.ts';
+import { compileKeySource, cookieValue, type FindKey } from './request-key.ts';
 import type { RequestHead, RequestWatch } from './request-head.ts';
 import type { ResponseWatch } from './response-head.ts';
 
@@ -13,6 +15,10 @@ import type { ResponseWatch } from './response-head.ts';
 export interface CompiledRoutes {
   readonly table: RouteTable;
   readonly decide: (head: RequestHead) => KeyDecision;
+  /** The key of a request, before any look-up; undefined where there is none, or no policy that asks for one. */
+  readonly findKey: FindKey;
+  /** The decision for a key that `findKey` found, or that is known otherwise. */
+  readonly decideKey: (key: string | undefined) => KeyDecision;
   /** Id of the transaction that a request belongs to, or undefined. */
   readonly transactionId: (head: RequestHead) => string | undefined;
   readonly measure: CompiledMeasure;
@@ -43,16 +49,14 @@ export async function compileRoutes(
   const measure = compileMeasure(table.measure);
   const fromHeader = transactions?.id.from === 'header' ? configuredHeaderName(transactions.id.name) : null;
   const cookie = transactions?.id.from === 'cookie' ? transactions.id.name : null;
+  const findKey = split === null ? () => undefined : compileKeySource(split.key);
+  const decideKey = compileDecision(table, lookup);
   return {
     table,
-    decide: compileDecision(table, lookup),
-    transactionId: boundedId(
-      fromHeader !== null
-        ? (head) => head.transactionHeader
-        : cookie !== null
-          ? (head) => cookieValue(head.cookie, cookie)
-          : () => undefined,
-    ),
+    decide: (head) => decideKey(findKey(head)),
+    findKey,
+    decideKey,
+    transactionId: boundedId(compileTransactionId(transactions)),
     measure,
     requestWatch: {
       keyHeader: split?.key.from === 'header' ? configuredHeaderName(split.key.name) : null,
@@ -69,28 +73,38 @@ export async function compileRoutes(
   };
 }
 
-function boundedId(
-  find: (head: RequestHead) => string | undefined,
-): (head: RequestHead) => string | undefined {
+/** For a header, `RequestWatch.transactionHeader` must have been set to its name. */
+function compileTransactionId(rule: TransactionRule | null): FindKey {
+  if (rule === null) return () => undefined;
+  const { from, name } = rule.id;
+  switch (from) {
+    case 'header':
+      return (head) => head.transactionHeader;
+    case 'cookie':
+      return (head) => cookieValue(head.cookie, name);
+    case 'baggage':
+      return (head) => memberValue(head.baggage, name);
+  }
+}
+
+function boundedId(find: FindKey): FindKey {
   return (head) => {
     const id = find(head);
     return id === undefined || id === '' || id.length > MAX_TRANSACTION_ID ? undefined : id;
   };
 }
 
-function compileDecision(table: RouteTable, lookup: LookupFile | null): (head: RequestHead) => KeyDecision {
+function compileDecision(
+  table: RouteTable,
+  lookup: LookupFile | null,
+): (key: string | undefined) => KeyDecision {
   const { split } = table;
   if (split === null) {
     const main: KeyDecision = { release: table.mainRelease, bucket: 'main' };
     return () => main;
   }
   const decide = compileSplit(split);
-  const findKey = compileKeySource(split.key);
-  if (lookup === null) return (head) => decide(findKey(head));
-  return (head) => {
-    const found = findKey(head);
-    return decide(found === undefined ? undefined : lookup.get(found));
-  };
+  return lookup === null ? decide : (key) => decide(key === undefined ? undefined : lookup.get(key));
 }
 
 async function openLookup(

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { keySourceSchema } from '../protocol/routes.ts';
 
 const name = z
   .string()
@@ -24,11 +25,19 @@ const timeoutsSchema = z.strictObject({
   upstreamBodyIdleMs: ms.default(300_000),
 });
 
-/** Configuration of one gateway process. */
-export const gatewayConfigSchema = z.strictObject({
+const shape = z.strictObject({
   /** Name under which the gateway acknowledges route tables, and its pseudonym in `Via`. */
   name,
   service: name,
+  /**
+   * `edge`: clients are not to be believed, and routing context in their baggage is removed. `sidecar`: callers are
+   * services whose context was written by an edge, and it decides.
+   */
+  role: z.enum(['edge', 'sidecar']).default('edge'),
+  /** At an edge: services behind this one, for which it decides as well. Context is written where there are any. */
+  contextFor: z.array(name).default([]),
+  /** Where the key for these is found, if not where their plans say. */
+  contextKey: keySourceSchema.exactOptional(),
   listen: z.strictObject({ host: z.string().default('0.0.0.0'), port }),
   admin: z.strictObject({ host: z.string().default('127.0.0.1'), port }),
   /** Base URL of the flow controller; without one, routes only come by `PUT /v1/routes`. */
@@ -56,6 +65,30 @@ export const gatewayConfigSchema = z.strictObject({
    */
   lastReadMs: z.int().nonnegative().default(1_500),
 });
+type GatewayShape = z.infer<typeof shape>;
+
+/** Configuration of one gateway process. */
+export const gatewayConfigSchema = shape.superRefine(refuseContext);
+
+function refuseContext(config: GatewayShape, context: z.RefinementCtx): void {
+  const refuse = (path: string, message: string): void =>
+    context.addIssue({ code: 'custom', path: [path], message, input: config });
+  const { contextFor, service } = config;
+  if (contextFor.length === 0) {
+    if (config.contextKey !== undefined)
+      refuse('contextKey', 'has no meaning without services that context is written for (contextFor)');
+    return;
+  }
+  if (config.role === 'sidecar')
+    refuse('contextFor', 'only an edge decides for other services; a sidecar passes on what an edge decided');
+  if (config.controllerUrl === undefined)
+    refuse('contextFor', 'their routes come from the flow controller; name it (controllerUrl)');
+  if (contextFor.includes(service))
+    refuse('contextFor', `${service} is the service of this gateway itself; name the services behind it`);
+  if (new Set(contextFor).size < contextFor.length) refuse('contextFor', 'names a service twice');
+  if (config.contextKey?.lookup !== undefined)
+    refuse('contextKey', 'cannot be looked up; the policies of the services look keys up where they need it');
+}
 
 export type GatewayConfig = z.infer<typeof gatewayConfigSchema>;
 /** As written by a person: defaults may be left out. */

@@ -80,7 +80,7 @@ export class DirectExchange {
       port,
       method: this.#head.method,
       path: this.#head.url,
-      headers: this.#headers(),
+      headers: this.#headers(booking),
       agent: false,
       setHost: false,
     });
@@ -104,8 +104,8 @@ export class DirectExchange {
   }
 
   /** The end-to-end fields, and those that this connection needs. */
-  #headers(): string[] {
-    const { headers, chunked, expectsContinue, trailer, upgrade } = this.#head;
+  #headers({ headers }: Booking): string[] {
+    const { chunked, expectsContinue, trailer, upgrade } = this.#head;
     const own = [...headers];
     if (chunked) own.push('Transfer-Encoding', 'chunked');
     if (trailer !== undefined) own.push('Trailer', trailer);

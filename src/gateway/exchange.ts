@@ -73,7 +73,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #dispatch(booking: Booking): void {
     this.#booking = booking;
     this.#abort = null;
-    const { method, url, headers } = this.#head;
+    const { method, url } = this.#head;
+    const { headers } = booking;
     booking.backend.pool().dispatch({ path: url, method, headers, body: this.#body }, this);
   }
 

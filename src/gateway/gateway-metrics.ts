@@ -109,6 +109,41 @@ export function renderMetrics(stats: GatewayStats, director: TrafficDirector): s
     ),
     family(
       {
+        name: 'changeover_gateway_context_missing_total',
+        type: 'counter',
+        help: 'Requests to a sidecar whose baggage has no decision for its service',
+      },
+      one(director.context.counts.missing),
+    ),
+    family(
+      {
+        name: 'changeover_gateway_context_outdated_total',
+        type: 'counter',
+        help: 'Requests whose decision in the baggage could not be followed any longer',
+      },
+      one(director.context.counts.outdated),
+    ),
+    family(
+      {
+        name: 'changeover_gateway_context_dropped_total',
+        type: 'counter',
+        help: 'Requests whose baggage had no room for the routing context',
+      },
+      one(director.context.counts.dropped),
+    ),
+    family(
+      {
+        name: 'changeover_gateway_inner_table_version',
+        type: 'gauge',
+        help: 'Version of the route table by which this edge decides for a service behind it; 0 for none yet',
+      },
+      Object.entries(director.context.innerVersions).map(([service, value]) => ({
+        labels: { service },
+        value,
+      })),
+    ),
+    family(
+      {
         name: 'changeover_gateway_table_version',
         type: 'gauge',
         help: 'Version of the route table executed',

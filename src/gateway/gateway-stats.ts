@@ -11,5 +11,6 @@ export function gatewayStats(config: GatewayConfig, director: TrafficDirector, e
     tableVersion: director.routes?.table.version ?? 0,
     servers: director.fleet.load(),
     counts: director.ledger.counts(),
+    context: { ...director.context.counts },
   };
 }

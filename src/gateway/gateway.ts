@@ -4,14 +4,19 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { listen, type Listening } from '../protocol/control-server.ts';
 import { createAdminApi } from './admin-api.ts';
-import { type GatewayConfigInput, gatewayConfigSchema } from './config.ts';
+import { type GatewayConfig, type GatewayConfigInput, gatewayConfigSchema } from './config.ts';
+import { EdgeContext } from './edge-context.ts';
 import { EmbeddedPlane } from './embedded-plane.ts';
 import { Fleet } from './fleet.ts';
 import { renderMetrics } from './gateway-metrics.ts';
 import { gatewayStats } from './gateway-stats.ts';
+import { InnerRoutes } from './inner-routes.ts';
 import { RouteKeeper } from './route-keeper.ts';
 import { RoutePuller } from './route-puller.ts';
 import { RouteStore } from './route-store.ts';
+import { PlainContext, type RoutingContext } from './routing-context.ts';
+import { SidecarContext } from './sidecar-context.ts';
+import { StatsReporter } from './stats-reporter.ts';
 import { TrafficDirector } from './traffic-director.ts';
 import { TrafficLedger } from './traffic-ledger.ts';
 import { TrafficServer } from './traffic-server.ts';
@@ -44,10 +49,12 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
   const config = gatewayConfigSchema.parse(input);
   const logger = deps.logger.child({ gateway: config.name, service: config.service });
   const epoch = randomUUID();
+  const inner = innerRoutes(config, logger);
   const director = new TrafficDirector({
     fleet: new Fleet({ timeouts: config.timeouts, logger }),
     ledger: new TrafficLedger(),
     transactions: new TransactionBook(config.maxTransactions, logger),
+    context: contextOf(config, inner),
     logger,
   });
   const transactions = new TransactionStore({
@@ -76,15 +83,30 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
           logger,
         });
   const traffic = new TrafficServer(config, director);
+  const stats = () => gatewayStats(config, director, epoch);
+  const reporter =
+    config.controllerUrl === undefined
+      ? null
+      : new StatsReporter({
+          controllerUrl: config.controllerUrl,
+          service: config.service,
+          gateway: config.name,
+          token: config.controllerToken,
+          stats,
+          logger,
+        });
   const reads = new EventEmitter();
   const app = createAdminApi({
     gateway: config.name,
     token: config.adminToken,
     plane,
     keeper,
-    stats: () => gatewayStats(config, director, epoch),
-    metrics: () => renderMetrics(gatewayStats(config, director, epoch), director),
-    onStatsRead: () => reads.emit('read'),
+    stats,
+    metrics: () => renderMetrics(stats(), director),
+    onStatsRead: () => {
+      reporter?.wasRead();
+      reads.emit('read');
+    },
     ready: () => traffic.address !== null && !traffic.stopping,
     logger,
   });
@@ -120,7 +142,9 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
       ...(config.adminToken === undefined ? {} : { token: config.adminToken }),
     });
     await keeper.restore();
+    const preparing = Promise.all(inner.map((routes) => routes.update(FIRST_PULL_MS)));
     const latest = puller === null ? false : await puller.pullOnce(FIRST_PULL_MS);
+    await preparing;
     if (!latest && keeper.version > 0) {
       logger.warn(
         { version: keeper.version },
@@ -131,6 +155,8 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     keeper.onAdopted = openTrafficSoon;
     await openTraffic();
     puller?.start();
+    reporter?.start();
+    for (const routes of inner) routes.start();
     logger.info({ traffic: urlOf(traffic.address), admin: admin.url }, 'gateway started');
   };
 
@@ -145,7 +171,9 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     const cut = await traffic.close();
     if (cut > 0) logger.error({ cut }, 'the grace is over; requests under way were cut');
     await Promise.all([transactions.close(), lastRead()]);
+    await reporter?.close();
     await puller?.close();
+    await Promise.all(inner.map((routes) => routes.stop()));
     await director.fleet.destroy();
     director.transactions.clear();
     keeper.close();
@@ -167,6 +195,21 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
       return admin?.url ?? null;
     },
   };
+}
+
+/** Only an edge that knows its inner services writes context: to others its baggage is no business of theirs. */
+function contextOf(config: GatewayConfig, inner: readonly InnerRoutes[]): RoutingContext {
+  const { role, service, contextKey } = config;
+  if (role === 'sidecar') return new SidecarContext(service);
+  return inner.length === 0 ? new PlainContext() : new EdgeContext({ service, key: contextKey, inner });
+}
+
+function innerRoutes(config: GatewayConfig, logger: Logger): InnerRoutes[] {
+  const { controllerUrl, controllerToken: token, stateDir, lookupDir } = config;
+  if (controllerUrl === undefined) return [];
+  return config.contextFor.map(
+    (service) => new InnerRoutes({ service, controllerUrl, token, stateDir, lookupDir, logger }),
+  );
 }
 
 function urlOf(address: AddressInfo | null): string | null {

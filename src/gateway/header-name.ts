@@ -11,6 +11,7 @@ export type HeaderRole =
   | 'expect'
   | 'trailer'
   | 'cookie'
+  | 'baggage'
   | 'set-cookie'
   | 'via'
   | 'forwarded'
@@ -41,6 +42,7 @@ const ROLES: Readonly<Record<string, HeaderRole>> = {
   expect: 'expect',
   trailer: 'trailer',
   cookie: 'cookie',
+  baggage: 'baggage',
   'set-cookie': 'set-cookie',
   via: 'via',
   forwarded: 'forwarded',

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { withoutOwn } from './baggage.ts';
 import { forwardedElement, peerAddress } from './forwarded.ts';
 import { fieldTokens, headerName, type HeaderName } from './header-name.ts';
 
@@ -28,6 +29,8 @@ export interface RequestHead {
   /** Name, value, name, value … without what belongs to one connection only. */
   readonly headers: string[];
   readonly cookie: string;
+  /** Every `baggage` field, joined; not among `headers`. From a caller who is not trusted, without members of ours. */
+  readonly baggage: string;
   readonly keyHeader: string | undefined;
   readonly transactionHeader: string | undefined;
   readonly hasBody: boolean;
@@ -51,7 +54,7 @@ const NEVER_HOP = new Set(['host', 'content-length', 'cookie', 'authorization'])
 export function readRequestHead(
   req: IncomingMessage,
   watch: RequestWatch,
-  gatewayName: string,
+  gateway: { readonly name: string; readonly trustsContext: boolean },
 ): RequestHead | Refusal {
   const raw = req.rawHeaders;
   const headers: string[] = [];
@@ -63,6 +66,7 @@ export function readRequestHead(
   let expect: string | undefined;
   let trailer: string | undefined;
   let cookie = '';
+  let baggage = '';
   let via = '';
   let forwarded = '';
   let forwardedFor = '';
@@ -107,6 +111,9 @@ export function readRequestHead(
       case 'cookie':
         cookie = cookie === '' ? value : `${cookie}; ${value}`;
         break;
+      case 'baggage':
+        baggage = baggage === '' ? value : `${baggage},${value}`;
+        continue;
       case 'via':
         via = `${via}${value}, `;
         continue;
@@ -142,14 +149,16 @@ export function readRequestHead(
   if (connection !== undefined) {
     const refused = dropNamed(headers, connection);
     if (refused !== undefined) return refused;
+    if (baggage !== '' && fieldTokens(connection).includes('baggage')) baggage = '';
   }
+  if (baggage !== '' && !gateway.trustsContext) baggage = withoutOwn(baggage);
   if (maxForwards !== undefined) {
     if (req.method === 'OPTIONS' && maxForwards === '0') return new Refusal(204, 'Max-Forwards is used up');
     headers.push('Max-Forwards', lessOne(maxForwards));
   }
 
   const peer = peerAddress(req.socket.remoteAddress);
-  headers.push('Via', `${via}${req.httpVersion} ${gatewayName}`);
+  headers.push('Via', `${via}${req.httpVersion} ${gateway.name}`);
   headers.push('Forwarded', forwarded + forwardedElement(peer, target.host));
   headers.push('X-Forwarded-For', forwardedFor + peer);
   headers.push('X-Forwarded-Proto', forwardedProto ?? 'http');
@@ -163,6 +172,7 @@ export function readRequestHead(
     path: query < 0 ? target.url : target.url.slice(0, query),
     headers,
     cookie,
+    baggage,
     keyHeader,
     transactionHeader,
     hasBody: transferEncoding !== undefined || (contentLength !== undefined && Number(contentLength) > 0),

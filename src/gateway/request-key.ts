@@ -1,14 +1,25 @@
 import type { KeySource } from '../domain/policy/policy.ts';
+import { memberValue } from './baggage.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** Finds the routing key of a request, before any look-up, as a string of octets; undefined where there is none. */
 export type FindKey = (head: RequestHead) => string | undefined;
 
-/** Compiles where a key comes from. For a header, `RequestWatch.keyHeader` must have been set to its name. */
-export function compileKeySource(source: KeySource): FindKey {
+/**
+ * Compiles where a key comes from. For a header, `RequestWatch.keyHeader` must have been set to its name; one that is
+ * not watched is searched for in each request.
+ */
+export function compileKeySource(source: KeySource, { watched = true } = {}): FindKey {
   switch (source.from) {
-    case 'header':
-      return (head) => head.keyHeader;
+    case 'header': {
+      if (watched) return (head) => head.keyHeader;
+      const name = source.name.toLowerCase();
+      return (head) => headerValue(head.headers, name);
+    }
+    case 'baggage': {
+      const { name } = source;
+      return (head) => memberValue(head.baggage, name);
+    }
     case 'cookie': {
       const { name } = source;
       return (head) => cookieValue(head.cookie, name);
@@ -36,6 +47,14 @@ export function cookieValue(cookie: string, name: string): string | undefined {
       return value.startsWith('"') && value.endsWith('"') && value.length > 1 ? value.slice(1, -1) : value;
     }
     at = end + 1;
+  }
+  return undefined;
+}
+
+function headerValue(headers: readonly string[], lower: string): string | undefined {
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const spelling = headers[i] ?? '';
+    if (spelling.length === lower.length && spelling.toLowerCase() === lower) return headers[i + 1];
   }
   return undefined;
 }

@@ -19,7 +19,8 @@ const LONGEST_PAUSE_MS = 10_000;
  */
 export class RoutePuller {
   readonly #path: string;
-  readonly #gateway: string;
+  readonly #gateway: string | null;
+  readonly #longestPauseMs: number;
   readonly #keeper: RouteKeeper;
   readonly #logger: Logger;
   readonly #stop = new AbortController();
@@ -29,13 +30,17 @@ export class RoutePuller {
   constructor(parts: {
     controllerUrl: string;
     service: string;
-    gateway: string;
+    /** Null: somebody who only wants to know the routes, and acknowledges nothing. */
+    gateway: string | null;
     token: string | undefined;
     keeper: RouteKeeper;
+    /** Bound of the pause after failures, in milliseconds. */
+    longestPauseMs?: number;
     logger: Logger;
   }) {
     this.#path = `/v1/services/${encodeURIComponent(parts.service)}`;
     this.#gateway = parts.gateway;
+    this.#longestPauseMs = parts.longestPauseMs ?? LONGEST_PAUSE_MS;
     this.#keeper = parts.keeper;
     this.#logger = parts.logger;
     this.#call = {
@@ -75,13 +80,13 @@ export class RoutePuller {
         if (failures > 0) this.#logger.info('the controller gives routes again');
         failures = 0;
         // It answered at once with an older table than ours: it lost some, and asking again at once brings no other.
-        if (news === 'older') await this.#pause(LONGEST_PAUSE_MS);
+        if (news === 'older') await this.#pause(this.#longestPauseMs);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         failures += 1;
         if (failures === 1)
           this.#logger.warn({ err: error }, 'the controller does not give routes; trying on');
-        await this.#pause(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10)));
+        await this.#pause(Math.min(this.#longestPauseMs, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10)));
       }
     }
   }
@@ -92,7 +97,7 @@ export class RoutePuller {
       ...this.#call,
       method: 'GET',
       path: `${this.#path}/routes`,
-      query: { waitMs, gateway: this.#gateway, has },
+      query: this.#gateway === null ? { waitMs } : { waitMs, gateway: this.#gateway, has },
       headers: has > 0 ? { 'if-none-match': `"${has}"` } : {},
       // Nothing newer is 304, an answer without a body.
       answer: routeTableSchema.optional(),
@@ -112,6 +117,7 @@ export class RoutePuller {
   }
 
   async #acknowledge(version: number): Promise<void> {
+    if (this.#gateway === null) return;
     const ack: RoutesAck = { gateway: this.#gateway, version };
     await callControl({
       ...this.#call,

@@ -5,6 +5,7 @@ import { Booking, type BookingParts } from './booking.ts';
 import type { CompiledRoutes } from './compiled-routes.ts';
 import type { Fleet } from './fleet.ts';
 import type { RequestHead } from './request-head.ts';
+import type { RoutingContext, Stamp } from './routing-context.ts';
 import type { TrafficLedger } from './traffic-ledger.ts';
 import type { Transaction, TransactionBook } from './transaction-book.ts';
 import type { TransactionGroup } from './transaction-store.ts';
@@ -23,6 +24,7 @@ export class TrafficDirector {
   readonly fleet: Fleet;
   readonly ledger: TrafficLedger;
   readonly transactions: TransactionBook;
+  readonly context: RoutingContext;
   readonly #logger: Logger;
   #routes: CompiledRoutes | null = null;
   #openByRelease = new Map<string, Backend[]>();
@@ -30,10 +32,17 @@ export class TrafficDirector {
   /** Open before the restart, until there are routes by which they can go on. */
   #remembered = NO_GROUPS;
 
-  constructor(parts: { fleet: Fleet; ledger: TrafficLedger; transactions: TransactionBook; logger: Logger }) {
+  constructor(parts: {
+    fleet: Fleet;
+    ledger: TrafficLedger;
+    transactions: TransactionBook;
+    context: RoutingContext;
+    logger: Logger;
+  }) {
     this.fleet = parts.fleet;
     this.ledger = parts.ledger;
     this.transactions = parts.transactions;
+    this.context = parts.context;
     this.#logger = parts.logger;
   }
 
@@ -72,13 +81,15 @@ export class TrafficDirector {
   book(head: RequestHead): Booking | null {
     const routes = this.#routes;
     if (routes === null) return null;
+    this.context.arrived(head);
     const id = routes.transactionId(head);
     const pinned = id === undefined ? undefined : this.transactions.get(id);
+    const stamp = this.#stampOf(pinned, head, routes);
     if (pinned !== undefined && this.transactions.holds(pinned)) {
-      return this.#place(pinned, { head, routes, transaction: pinned, beginsTransaction: false });
+      return this.#place(pinned, { head, routes, stamp, transaction: pinned, beginsTransaction: false });
     }
     const choice = this.#find(head, pinned, NONE);
-    return choice === null ? null : this.#seat(choice, head, routes);
+    return choice === null ? null : this.#seat(choice, { head, routes, stamp });
   }
 
   /**
@@ -98,30 +109,36 @@ export class TrafficDirector {
     const choice = found ?? (again && booking.backend.ingress !== 'closed' ? booking : null);
     if (choice === null) return null;
     booking.withdraw();
-    return this.#seat(choice, head, routes);
+    return this.#seat(choice, { head, routes, stamp: booking.stamp });
+  }
+
+  /** What was decided for services behind this one when the business began; now, where it begins now. */
+  #stampOf(pinned: Transaction | undefined, head: RequestHead, routes: CompiledRoutes): Stamp {
+    if (pinned !== undefined && pinned.stamp.routes !== '') return pinned.stamp;
+    const stamp = this.context.stamp(head, routes, pinned?.id ?? routes.transactionId(head));
+    if (pinned !== undefined && stamp.routes !== '') this.transactions.stampLate(pinned, stamp);
+    return stamp;
   }
 
   /** Takes the place, with the transaction as it stands: going on there, cut and begun anew, or new. */
-  #seat({ backend, bucket }: Choice, head: RequestHead, routes: CompiledRoutes): Booking {
+  #seat({ backend, bucket }: Choice, what: Pick<BookingParts, 'head' | 'routes' | 'stamp'>): Booking {
+    const { head, routes, stamp } = what;
     const id = routes.transactionId(head);
     if (id === undefined) {
-      return this.#place({ backend, bucket }, { head, routes, transaction: null, beginsTransaction: false });
+      return this.#place({ backend, bucket }, { ...what, transaction: null, beginsTransaction: false });
     }
     const pinned = this.transactions.get(id);
     if (pinned !== undefined && pinned.backend === backend && this.transactions.holds(pinned)) {
-      return this.#place(
-        { backend, bucket },
-        { head, routes, transaction: pinned, beginsTransaction: false },
-      );
+      return this.#place({ backend, bucket }, { ...what, transaction: pinned, beginsTransaction: false });
     }
     if (pinned !== undefined) this.#cut(pinned, backend);
-    const transaction = this.transactions.begin(id, backend, bucket);
-    return this.#place({ backend, bucket }, { head, routes, transaction, beginsTransaction: true });
+    const transaction = this.transactions.begin(id, backend, bucket, stamp);
+    return this.#place({ backend, bucket }, { ...what, transaction, beginsTransaction: true });
   }
 
   #place(
     { backend, bucket }: Choice,
-    what: Pick<BookingParts, 'head' | 'routes' | 'transaction' | 'beginsTransaction'>,
+    what: Pick<BookingParts, 'head' | 'routes' | 'stamp' | 'transaction' | 'beginsTransaction'>,
   ): Booking {
     let row = backend.rows.get(bucket);
     if (row === undefined) {
@@ -133,15 +150,24 @@ export class TrafficDirector {
       });
       backend.rows.set(bucket, row);
     }
-    return new Booking({ backend, row, book: this.transactions, ...what });
+    const { release } = backend;
+    const baggage = this.context.outgoing(what.head, what.routes, { release, stamp: what.stamp });
+    return new Booking({ backend, row, baggage, book: this.transactions, ...what });
   }
 
   #find(head: RequestHead, pinned: Transaction | undefined, tried: readonly Backend[]): Choice | null {
     const routes = this.#routes;
     if (routes === null) return null;
     const stay = pinned === undefined ? null : this.#sameRelease(pinned, tried);
-    return stay ?? this.#choose(routes.decide(head), routes, tried);
+    if (stay !== null) return stay;
+    const decision = this.context.decide(head, routes, {
+      serves: this.#serves,
+      again: tried.length > 0,
+    });
+    return this.#choose(decision, routes, tried);
   }
+
+  readonly #serves = (release: string): boolean => this.#openByRelease.has(release);
 
   #cut(transaction: Transaction, to: Backend): void {
     this.transactions.cutOff(transaction);

@@ -21,6 +21,7 @@ export class TrafficServer {
   readonly director: TrafficDirector;
   readonly #config: GatewayConfig;
   readonly #server: Server;
+  readonly #caller: { readonly name: string; readonly trustsContext: boolean };
   readonly #upgraded = new Set<Duplex>();
   /** Connections on which a request was refused: what else came on them is not to be believed. */
   readonly #distrusted = new WeakSet<Duplex>();
@@ -28,6 +29,7 @@ export class TrafficServer {
   constructor(config: GatewayConfig, director: TrafficDirector) {
     this.#config = config;
     this.director = director;
+    this.#caller = { name: config.name, trustsContext: config.role === 'sidecar' };
     const { timeouts } = config;
     this.#server = createServer({
       insecureHTTPParser: false,
@@ -149,7 +151,7 @@ export class TrafficServer {
       answerPlainly(res, NO_SERVER);
       return null;
     }
-    const head = readRequestHead(req, routes.requestWatch, this.#config.name);
+    const head = readRequestHead(req, routes.requestWatch, this.#caller);
     if (!(head instanceof Refusal)) return head;
     this.director.ledger.refused += 1;
     this.#distrusted.add(req.socket);

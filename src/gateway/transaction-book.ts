@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Backend } from './backend.ts';
+import { NO_STAMP, type Stamp } from './routing-context.ts';
 import type { TransactionGroup } from './transaction-store.ts';
 
 /** How many idle transactions are looked at for one to forget. */
@@ -13,6 +14,8 @@ export interface Transaction {
   readonly backend: Backend;
   readonly release: string;
   readonly bucket: string;
+  /** What it meets behind its server: decided once (see `RoutingContext`). */
+  stamp: Stamp;
   /** Of the backend when the transaction began; when it has moved on, the transaction cannot go on there. */
   readonly generation: number;
   /** Requests of it under way. */
@@ -74,13 +77,14 @@ export class TransactionBook {
     return transaction.generation === transaction.backend.generation;
   }
 
-  begin(id: string, backend: Backend, bucket: string): Transaction {
+  begin(id: string, backend: Backend, bucket: string, stamp: Stamp = NO_STAMP): Transaction {
     if (this.#byId.size >= this.#max) this.#evict();
     const transaction: Transaction = {
       id,
       backend,
       release: backend.release,
       bucket,
+      stamp,
       generation: backend.generation,
       underWay: 0,
       idleSinceMs: 0,
@@ -97,6 +101,12 @@ export class TransactionBook {
     if (this.#byId.size > 0) this.changes += 1;
   }
 
+  /** It was open before anything could be decided for what is behind its server. */
+  stampLate(transaction: Transaction, stamp: Stamp): void {
+    transaction.stamp = stamp;
+    this.changes += 1;
+  }
+
   /** Those that may go on where they began. */
   *lasting(): Iterable<Transaction> {
     for (const transaction of this.#byId.values()) if (this.holds(transaction)) yield transaction;
@@ -106,12 +116,14 @@ export class TransactionBook {
   takeUp(groups: readonly TransactionGroup[], backends: Iterable<Backend>): void {
     this.changes += 1;
     const byName = new Map([...backends].map((backend) => [backend.name, backend]));
-    for (const { server, release, bucket, ids } of groups) {
+    for (const { server, release, bucket, ids, routes = '', aliases = {} } of groups) {
       const backend = byName.get(server);
       if (backend === undefined || backend.release !== release || backend.ingress === 'closed') continue;
       for (const id of ids) {
         if (this.#byId.size >= this.#max) return;
-        if (!this.#byId.has(id)) this.#becomeIdle(this.begin(id, backend, bucket));
+        if (this.#byId.has(id)) continue;
+        const stamp = routes === '' ? NO_STAMP : { id: aliases[id] ?? id, routes };
+        this.#becomeIdle(this.begin(id, backend, bucket, stamp));
       }
     }
   }

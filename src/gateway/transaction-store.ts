@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
+import { MAX_BYTES } from './baggage.ts';
 import type { Transaction, TransactionBook } from './transaction-book.ts';
 
 /** So often the book is written while it changes, in milliseconds: what a killed gateway loses of it at most. */
@@ -18,6 +19,10 @@ const groupSchema = z.strictObject({
   release: z.string(),
   bucket: z.string(),
   ids: z.array(z.string().min(1)),
+  /** Decisions for inner services, which all of these met; none where there is none. */
+  routes: z.string().max(MAX_BYTES).exactOptional(),
+  /** Those which are known under another id behind this service. */
+  aliases: z.record(z.string(), z.string()).exactOptional(),
 });
 const fileSchema = z.strictObject({ service: z.string(), transactions: z.array(groupSchema) });
 
@@ -131,14 +136,16 @@ class Parts {
   size = 0;
   readonly #groups = new Map<string, TransactionGroup>();
 
-  add({ id, backend, release, bucket }: Transaction): void {
-    const key = `${backend.name}\n${release}\n${bucket}`;
+  add({ id, backend, release, bucket, stamp }: Transaction): void {
+    const { routes } = stamp;
+    const key = `${backend.name}\n${release}\n${bucket}\n${routes}`;
     let group = this.#groups.get(key);
     if (group === undefined) {
-      group = { server: backend.name, release, bucket, ids: [] };
+      group = { server: backend.name, release, bucket, ids: [], ...(routes === '' ? {} : { routes }) };
       this.#groups.set(key, group);
     }
     group.ids.push(id);
+    if (routes !== '' && stamp.id !== id) (group.aliases ??= {})[id] = stamp.id;
     this.size += 1;
   }
 

@@ -38,9 +38,19 @@ function keyFetch({ key }: RuleParts): string {
       return `req.cook(${key.name})`;
     case 'query':
       return `url_param(${key.name}),url_dec(1)`;
+    case 'baggage':
+      throw withoutBaggage();
     case 'path':
       return `path,field(${key.segment + 1},/),url_dec`;
   }
+}
+
+/** What the plan's checks say before; here for who renders something else. */
+function withoutBaggage(): ChangeoverError {
+  return new ChangeoverError(
+    'InvalidRequest',
+    'HAProxy cannot read members of W3C baggage: take the key and the id of transactions from a header or a cookie, or use embedded gateways.',
+  );
 }
 
 /** Key → decision, `slot:release:bucket`, and `:open` where a stage holds back the key's slots from `open` on. */

@@ -24,6 +24,7 @@ import { gatewayServerSchema, trafficCountSchema } from './gateway.ts';
  * | `POST /routes/publish` → PublishAnswer | pushes the active table to every gateway that has not acknowledged it, waits for all pushes |
  * | `GET /routes` | active table; ETag is `"<version>"`; with `If-None-Match` and `?waitMs=` it answers once newer, or 304. `?gateway=` and `?has=` acknowledge what the caller executes |
  * | `POST /routes/ack` RoutesAck → 204 | a gateway that pulled says which version it executes |
+ * | `POST /gateways/:name/stats` GatewayStats → 204 | a gateway that nobody can read says what it counted and what is in flight |
  * | `POST /ready` ReadyReport → 204 | a server group reports that it can take traffic |
  * | `GET /load?server=a&server=b` → LoadAnswer | in-flight business on these servers, asked of every gateway now |
  * | `GET /traffic` → TrafficAnswer | the observatory: counters over all gateways since the service was adopted |

@@ -41,6 +41,17 @@ export const gatewayServerSchema = z.object({
 });
 export type GatewayServer = z.infer<typeof gatewayServerSchema>;
 
+/** What became of the routing context that travels in `baggage`; see docs/routing-context.md. */
+export const contextCountsSchema = z.object({
+  /** Requests that came to a sidecar without a decision for its service. */
+  missing: count,
+  /** Decisions that could not be followed any longer, because the release is out. */
+  outdated: count,
+  /** Requests whose baggage had no room for the context. */
+  dropped: count,
+});
+export type ContextCounts = z.infer<typeof contextCountsSchema>;
+
 export const gatewayStatsSchema = z.object({
   gateway: z.string(),
   service: z.string(),
@@ -49,5 +60,7 @@ export const gatewayStatsSchema = z.object({
   tableVersion: count,
   servers: z.array(gatewayServerSchema),
   counts: z.array(trafficCountSchema),
+  /** Absent from gateways that do not carry context. */
+  context: contextCountsSchema.optional(),
 });
 export type GatewayStats = z.infer<typeof gatewayStatsSchema>;

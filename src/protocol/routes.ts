@@ -23,7 +23,7 @@ export const measureRulesSchema = z.strictObject({
 });
 
 export const transactionRuleSchema = z.strictObject({
-  id: z.strictObject({ from: z.enum(['header', 'cookie']), name: z.string() }),
+  id: z.strictObject({ from: z.enum(['header', 'cookie', 'baggage']), name: z.string() }),
   idleMs: z.number().positive(),
   endHeader: z.string().exactOptional(),
 });
@@ -33,6 +33,7 @@ export const keySourceSchema = z.discriminatedUnion('from', [
   z.strictObject({ from: z.literal('header'), name: z.string(), ...lookup }),
   z.strictObject({ from: z.literal('cookie'), name: z.string(), ...lookup }),
   z.strictObject({ from: z.literal('query'), name: z.string(), ...lookup }),
+  z.strictObject({ from: z.literal('baggage'), name: z.string(), ...lookup }),
   z.strictObject({ from: z.literal('path'), segment: z.int().positive(), ...lookup }),
 ]);
 

@@ -10,6 +10,7 @@ import { EmbeddedPlane } from '../../src/gateway/embedded-plane.ts';
 import { Fleet } from '../../src/gateway/fleet.ts';
 import { RouteKeeper } from '../../src/gateway/route-keeper.ts';
 import { RouteStore } from '../../src/gateway/route-store.ts';
+import { PlainContext } from '../../src/gateway/routing-context.ts';
 import { TrafficDirector } from '../../src/gateway/traffic-director.ts';
 import { TrafficLedger } from '../../src/gateway/traffic-ledger.ts';
 import { TransactionBook } from '../../src/gateway/transaction-book.ts';
@@ -54,6 +55,7 @@ function keeperOf(store: RouteStore): { keeper: RouteKeeper; director: NotingDir
     fleet: new Fleet({ timeouts, logger }),
     ledger: new TrafficLedger(),
     transactions: new TransactionBook(100, logger),
+    context: new PlainContext(),
     logger,
   });
   return {

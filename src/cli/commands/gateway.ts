@@ -1,10 +1,11 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { readConfig } from '../../config.ts';
+import type { KeySource } from '../../domain/policy/policy.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { CliFailure } from '../failure.ts';
 import { durationOption, parseCountOption } from '../limit-option.ts';
-import { listenOption, type parseListenAddress } from '../listen-address.ts';
+import { listenOption, parseListenAddress } from '../listen-address.ts';
 import { processLogger } from '../process-logger.ts';
 import { runProcess } from '../run-process.ts';
 
@@ -13,7 +14,11 @@ type Address = ReturnType<typeof parseListenAddress>;
 interface GatewayOptions {
   readonly name: string;
   readonly service: string;
-  readonly listen: Address;
+  readonly role: string;
+  readonly contextFor: readonly string[];
+  readonly contextKey?: KeySource;
+  /** By default of the role. */
+  readonly listen?: Address;
   readonly admin: Address;
   /** False: `--no-controller`. */
   readonly controller?: string | false;
@@ -31,7 +36,30 @@ export function gatewayCommand({ env }: CliContext): Command {
     .description('run an embedded gateway: routes the traffic of one service')
     .requiredOption('--name <name>', 'name of the gateway, as in the plan')
     .requiredOption('--service <name>', 'service that it routes')
-    .addOption(listenOption('--listen <host:port>', 'where traffic comes in', '0.0.0.0:8080'))
+    .addOption(
+      new Option(
+        '--role <role>',
+        'edge: for clients, whose routing context is never believed; sidecar: for services that call this one',
+      )
+        .choices(['edge', 'sidecar'])
+        .default('edge'),
+    )
+    .option(
+      '--listen <host:port>',
+      'where traffic comes in (default: 0.0.0.0:8080; a sidecar: 127.0.0.1:8080)',
+      parseListenAddress,
+    )
+    .option(
+      '--context-for <services>',
+      'edge: services behind this one, for which it decides as well, such as pricing,ledger',
+      (text) => text.split(',').map((name) => name.trim()),
+      [],
+    )
+    .option(
+      '--context-key <source>',
+      'with --context-for: where their key is found, if not where their plans say: header:NAME, cookie:NAME, query:NAME',
+      parseKeySource,
+    )
     .addOption(listenOption('--admin <host:port>', 'where its admin API listens', '127.0.0.1:7080'))
     .option('--controller <url>', 'the flow controller; CHANGEOVER_CONTROLLER_URL by default')
     .option('--no-controller', 'routes only come by its admin API')
@@ -67,7 +95,9 @@ SIGTERM finishes what is in flight, for --shutdown-grace at most and some second
 the process has to wait for longer than that before it kills (stop_grace_period, TimeoutStopSec).
 
 Examples:
-  $ changeover gateway --name gw-1 --service wealth --listen 0.0.0.0:80 --state /var/lib/changeover/gw-1`,
+  $ changeover gateway --name gw-1 --service wealth --listen 0.0.0.0:80 --state /var/lib/changeover/gw-1
+  $ changeover gateway --name gw-1 --service wealth --context-for pricing --state /var/lib/changeover/gw-1
+  $ changeover gateway --name side-1 --service pricing --role sidecar --state /var/lib/changeover/side-1`,
     )
     .action(async (options: GatewayOptions) => {
       const { createGateway } = await import('../../gateway/gateway.ts');
@@ -88,14 +118,24 @@ Examples:
     });
 }
 
+function parseKeySource(text: string): KeySource {
+  const match = /^(?<from>header|cookie|query):(?<name>[^\s:]+)$/.exec(text);
+  const { from, name = '' } = match?.groups ?? {};
+  if (from === 'header' || from === 'cookie' || from === 'query') return { from, name };
+  throw new InvalidArgumentError(
+    'It must be header:NAME, cookie:NAME or query:NAME, such as header:x-account.',
+  );
+}
+
 async function gatewayConfig(
-  { controller, state, lookupDir, shutdownGrace, responseTimeout, ...options }: GatewayOptions,
+  { controller, state, lookupDir, shutdownGrace, responseTimeout, listen, ...options }: GatewayOptions,
   env: NodeJS.ProcessEnv,
 ) {
   const { gatewayConfigSchema } = await import('../../gateway/config.ts');
   const { controller: central, gatewayToken, logLevel } = readConfig(env);
   const parsed = gatewayConfigSchema.safeParse({
     ...options,
+    listen: listen ?? { host: options.role === 'sidecar' ? '127.0.0.1' : '0.0.0.0', port: 8080 },
     stateDir: state,
     shutdownGraceMs: shutdownGrace,
     timeouts: { upstreamHeadersMs: responseTimeout },

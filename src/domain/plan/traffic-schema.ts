@@ -5,6 +5,9 @@ import { durationSchema, headerNameSchema, methodSchema, pathSchema, versionSche
 /** How traffic is drawn to the versions, and what of it counts. */
 
 const keyName = z.string().min(1, 'must be a name');
+const baggageName = z
+  .string()
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be the key of a baggage member, such as changeover.key');
 const lookup = {
   lookup: z
     .string()
@@ -18,6 +21,13 @@ const keySchema = z.discriminatedUnion('from', [
   z.strictObject({ from: z.literal('header'), name: keyName, ...lookup }),
   z.strictObject({ from: z.literal('cookie'), name: keyName, ...lookup }),
   z.strictObject({ from: z.literal('query'), name: keyName, ...lookup }),
+  z.strictObject({
+    from: z.literal('baggage'),
+    name: baggageName
+      .default('changeover.key')
+      .describe('Member of W3C baggage; by default the key that the edge writes there'),
+    ...lookup,
+  }),
   z.strictObject({
     from: z.literal('path'),
     segment: z.int().positive().describe('1 is the first segment of the path'),
@@ -87,7 +97,15 @@ export const policySchema = z.discriminatedUnion('kind', [
 const transactionsSchema = z
   .strictObject({
     id: z
-      .strictObject({ from: z.enum(['header', 'cookie']), name: keyName })
+      .discriminatedUnion('from', [
+        z.strictObject({ from: z.enum(['header', 'cookie']), name: keyName }),
+        z.strictObject({
+          from: z.literal('baggage'),
+          name: baggageName
+            .default('changeover.transaction')
+            .describe('Member of W3C baggage; by default the id that the edge writes there'),
+        }),
+      ])
       .describe('Where the id of a transaction is found'),
     idle: durationSchema.prefault('5m').describe('A transaction without a request for this long is over'),
     endHeader: headerNameSchema

@@ -3,6 +3,8 @@ export type KeySource = (
   | { readonly from: 'header'; readonly name: string }
   | { readonly from: 'cookie'; readonly name: string }
   | { readonly from: 'query'; readonly name: string }
+  /** A member of W3C baggage, such as `changeover.key`, which an edge writes. */
+  | { readonly from: 'baggage'; readonly name: string }
   /** 1 is the first segment of the path. */
   | { readonly from: 'path'; readonly segment: number }
 ) & {
