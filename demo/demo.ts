@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { signal as sendSignal } from '../src/agent/os-process.ts';
+import { createEmbeddedGateway } from '../src/adapters/embedded-gateway.ts';
 import { reportQuery } from '../src/workflows/messages.ts';
 import type { Display } from './display/display.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
@@ -8,11 +9,12 @@ import { spawnLoad, type LoadProcess } from './load/process.ts';
 import type { LoadSummary } from './load/summary.ts';
 import { createOperator } from './operator.ts';
 import type { DemoOptions } from './options.ts';
-import { judge, type DemoResult, type ServerResult } from './result.ts';
+import { judge, type DemoResult, type ServerResult, type TiersResult } from './result.ts';
 import { watchUpgrade } from './snapshot.ts';
 
 export interface DemoConfig {
   readonly options: DemoOptions;
+  readonly baseline: NonNullable<FleetConfig['baseline']>;
   readonly candidates: NonNullable<FleetConfig['candidates']>;
   /** Where the worker writes the upgrade's report. */
   readonly reportDir: string;
@@ -29,6 +31,12 @@ export interface Demo extends AsyncDisposable {
 const RATE_MARGIN = 1.03;
 /** Without an operator an upgrade of seconds that takes this long has come to a stop. */
 const LIMIT_MS = 180_000;
+/** The fleet of the demo of tiers: small clusters, since there are two services. */
+const TIERS = {
+  tiers: true,
+  clusters: { core: 2, blue: 2, green: 2 },
+  gateways: 2,
+} as const satisfies FleetConfig;
 /** A gateway counts an exchange once its last byte is out, a moment after the client has it. */
 const COUNT_WAIT_MS = 2_000;
 
@@ -42,8 +50,11 @@ export async function runDemo(
   { display, signal }: { display: Display; signal: AbortSignal },
 ): Promise<Demo> {
   const beganAt = performance.now();
-  display.say('Starting Temporal, controller, gateway, worker, and nine servers with an agent each');
+  const { tiers } = config.options;
+  display.say(startingText(tiers));
   const fleet = await createFleet({
+    ...(tiers ? TIERS : {}),
+    baseline: config.baseline,
     candidates: config.candidates,
     reportDir: config.reportDir,
     onProgress: (sentence) => display.say(sentence),
@@ -90,13 +101,20 @@ async function upgradeUnderLoad(
   const [report, traffic, servers] = await Promise.all([
     fleet.handle.query(reportQuery),
     settledTraffic(fleet, summary),
-    serversOf(fleet),
+    resultsOf(fleet.servers),
   ]);
-  return judge({ options, report, summary, traffic, servers, startUpMs, stoppedAtMs });
+  const tiers = await tiersOf(fleet, summary);
+  return judge({ options, report, summary, traffic, servers, tiers, startUpMs, stoppedAtMs });
 }
 
 export function startLoad(fleet: Fleet, rate: number): Promise<LoadProcess> {
-  return spawnLoad({ url: fleet.gateways.map(({ url }) => url), ratePerSecond: rate * RATE_MARGIN });
+  return spawnLoad({ url: fleet.entrances.map(({ url }) => url), ratePerSecond: rate * RATE_MARGIN });
+}
+
+function startingText(tiers: boolean): string {
+  return tiers
+    ? 'Starting Temporal, controller, worker, an edge, two web servers with a sidecar each, and six servers of the pricing service, each with an agent'
+    : 'Starting Temporal, controller, gateway, worker, and nine servers with an agent each';
 }
 
 function limit(): AbortSignal {
@@ -111,12 +129,15 @@ function limit(): AbortSignal {
 function sayLinks(fleet: Fleet, upgrade: string, display: Display): void {
   display.say(`Temporal UI, this upgrade  ${upgrade}`);
   display.say(`Flow controller, metrics   ${fleet.controller.url}/metrics`);
-  display.say(`Gateway, the service       ${fleet.gateway.url}/`);
+  const [entrance] = fleet.entrances;
+  display.say(`Gateway, the service       ${entrance?.url ?? ''}/`);
 }
 
 /** The gateways' counts once they contain everything that clients know of. */
 async function settledTraffic(fleet: Fleet, { answered, lost }: LoadSummary) {
   const deadline = performance.now() + COUNT_WAIT_MS;
+  // Calls of an inner service are more than the requests that clients know of: all are in soon after the last answer.
+  if (fleet.web !== null) await delay(COUNT_WAIT_MS);
   for (;;) {
     const traffic = await fleet.registry.traffic(fleet.service);
     const ended = traffic.counts.reduce(
@@ -128,12 +149,24 @@ async function settledTraffic(fleet: Fleet, { answered, lost }: LoadSummary) {
   }
 }
 
-function serversOf(fleet: Fleet): Promise<ServerResult[]> {
+function resultsOf(servers: Fleet['servers']): Promise<ServerResult[]> {
   return Promise.all(
-    fleet.servers.map(async (server) => {
+    servers.map(async (server) => {
       const { name, cluster } = server;
       const { runningVersion: version, healthy } = await server.status();
       return { name, cluster, version, healthy };
     }),
   );
+}
+
+/** What only a demo of tiers has: whether business met one version behind the web layer. */
+async function tiersOf(fleet: Fleet, { mixed, mixes }: LoadSummary): Promise<TiersResult | null> {
+  if (fleet.web === null) return null;
+  const stats = await Promise.all(
+    fleet.gateways.map(({ name, adminUrl }) => createEmbeddedGateway({ name, admin: adminUrl }).stats({})),
+  );
+  const sum = (what: 'missing' | 'outdated'): number =>
+    stats.reduce((total, { context }) => total + (context?.[what] ?? 0), 0);
+  const web = await resultsOf(fleet.web.servers);
+  return { mixed, mixes, contextMissing: sum('missing'), contextOutdated: sum('outdated'), web };
 }

@@ -9,7 +9,14 @@ import { resultMarkdown } from './display/result-markdown.ts';
 import { resultTable } from './display/result-table.ts';
 import { readOptions, type DemoOptions } from './options.ts';
 import { commandLine } from './operator.ts';
-import { BASELINE, FLOATING_SECOND, STATIC_HOME } from './packages.ts';
+import {
+  BASELINE,
+  FLOATING_SECOND,
+  LIVE_RATES,
+  PRICING_BASELINE,
+  STATIC_HOME,
+  TIERED_RATES,
+} from './packages.ts';
 import type { DemoResult } from './result.ts';
 
 const INTERRUPTED = 130;
@@ -19,15 +26,17 @@ const SAME_INTERRUPT_MS = 1_000;
 const options = readOptions(process.argv.slice(2));
 // Where standard output is for the JSON, the rest goes to standard error.
 const stream = options.json ? process.stderr : process.stdout;
+const baseline = options.tiers ? PRICING_BASELINE : BASELINE;
+const [first, second] = options.tiers ? [LIVE_RATES, TIERED_RATES] : [STATIC_HOME, FLOATING_SECOND];
 const candidates = options.rollback
   ? [
-      { ...STATIC_HOME, successRate: 0.1 },
-      { ...FLOATING_SECOND, successRate: 0.05 },
+      { ...first, successRate: 0.1 },
+      { ...second, successRate: 0.05 },
     ]
-  : [STATIC_HOME, FLOATING_SECOND];
+  : [first, second];
 const display = createDisplay(
   stream,
-  [BASELINE, ...candidates].map(({ version }) => version),
+  [baseline, ...candidates].map(({ version }) => version),
 );
 const interrupt = abortOnInterrupt(display);
 // Not process.exit at once: what was written to a pipe would be cut off.
@@ -43,7 +52,7 @@ async function main({ json, keep, rate }: DemoOptions): Promise<number> {
   );
   try {
     await using demo = await runDemo(
-      { options, candidates, reportDir: folder },
+      { options, baseline, candidates, reportDir: folder },
       { display, signal: interrupt.signal },
     );
     display.end();
@@ -82,7 +91,7 @@ async function keepRunning({ fleet }: Demo, rate: number): Promise<number> {
     `Everything runs on, at ${rate} requests/s. Have a look:`,
     `  ${fleet.temporal.uiUrl}`,
     `  ${fleet.controller.url}/metrics`,
-    `  curl -i -H 'x-account: 100001' ${fleet.gateway.url}/`,
+    `  curl -i -H 'x-account: 100001' ${fleet.entrances[0]?.url ?? ''}/`,
     `  ${commandLine(fleet, 'status')}`,
     `  ${commandLine(fleet, 'report')}`,
     `  logs of all processes: ${join(fleet.folder, 'logs')}`,

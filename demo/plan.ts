@@ -3,8 +3,12 @@ import type { Package } from '../src/domain/upgrade-params.ts';
 import type { BusinessRelease } from './packages.ts';
 
 export const SERVICE = 'wealth';
+/** Behind it in the demo of tiers; there, this one is upgraded. */
+export const INNER_SERVICE = 'pricing';
 
 export interface DemoPlanParts {
+  /** What is upgraded; the wealth pages by default. */
+  readonly service?: typeof SERVICE | typeof INNER_SERVICE;
   readonly baseline: BusinessRelease;
   /** Each on the cluster of the same place; `clusters[0]` is the baseline's. */
   readonly candidates: readonly BusinessRelease[];
@@ -19,8 +23,10 @@ export interface DemoPlanParts {
 /** The demo's upgrade with durations of seconds: candidates compete by the tail of the account, beside the baseline. */
 export function demoPlan(parts: DemoPlanParts): PlanInput {
   const [baselineCluster, ...candidateClusters] = parts.clusters;
+  const service = parts.service ?? SERVICE;
+  const path = service === SERVICE ? '/visit' : '/quote';
   return {
-    service: SERVICE,
+    service,
     baseline: {
       version: parts.baseline.version,
       cluster: baselineCluster?.name ?? '',
@@ -43,8 +49,11 @@ export function demoPlan(parts: DemoPlanParts): PlanInput {
       key: { from: 'header', name: 'x-account' },
       policy: policyFor(parts.candidates.map(({ version }) => version)),
       transactions: {
-        id: { from: 'header', name: 'x-transaction' },
-        idle: '10s',
+        // All calls that belong to one request or transaction of the web layer, as the edge says in the baggage. The
+        // longest pause between two of them is less than half a second.
+        ...(service === SERVICE
+          ? { id: { from: 'header', name: 'x-transaction' }, idle: '10s' }
+          : { id: { from: 'baggage' }, idle: '2s' }),
         endHeader: 'x-transaction-end',
       },
     },
@@ -59,8 +68,8 @@ export function demoPlan(parts: DemoPlanParts): PlanInput {
       baselineShare: '10%',
     },
     measure: {
-      allocated: { method: 'POST', path: '/visit' },
-      volume: { kind: 'successes', match: { method: 'POST', path: '/visit', status: '201' } },
+      allocated: { method: 'POST', path },
+      volume: { kind: 'successes', match: { method: 'POST', path, status: '201' } },
       // The load's slowest requests take three seconds by intent.
       slow: '5s',
     },

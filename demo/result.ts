@@ -28,6 +28,17 @@ export interface ServerResult {
   readonly healthy: boolean;
 }
 
+/** What a demo of tiers shows beyond the others. */
+export interface TiersResult {
+  /** Business that met more than one version of the inner service, as clients saw it; and the first of it. */
+  readonly mixed: number;
+  readonly mixes: LoadSummary['mixes'];
+  /** Calls that came to a sidecar without context, or whose version was out by then. */
+  readonly contextMissing: number;
+  readonly contextOutdated: number;
+  readonly web: readonly ServerResult[];
+}
+
 /** What `npm run demo -- --json` prints. */
 export interface DemoResult {
   readonly ok: boolean;
@@ -52,6 +63,7 @@ export interface DemoResult {
   readonly cuts: LoadSummary['cuts'];
   readonly servers: readonly ServerResult[];
   readonly uniform: boolean;
+  readonly tiers: TiersResult | null;
   readonly efficacy: readonly VersionEfficacy[];
   /** Whether gateways and clients counted the same for every version. */
   readonly countsAgree: boolean;
@@ -64,6 +76,7 @@ export interface DemoEvidence {
   readonly summary: LoadSummary;
   readonly traffic: TrafficAnswer;
   readonly servers: readonly ServerResult[];
+  readonly tiers: TiersResult | null;
   readonly startUpMs: number;
   /** When the load was told to send nothing new, in epoch milliseconds. */
   readonly stoppedAtMs: number;
@@ -71,13 +84,16 @@ export interface DemoEvidence {
 
 /** Pure: what the evidence says, and whether that is a success. */
 export function judge(evidence: DemoEvidence): DemoResult {
-  const { report, summary, servers, options } = evidence;
+  const { report, summary, servers, tiers, options } = evidence;
   const { lost, transactions } = summary;
   const uniform = new Set(servers.map(({ version }) => version)).size === 1;
   const efficacy = efficacyByVersion(evidence);
   const problems = [
     ...(lost > 0 ? [`${lost} requests were lost`] : []),
     ...(transactions.cut > 0 ? [`${transactions.cut} transactions were cut`] : []),
+    ...(tiers !== null && tiers.mixed > 0
+      ? [`${tiers.mixed} business transactions met more than one version of the inner service`]
+      : []),
     ...(uniform ? [] : ['the servers do not all run the same version']),
     ...(servers.every(({ healthy }) => healthy) ? [] : ['not every server is healthy']),
     ...unexpectedOutcome(report, options),
@@ -108,6 +124,7 @@ export function judge(evidence: DemoEvidence): DemoResult {
     cuts: summary.cuts,
     servers,
     uniform,
+    tiers,
     efficacy,
     countsAgree: efficacy.every(
       ({ gateways, clients }) =>

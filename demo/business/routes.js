@@ -1,74 +1,18 @@
-import { createHash } from 'node:crypto';
+import { draw, json, offer, slow, transactionRoutes } from './answers.js';
 import { homePage, PRODUCTS, secondPage } from './pages.js';
+import { createPricingClient } from './pricing-client.js';
 
-const LONGEST_ANSWER_MS = 60_000;
-const PARTS_OF_A_SLOW_ANSWER = 5;
-
-/** A number of [0, 1) and one of 1..100 that depend on the text alone, so that a run can be repeated. */
-function draw(text) {
-  const digest = createHash('sha256').update(text).digest();
-  return { chance: digest.readUInt32BE(0) / 2 ** 32, hundredth: 1 + (digest.readUInt32BE(4) % 100) };
-}
-
-function json(response, status, body, headers = {}) {
-  const bytes = Buffer.from(JSON.stringify(body));
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': bytes.length,
-    ...headers,
-  });
-  response.end(bytes);
-}
-
-/** Answers at once with a head, and then in parts over `ms`: a request that is under way for seconds. */
-function slow(request, response, url) {
-  const asked = Number(url.searchParams.get('ms') ?? 2500);
-  const ms = Number.isFinite(asked) ? Math.min(Math.max(asked, 0), LONGEST_ANSWER_MS) : 2500;
-  response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
-  response.flushHeaders();
-  let part = 0;
-  const timer = setInterval(() => {
-    part += 1;
-    response.write(`part ${part} of ${PARTS_OF_A_SLOW_ANSWER}\n`);
-    if (part < PARTS_OF_A_SLOW_ANSWER) return;
-    clearInterval(timer);
-    response.end('done\n');
-  }, ms / PARTS_OF_A_SLOW_ANSWER);
-  response.once('close', () => clearInterval(timer));
-}
-
-/** A transaction of several requests lives in this server's memory: a step that comes to another one is refused. */
-function transactionRoutes(transactions) {
-  const step = (finish) => (request, response) => {
-    const id = request.headers['x-transaction'];
-    const transaction = transactions.get(id);
-    if (transaction === undefined) {
-      json(response, 409, { error: 'unknown transaction', transaction: id ?? null });
-      return;
-    }
-    transaction.steps += 1;
-    if (finish) transactions.delete(id);
-    json(
-      response,
-      200,
-      { transaction: id, steps: transaction.steps },
-      finish ? { 'x-transaction-end': '1' } : {},
-    );
-  };
-  return {
-    'POST /tx': (request, response) => {
-      const id = request.headers['x-transaction'];
-      if (id === undefined) {
-        json(response, 400, { error: 'the header x-transaction is missing' });
-        return;
-      }
-      if (!transactions.has(id)) transactions.set(id, { steps: 0 });
-      json(response, 201, { transaction: id, steps: transactions.get(id).steps });
-    },
-    'POST /tx/step': step(false),
-    'POST /tx/finish': step(true),
-  };
-}
+/** What pricing is asked before a page is shown: `METHOD path` of the page → of the calls. */
+const ASKED_BEFORE = {
+  'GET /': ['GET /rates'],
+  'GET /page/2': ['GET /rates'],
+  'GET /products': ['GET /rates'],
+  'GET /slow': ['GET /rates', 'GET /slow', 'GET /terms'],
+  'POST /visit': ['GET /rates', 'GET /terms', 'POST /quote'],
+  'POST /tx': ['POST /hold'],
+  'POST /tx/step': ['GET /rates', 'POST /hold/step'],
+  'POST /tx/finish': ['POST /hold/finish'],
+};
 
 /** Business by `METHOD path`: each takes the request (its body already read), the response and the URL. */
 export function createRoutes({ release, transactions }) {
@@ -80,31 +24,40 @@ export function createRoutes({ release, transactions }) {
     };
   };
 
-  /** The measured business: a customer sees the offer and buys, or does not. */
-  const visit = (request, response) => {
-    const account = request.headers['x-account'];
-    if (account === undefined) {
-      json(response, 400, { error: 'the header x-account is missing' });
-      return;
-    }
-    const { chance, hundredth } = draw(`${account}:${request.headers['x-visit'] ?? ''}`);
-    if (chance < release.successRate) {
-      const amount = String(hundredth * 100);
-      json(response, 201, { outcome: 'bought', amount }, { 'x-outcome': 'bought', 'x-amount': amount });
-    } else {
-      json(response, 200, { outcome: 'declined' }, { 'x-outcome': 'declined' });
-    }
-  };
-
   const routes = {
     'GET /': html(homePage(release)),
     'GET /page/2': html(secondPage(release)),
     'GET /products': (request, response) => json(response, 200, PRODUCTS),
     'GET /slow': slow,
-    'POST /visit': visit,
-    ...transactionRoutes(transactions),
+    'POST /visit': (request, response) => offer(release, request, response),
+    ...transactionRoutes('/tx', transactions),
   };
+  const pricing = createPricingClient();
   let served = 0;
+
+  /** With the prices of another service: whether the customer buys is up to those, and so is how long it takes. */
+  async function serveWithPrices(name, request, response, url) {
+    const ask = pricing(request, response);
+    let last;
+    for (const call of ASKED_BEFORE[name] ?? []) {
+      const [method, path] = call.split(' ');
+      last = await ask(method, `${path}${path === '/slow' ? url.search : ''}`);
+      if (last.status >= 400) {
+        json(response, last.status, { error: `pricing answered ${last.status} to ${call}` });
+        return;
+      }
+    }
+    if (name === 'POST /visit') {
+      const { 'x-outcome': outcome, 'x-amount': amount } = last.headers;
+      json(
+        response,
+        last.status,
+        { outcome },
+        { 'x-outcome': outcome, ...(amount ? { 'x-amount': amount } : {}) },
+      );
+    } else if (name === 'GET /slow') json(response, 200, { priced: true });
+    else routes[name](request, response, url);
+  }
 
   return (request, response, url) => {
     served += 1;
@@ -113,8 +66,14 @@ export function createRoutes({ release, transactions }) {
       return;
     }
     const method = request.method === 'HEAD' ? 'GET' : request.method;
-    const route = routes[`${method} ${url.pathname}`];
+    const name = `${method} ${url.pathname}`;
+    const route = routes[name];
     if (route === undefined) json(response, 404, { error: `nothing at ${request.method} ${url.pathname}` });
-    else route(request, response, url);
+    else if (pricing === null) route(request, response, url);
+    else {
+      serveWithPrices(name, request, response, url).catch((error) =>
+        json(response, 503, { error: `pricing cannot be asked: ${error.message}` }),
+      );
+    }
   };
 }

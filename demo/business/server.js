@@ -1,6 +1,8 @@
 /**
- * The demo's business: a small wealth-product server that knows nothing of Changeover. From the environment: PORT (0 for
- * any), HOST (127.0.0.1), SERVER_NAME (host:port), RECORD_FILE (one JSON line per start, stop and exit is appended).
+ * The demo's business: a small wealth-product server (or the pricing service behind it) that knows nothing of Changeover.
+ * From the environment: PORT (0 for
+ * any), HOST (127.0.0.1), SERVER_NAME (host:port), RECORD_FILE (one JSON line per start, stop and exit is appended),
+ * PRICING_URL (the wealth pages then ask another service for prices), CALLS_FILE (pricing appends a line per call).
  */
 import { appendFileSync, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -10,6 +12,7 @@ import { createRoutes } from './routes.js';
 const release = readRelease();
 const host = process.env.HOST ?? '127.0.0.1';
 const transactions = new Map();
+const software = release.business ?? 'wealth';
 const business = createRoutes({ release, transactions });
 let name = process.env.SERVER_NAME ?? '';
 let status = release.hangStart ? 'starting' : 'ok';
@@ -83,18 +86,18 @@ function start() {
     const { port } = server.address();
     if (name === '') name = `${host}:${port}`;
     record('start');
-    console.log(`wealth ${release.version} (${release.mode}) serves on http://${host}:${port}`);
+    console.log(`${software} ${release.version} (${release.mode}) serves on http://${host}:${port}`);
   });
 }
 
 /** Where `needsFile` is on this server; undefined where the release needs none. */
 const needed = release.needsFile?.replace('{server}', process.env.SERVER_NAME ?? '');
 if (release.failStart || (needed !== undefined && !existsSync(needed))) {
-  console.error(`wealth ${release.version}: reading the product catalogue`);
+  console.error(`${software} ${release.version}: reading the product catalogue`);
   console.error(
-    `wealth ${release.version}: ${needed === undefined ? 'the catalogue has no product "harvest-12"' : `${needed} is missing`}`,
+    `${software} ${release.version}: ${needed === undefined ? 'the catalogue has no product "harvest-12"' : `${needed} is missing`}`,
   );
-  console.error(`wealth ${release.version}: cannot start without it`);
+  console.error(`${software} ${release.version}: cannot start without it`);
   process.exit(1);
 }
 process.once('SIGTERM', stop);

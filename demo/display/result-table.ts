@@ -29,13 +29,27 @@ export function totalRows(result: DemoResult): [string, string][] {
     ],
     ['Transactions cut', formatCount(transactions.cut)],
     ['Latency', `p50 ${latency(load.p50Ms ?? 0)}, p99 ${latency(load.p99Ms ?? 0)}`],
-    ...serverRows(result),
+    ...serverRows(result.servers),
+    ...tierRows(result),
     ['Outcome', outcomeText(result)],
     ['Duration', `upgrade ${formatDuration(result.upgradeMs)}, start-up ${formatDuration(result.startUpMs)}`],
   ];
 }
 
-function serverRows({ servers }: DemoResult): [string, string][] {
+function tierRows({ tiers }: DemoResult): [string, string][] {
+  if (tiers === null) return [];
+  const { mixed, contextMissing, contextOutdated, web } = tiers;
+  return [
+    ...serverRows(web),
+    ['Met more than one version', `${formatCount(mixed)} business transactions`],
+    [
+      'Calls by the context',
+      `${formatCount(contextMissing)} without, ${formatCount(contextOutdated)} with a version that was out by then`,
+    ],
+  ];
+}
+
+function serverRows(servers: DemoResult['servers']): [string, string][] {
   const clusters = byCluster(servers);
   return [...clusters].map(([cluster, members]) => [
     `Cluster ${cluster}`,
@@ -74,13 +88,18 @@ function ratioText({ allocated, volume, efficacy }: Ratio): string {
   return `${(efficacy * 100).toFixed(1)} % (${formatCount(volume)} of ${formatCount(allocated)})`;
 }
 
+function sayOk({ tiers }: DemoResult): string {
+  const nothing = 'Nothing was lost, nothing was cut.';
+  return tiers === null ? nothing : `${nothing} Every business transaction met one version all the way down.`;
+}
+
 const MOST_SHOWN = 10;
 
 function conclusion(result: DemoResult, paint: Paint): string {
   const agree = result.countsAgree
     ? 'Gateways and clients counted the same.'
     : paint('yellow', 'Gateways and clients did not count the same.');
-  if (result.ok) return `${paint(['bold', 'green'], 'Nothing was lost, nothing was cut.')} ${agree}`;
+  if (result.ok) return `${paint(['bold', 'green'], sayOk(result))} ${agree}`;
   return [
     ...result.problems.map((problem) => paint(['bold', 'red'], `Failed: ${problem}.`)),
     ...result.losses
@@ -90,6 +109,12 @@ function conclusion(result: DemoResult, paint: Paint): string {
       .slice(0, MOST_SHOWN)
       .map(
         ({ at, transaction, path, reason }) => `  cut at ${timeOf(at)}: ${transaction} at ${path}: ${reason}`,
+      ),
+    ...(result.tiers?.mixes ?? [])
+      .slice(0, MOST_SHOWN)
+      .map(
+        ({ at, kind, business, versions }) =>
+          `  mixed at ${timeOf(at)}: ${kind} ${business} met ${versions.join(' and ')}`,
       ),
     agree,
   ].join('\n');

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { ChangeoverError } from '../../src/domain/errors.ts';
 import type { Package } from '../../src/domain/upgrade-params.ts';
 import { connectTemporal, type TemporalClient } from '../../src/temporal.ts';
+import { BASELINE } from '../packages.ts';
 import { SERVICE } from '../plan.ts';
-import type { FleetSettings } from './config.ts';
+import { serviceOf, type FleetSettings } from './config.ts';
 import {
   createController,
   createGateway,
@@ -19,6 +20,7 @@ import type { FleetProcess } from './fleet-process.ts';
 import type { FleetServer } from './fleet-server.ts';
 import { inLanes } from './lanes.ts';
 import { createTemporalProcess, type TemporalProcess } from './temporal-process.ts';
+import { createWebTier, type WebTier } from './web-tier.ts';
 import { openWorkFolder, type WorkFolder } from './work-folder.ts';
 
 /** All parts of a fleet, each with its folder and ports; and the client once Temporal runs. */
@@ -31,6 +33,8 @@ export interface FleetAssembly {
   readonly gateways: readonly GatewayProcess[];
   readonly workers: readonly FleetProcess[];
   readonly servers: readonly FleetServer[];
+  /** In front of an inner service. */
+  readonly web: WebTier | null;
   /** @throws before `connect` */
   readonly connected: () => TemporalClient;
   connect(): Promise<void>;
@@ -44,7 +48,11 @@ const STARTS_AT_ONCE = 4;
 export async function assemble(settings: FleetSettings): Promise<FleetAssembly> {
   const work = await openWorkFolder(settings.folder);
   await makeFolders(work);
-  const packages = await packReleases(work, [settings.baseline, ...settings.candidates]);
+  const packages = await packReleases(work, [
+    settings.baseline,
+    ...settings.candidates,
+    ...(settings.tiers === true ? [BASELINE] : []),
+  ]);
   const temporal = await createTemporalProcess({
     folder: work.path,
     onSpawn: (name, pid) => work.record(name, pid),
@@ -61,8 +69,16 @@ export async function assemble(settings: FleetSettings): Promise<FleetAssembly> 
     CHANGEOVER_REPORT_DIR: settings.reportDir ?? join(work.path, 'reports'),
   });
   const gateways = await Promise.all(
-    numbered('gateway', settings.gateways).map((name) =>
-      createGateway({ ...common, env }, { name, controllerUrl: controller.url }),
+    numbered(settings.tiers === true ? 'sidecar' : 'gateway', settings.gateways).map((name) =>
+      createGateway(
+        { ...common, env },
+        {
+          name,
+          service: serviceOf(settings),
+          controllerUrl: controller.url,
+          more: settings.tiers === true ? ['--role', 'sidecar'] : [],
+        },
+      ),
     ),
   );
   let client: TemporalClient | undefined;
@@ -70,9 +86,18 @@ export async function assemble(settings: FleetSettings): Promise<FleetAssembly> 
   const workers = numbered('worker', settings.workers).map((name) =>
     createWorkerProcess({ ...common, env: { ...env, ...settings.workerEnv } }, { name, client: connected }),
   );
-  const servers = await createServers({ ...common, env }, settings.clusters);
+  const around = { ...common, env };
+  const servers = await createServers(around, settings.clusters, { service: serviceOf(settings) });
+  const web =
+    settings.tiers === true
+      ? await createWebTier(around, {
+          controllerUrl: controller.url,
+          sidecars: gateways,
+          release: there(packages[BASELINE.version], 'package of the web layer'),
+        })
+      : null;
   return {
-    ...{ work, env, packages, temporal, controller, gateways, workers, servers, connected },
+    ...{ work, env, packages, temporal, controller, gateways, workers, servers, web, connected },
     connect: async () => {
       client = await connectTemporal({ TEMPORAL_ADDRESS: temporal.address });
     },
@@ -82,7 +107,7 @@ export async function assemble(settings: FleetSettings): Promise<FleetAssembly> 
 
 /** Orchestration and servers at the same time, the first release installed by each server's agent. */
 export async function startAll(parts: FleetAssembly, settings: FleetSettings): Promise<void> {
-  const { temporal, workers, controller, gateways, servers, packages } = parts;
+  const { temporal, workers, controller, gateways, servers, web, packages } = parts;
   const baseline = there(packages[settings.baseline.version], 'package of the baseline');
 
   async function startOrchestration(): Promise<void> {
@@ -93,13 +118,19 @@ export async function startAll(parts: FleetAssembly, settings: FleetSettings): P
   }
   async function startServer(server: FleetServer): Promise<void> {
     await server.agent.start();
-    await server.install(SERVICE, baseline);
+    await server.install(serviceOf(settings), baseline);
+  }
+  async function startWebServer(server: FleetServer): Promise<void> {
+    await server.agent.start();
+    await server.install(SERVICE, there(packages[BASELINE.version], 'package of the web layer'));
   }
 
   const starts = [
     () => controller.start(),
     ...gateways.map((gateway) => () => gateway.start()),
     ...servers.map((server) => () => startServer(server)),
+    ...(web === null ? [] : [() => web.edge.start()]),
+    ...(web?.servers ?? []).map((server) => () => startWebServer(server)),
   ];
   const lanes = inLanes(starts, STARTS_AT_ONCE, (start) => start());
   throwFirst(await Promise.allSettled([startOrchestration(), lanes]));
@@ -107,12 +138,12 @@ export async function startAll(parts: FleetAssembly, settings: FleetSettings): P
 
 /** The last first. What fails to end does not keep the rest from ending; it is ended by force then. */
 export async function closeAll(parts: FleetAssembly, { keepFolder }: FleetSettings): Promise<void> {
-  const { work, temporal, workers, controller, gateways, servers } = parts;
+  const { work, temporal, workers, controller, gateways, servers, web } = parts;
   const steps = [
     () => Promise.all(workers.map((worker) => worker.stop())),
     () => parts.disconnect(),
-    () => Promise.all(servers.map(({ agent }) => agent.stop())),
-    () => Promise.all(gateways.map((gateway) => gateway.stop())),
+    () => Promise.all([...servers, ...(web?.servers ?? [])].map(({ agent }) => agent.stop())),
+    () => Promise.all([...gateways, ...(web === null ? [] : [web.edge])].map((gateway) => gateway.stop())),
     () => controller.stop(),
     () => temporal.stop(),
     () => work.endAll(),

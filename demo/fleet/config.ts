@@ -1,8 +1,14 @@
+import { INNER_SERVICE, SERVICE } from '../plan.ts';
 import { BASELINE, FLOATING_SECOND, STATIC_HOME, type BusinessRelease } from '../packages.ts';
 
 export interface FleetConfig {
   /** Cluster → number of servers. The first is the baseline's; the others get a candidate each, in this order. */
   readonly clusters?: Readonly<Record<string, number>>;
+  /**
+   * The fleet's service is an inner one: its gateways are sidecars, each of a web server in front of which there is an
+   * edge. Baseline and candidates are those of pricing then.
+   */
+  readonly tiers?: boolean;
   readonly gateways?: number;
   readonly workers?: number;
   readonly baseline?: BusinessRelease;
@@ -31,6 +37,11 @@ export const FLEET_DEFAULTS = {
   candidates: [STATIC_HOME, FLOATING_SECOND],
   logLevel: 'info',
 } as const satisfies FleetConfig;
+
+/** The service that the fleet upgrades. */
+export function serviceOf({ tiers }: Pick<FleetConfig, 'tiers'>): typeof SERVICE | typeof INNER_SERVICE {
+  return tiers === true ? INNER_SERVICE : SERVICE;
+}
 
 export type FleetSettings = FleetConfig &
   Required<Pick<FleetConfig, 'clusters' | 'gateways' | 'workers' | 'baseline' | 'candidates' | 'logLevel'>>;

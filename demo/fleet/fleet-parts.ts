@@ -6,7 +6,6 @@ import type { Package } from '../../src/domain/upgrade-params.ts';
 import type { TemporalClient } from '../../src/temporal.ts';
 import { TASK_QUEUE } from '../../src/workflows/messages.ts';
 import { buildPackage, type BusinessRelease } from '../packages.ts';
-import { SERVICE } from '../plan.ts';
 import type { FleetConfig } from './config.ts';
 import { createFleetProcess, type FleetProcess, type FleetProcessConfig } from './fleet-process.ts';
 import { createFleetServer, type FleetServer } from './fleet-server.ts';
@@ -54,17 +53,25 @@ export async function createController(around: Surroundings): Promise<Controller
 
 export async function createGateway(
   around: Surroundings,
-  { name, controllerUrl }: { name: string; controllerUrl: string },
+  parts: {
+    name: string;
+    service: string;
+    controllerUrl: string;
+    /** Further options of its command. */
+    more?: readonly string[];
+  },
 ): Promise<GatewayProcess> {
+  const { name, service, controllerUrl, more = [] } = parts;
   const [port = 0, adminPort = 0] = await freePorts(2);
   const [url, adminUrl] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${adminPort}`];
   let hadRoutes = false;
   const gateway = createFleetProcess({
     ...common(around, name),
     args: [
-      ...['gateway', '--name', name, '--service', SERVICE],
+      ...['gateway', '--name', name, '--service', service],
       ...['--listen', `127.0.0.1:${port}`, '--admin', `127.0.0.1:${adminPort}`],
       ...['--controller', controllerUrl, '--state', join(around.work.path, name)],
+      ...more,
     ],
     graceMs: GATEWAY_GRACE_MS,
     // Until the service is adopted there are no routes, and it takes no traffic (503).
@@ -97,6 +104,7 @@ export function createWorkerProcess(
 export async function createServers(
   around: Surroundings,
   clusters: Readonly<Record<string, number>>,
+  { service, env }: { service: string; env?: (index: number) => Readonly<Record<string, string>> },
 ): Promise<FleetServer[]> {
   const { work } = around;
   const names = Object.entries(clusters).flatMap(([cluster, count]) =>
@@ -104,10 +112,11 @@ export async function createServers(
   );
   const packageFolder = packageFolderOf(work);
   return Promise.all(
-    names.map((at) =>
+    names.map((at, index) =>
       createFleetServer({
         ...at,
-        service: SERVICE,
+        service,
+        ...(env === undefined ? {} : { env: env(index) }),
         folder: work.path,
         packageFolder,
         process: common(around, at.name),

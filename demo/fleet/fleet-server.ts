@@ -23,6 +23,8 @@ export interface FleetServer {
   readonly installDir: string;
   /** The business appends a JSON line at each start, stop and exit, with what was in flight. */
   readonly recordFile: string;
+  /** To this one the pricing business appends a line for each call. */
+  readonly callsFile: string;
   status(): Promise<AgentStatus>;
   /** Has the agent install a package where nothing runs yet, and waits until it is healthy. */
   install(service: string, params: Package): Promise<void>;
@@ -34,6 +36,8 @@ export interface FleetServerConfig {
   readonly service: string;
   readonly folder: string;
   readonly packageFolder: string;
+  /** What differs in the environment of the business. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly process: Pick<FleetProcessConfig, 'env' | 'onSpawn' | 'onUnexpectedEnd' | 'signal'>;
 }
 
@@ -49,7 +53,11 @@ export async function createFleetServer(config: FleetServerConfig): Promise<Flee
   const home = join(folder, 'servers', name);
   const [port = 0, agentPort = 0] = await freePorts(2);
   const agentUrl = `http://127.0.0.1:${agentPort}`;
-  const files = { installDir: join(home, 'app'), recordFile: join(home, 'business.jsonl') };
+  const files = {
+    installDir: join(home, 'app'),
+    recordFile: join(home, 'business.jsonl'),
+    callsFile: join(home, 'calls.jsonl'),
+  };
   await mkdir(home, { recursive: true });
   const configFile = join(home, 'agent.json');
   const agentConfig = agentConfigOf(config, { home, port, agentPort, ...files });
@@ -93,8 +101,15 @@ async function isThere(path: string): Promise<boolean> {
 }
 
 function agentConfigOf(
-  { name, service, packageFolder }: FleetServerConfig,
-  at: { home: string; port: number; agentPort: number; installDir: string; recordFile: string },
+  { name, service, packageFolder, env = {} }: FleetServerConfig,
+  at: {
+    home: string;
+    port: number;
+    agentPort: number;
+    installDir: string;
+    recordFile: string;
+    callsFile: string;
+  },
 ): AgentConfigInput {
   const origin = `http://127.0.0.1:${at.port}`;
   return {
@@ -106,7 +121,13 @@ function agentConfigOf(
     packageRoots: [packageFolder],
     run: {
       command: [...START_COMMAND],
-      env: { PORT: String(at.port), SERVER_NAME: name, RECORD_FILE: at.recordFile },
+      env: {
+        PORT: String(at.port),
+        SERVER_NAME: name,
+        RECORD_FILE: at.recordFile,
+        CALLS_FILE: at.callsFile,
+        ...env,
+      },
       stopGrace: STOP_GRACE,
       logFile: join(at.home, 'business.log'),
       stopWithAgent: true,

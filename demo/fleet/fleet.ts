@@ -9,13 +9,14 @@ import type { Package } from '../../src/domain/upgrade-params.ts';
 import { startUpgrade, type StartedUpgrade } from '../../src/starter.ts';
 import type { TemporalClient } from '../../src/temporal.ts';
 import { workflowIdOf } from '../../src/workflows/messages.ts';
-import { demoPlan, SERVICE } from '../plan.ts';
+import { demoPlan } from '../plan.ts';
 import { assemble, closeAll, startAll, there, type FleetAssembly } from './assembly.ts';
-import { FLEET_DEFAULTS, type FleetConfig, type FleetSettings } from './config.ts';
+import { FLEET_DEFAULTS, serviceOf, type FleetConfig, type FleetSettings } from './config.ts';
 import type { ControllerProcess, GatewayProcess } from './fleet-parts.ts';
 import type { FleetProcess } from './fleet-process.ts';
 import type { FleetServer } from './fleet-server.ts';
 import type { TemporalProcess } from './temporal-process.ts';
+import type { WebTier } from './web-tier.ts';
 import { sweepLeftovers } from './work-folder.ts';
 
 /** All of Changeover on this machine, each part a real process started by the product's own command line. */
@@ -29,6 +30,10 @@ export interface Fleet extends AsyncDisposable {
   readonly gateways: readonly GatewayProcess[];
   /** The first of them. */
   readonly gateway: GatewayProcess;
+  /** In front of an inner service; null where the service itself is what clients see. */
+  readonly web: WebTier | null;
+  /** Where clients send their business. */
+  readonly entrances: readonly GatewayProcess[];
   readonly workers: readonly FleetProcess[];
   readonly worker: FleetProcess;
   readonly servers: readonly FleetServer[];
@@ -72,8 +77,9 @@ export async function createFleet(config: FleetConfig = {}): Promise<Fleet> {
 }
 
 function fleetOf(parts: FleetAssembly, settings: FleetSettings, close: () => Promise<void>): Fleet {
-  const { work, env, gateways, workers, servers, packages, connected } = parts;
+  const { work, env, gateways, workers, servers, web, packages, connected } = parts;
   const registry = createFlowController({ url: parts.controller.url });
+  const service = serviceOf(settings);
 
   function plan(change: Partial<PlanInput> = {}): PlanInput {
     const clusters = Object.keys(settings.clusters).map((name) => ({
@@ -81,13 +87,14 @@ function fleetOf(parts: FleetAssembly, settings: FleetSettings, close: () => Pro
       servers: servers.filter(({ cluster }) => cluster === name),
     }));
     const { baseline, candidates } = settings;
-    return { ...demoPlan({ baseline, candidates, packages, clusters, gateways }), ...change };
+    return { ...demoPlan({ service, baseline, candidates, packages, clusters, gateways }), ...change };
   }
 
   async function adopt(input: PlanInput = plan()): Promise<void> {
-    await registry.adopt(SERVICE, planToServiceDefinition(checked(input)));
-    await registry.publish(SERVICE);
+    await registry.adopt(service, planToServiceDefinition(checked(input)));
+    await registry.publish(service);
     await Promise.all(gateways.map((gateway) => gateway.waitForTraffic()));
+    await web?.adopt(registry);
   }
 
   function server(name: string): FleetServer {
@@ -96,13 +103,15 @@ function fleetOf(parts: FleetAssembly, settings: FleetSettings, close: () => Pro
   }
 
   return {
-    service: SERVICE,
+    service,
     folder: work.path,
     env,
     temporal: parts.temporal,
     controller: parts.controller,
     gateways,
     gateway: there(gateways[0], 'gateway'),
+    web,
+    entrances: web === null ? gateways : [web.edge],
     workers,
     worker: there(workers[0], 'worker'),
     servers,
@@ -114,7 +123,7 @@ function fleetOf(parts: FleetAssembly, settings: FleetSettings, close: () => Pro
     adopt,
     start: (input = plan()) => startUpgrade(connected(), { data: input, plan: checked(input) }, { env }),
     get handle() {
-      return connected().client.workflow.getHandle(workflowIdOf(SERVICE));
+      return connected().client.workflow.getHandle(workflowIdOf(service));
     },
     close,
     [Symbol.asyncDispose]: close,

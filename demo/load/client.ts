@@ -15,6 +15,8 @@ export type Reply =
       /** The software's own headers; null where a gateway answered by itself. */
       readonly version: string | null;
       readonly server: string | null;
+      /** Versions of the service behind it that were met, where it says so. */
+      readonly innerVersions: readonly string[];
       readonly bought: boolean;
       readonly amount: number;
     }
@@ -81,6 +83,7 @@ export function createClient(urls: readonly string[], timeoutMs: number): Client
               status,
               version: text(received, 'x-version'),
               server: text(received, 'x-server'),
+              innerVersions: text(received, 'x-pricing-version')?.split(',') ?? [],
               bought: text(received, 'x-outcome') === 'bought',
               amount: Number(text(received, 'x-amount') ?? 0),
             });

@@ -74,17 +74,24 @@ export function createLoad(config: LoadConfig, hooks: LoadHooks = {}): Load {
     return done;
   }
 
-  async function transact(business: Business, to: number): Promise<void> {
+  function sawInner({ reply }: Exchange, met: Set<string>): void {
+    if (reply.status !== null) for (const version of reply.innerVersions) met.add(version);
+  }
+
+  async function transact(business: Business, to: number, met: Set<string>): Promise<void> {
     recorder.transactionStarted();
     const [start, ...rest] = business.steps;
     const first = await exchange(business, start, to);
+    sawInner(first, met);
     let reason = cutOf(first.reply, first.reply);
     let path = start.path;
     for (const step of rest) {
       if (reason !== undefined) break;
       await delay(step.afterMs);
       path = step.path;
-      reason = cutOf(first.reply, (await exchange(business, step, to)).reply);
+      const next = await exchange(business, step, to);
+      sawInner(next, met);
+      reason = cutOf(first.reply, next.reply);
     }
     if (reason === undefined) recorder.transactionFinished();
     else recorder.transactionCut(business, { path, reason });
@@ -92,8 +99,10 @@ export function createLoad(config: LoadConfig, hooks: LoadHooks = {}): Load {
 
   async function run(business: Business): Promise<void> {
     turn += 1;
-    if (business.kind === 'transaction') await transact(business, turn);
-    else await exchange(business, business.steps[0], turn);
+    const met = new Set<string>();
+    if (business.kind === 'transaction') await transact(business, turn, met);
+    else sawInner(await exchange(business, business.steps[0], turn), met);
+    recorder.businessEnded(business, met);
   }
 
   /** Sends what is due. The steps of transactions count as well, so that the rate is that of all requests. */

@@ -2,7 +2,7 @@ import { lossOf, type Exchange } from './exchange.ts';
 import { createKeyRecord } from './key-record.ts';
 import { createLatencyHistogram } from './latency-histogram.ts';
 import type { Business } from './mix.ts';
-import type { Cut, LoadSummary, LoadTotals, Loss, LossKind, VersionCount } from './summary.ts';
+import type { Cut, LoadSummary, LoadTotals, Loss, LossKind, Mix, VersionCount } from './summary.ts';
 import { createTimeline } from './timeline.ts';
 
 /** How many losses and cuts are kept with their circumstances; all are counted. */
@@ -17,6 +17,8 @@ export interface Recorder {
   transactionStarted(): void;
   transactionFinished(): void;
   transactionCut(business: Business, at: { readonly path: string; readonly reason: string }): void;
+  /** All of a business transaction has ended; it met these versions of the inner service. */
+  businessEnded(business: Business, met: ReadonlySet<string>): void;
   lagging(ms: number): void;
   totals(): LoadTotals;
   summary(): LoadSummary;
@@ -33,6 +35,8 @@ export function createRecorder(): Recorder {
   const transactions = { started: 0, finished: 0, cut: 0 };
   const losses: Loss[] = [];
   const cuts: Cut[] = [];
+  const mixes: Mix[] = [];
+  let mixed = 0;
   let sent = 0;
   let answered = 0;
   let lost = 0;
@@ -55,15 +59,17 @@ export function createRecorder(): Recorder {
 
   function countVersion({ business, step, reply, sentAt }: Exchange): void {
     if (reply.status === null || reply.version === null) return;
-    const before = byVersion.get(reply.version) ?? { answers: 0, visits: 0, bought: 0, amount: 0 };
-    byVersion.set(reply.version, {
+    // Where another service decides on the business, it is that one's version.
+    const version = reply.innerVersions[0] ?? reply.version;
+    const before = byVersion.get(version) ?? { answers: 0, visits: 0, bought: 0, amount: 0 };
+    byVersion.set(version, {
       answers: before.answers + 1,
       visits: before.visits + (business.kind === 'visit' ? 1 : 0),
       bought: before.bought + (reply.bought ? 1 : 0),
       amount: before.amount + reply.amount,
     });
     // The later steps of a transaction stay where it began, whatever the policy says by now.
-    if (step === business.steps[0]) keys.seen(business.account, reply.version, sentAt);
+    if (step === business.steps[0]) keys.seen(business.account, version, sentAt);
   }
 
   function done(exchange: Exchange): void {
@@ -100,6 +106,8 @@ export function createRecorder(): Recorder {
       losses: [...losses],
       transactions: { started, finished, cut, underWay: started - finished - cut },
       cuts: [...cuts],
+      mixed,
+      mixes: [...mixes],
       byVersion: Object.fromEntries(byVersion),
       p50Ms: latency.quantile(0.5),
       p99Ms: latency.quantile(0.99),
@@ -127,6 +135,12 @@ export function createRecorder(): Recorder {
       transactions.cut += 1;
       if (cuts.length >= KEPT) return;
       cuts.push({ at: Date.now(), transaction: business.id, account: business.account, ...where });
+    },
+    businessEnded: (business, met) => {
+      if (met.size < 2) return;
+      mixed += 1;
+      if (mixes.length >= KEPT) return;
+      mixes.push({ at: Date.now(), business: business.id, kind: business.kind, versions: [...met] });
     },
     lagging: (ms) => {
       maxLagMs = Math.max(maxLagMs, ms);

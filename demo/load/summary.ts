@@ -30,6 +30,15 @@ export const cutSchema = z.object({
 /** A transaction that did not end on the server and version on which it began (invariant 5), or did not end. */
 export type Cut = z.infer<typeof cutSchema>;
 
+export const mixSchema = z.object({
+  at: z.number(),
+  business: z.string(),
+  kind: z.string(),
+  versions: z.array(z.string()),
+});
+/** Business that met more than one version of the service behind the one that it was sent to. */
+export type Mix = z.infer<typeof mixSchema>;
+
 export const versionCountSchema = z.object({
   answers: count,
   visits: count,
@@ -55,6 +64,9 @@ export const loadTotalsSchema = z.object({
   transactions: z.object({ started: count, finished: count, cut: count, underWay: count }),
   /** The first 50. */
   cuts: z.array(cutSchema),
+  /** Business that met more than one version of an inner service, and the first 50 of it. */
+  mixed: count,
+  mixes: z.array(mixSchema),
   byVersion: z.record(z.string(), versionCountSchema),
   /** Of everything but the slow requests. */
   p50Ms: latencyMs,
