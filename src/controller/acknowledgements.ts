@@ -45,13 +45,16 @@ function overtake(state: ServiceState, executed: number): ServiceState {
   return { ...state, active: { ...state.active, version }, lastVersion: version };
 }
 
-/** A push failed: nobody knows what the gateway executes, so that its last word stands. */
+/**
+ * A push failed: nobody knows what the gateway executes, so that its last word stands. Where that is the active table,
+ * which it pulled meanwhile, nothing is wrong.
+ */
 export function reportProblem(
   state: ServiceState,
   report: { gateway: string; problem: string; at: string },
 ): Change<undefined> {
   const known = stateOf(state, report.gateway);
-  if (known === undefined) return { state, answer: undefined };
+  if (known === undefined || known.acknowledged >= state.active.version) return { state, answer: undefined };
   const problemSince = known.problemSince ?? report.at;
   return {
     state: withGateway(state, { ...known, problem: report.problem, problemSince }),

@@ -16,6 +16,7 @@ export function routeMember(service: string): string {
 export const MAX_BYTES = 8_192;
 export const MAX_MEMBERS = 180;
 
+const KEY_END = /[=;]/;
 /** Where none of it is found, nothing of ours is in there, nor anything that decodes to it. */
 const PERHAPS_OURS = /changeover|%/i;
 /** A key that is encoded deeper than this has no honest use. */
@@ -36,8 +37,8 @@ export function memberValue(baggage: string, key: string): string | undefined {
   // Most baggage does not have it: one search, and nothing is taken apart.
   if (!baggage.includes(key)) return undefined;
   const member = membersOf(baggage).find((one) => rawKey(one) === key);
-  const equals = member?.indexOf('=') ?? -1;
-  if (member === undefined || equals < 0) return undefined;
+  const equals = member?.search(KEY_END) ?? -1;
+  if (member === undefined || member[equals] !== '=') return undefined;
   const properties = member.indexOf(';', equals);
   const value = member.slice(equals + 1, properties < 0 ? undefined : properties).trim();
   try {
@@ -81,7 +82,7 @@ function without(baggage: string, isMeant: (member: string) => boolean): string 
 }
 
 function rawKey(member: string): string {
-  const end = member.search(/[=;]/);
+  const end = member.search(KEY_END);
   return (end < 0 ? member : member.slice(0, end)).trim();
 }
 

@@ -49,7 +49,7 @@ export class Booking {
     this.routes = parts.routes;
     this.stamp = parts.stamp;
     const { headers } = parts.head;
-    this.headers = parts.baggage === '' ? headers : [...headers, 'Baggage', parts.baggage];
+    this.headers = parts.baggage === '' ? headers : [...headers, 'baggage', parts.baggage];
     this.#row = parts.row;
     this.#transaction = parts.transaction;
     this.#beginsTransaction = parts.beginsTransaction;
