@@ -28,6 +28,20 @@ describe('readPlan', () => {
     expect(read.plan.guardrails.errorRate).toEqual({ max: 0.05, minRequests: 50 });
   });
 
+  test('takes key and transactions of a service behind others from what their edge writes', () => {
+    const edits = { 'traffic.key': { from: 'baggage' }, 'traffic.transactions.id': { from: 'baggage' } };
+    const read = readPlan(editedPlan(edits));
+    if (!read.ok) throw new Error(formatPlanProblems(read.problems));
+    expect(read.plan.traffic.key).toEqual({ from: 'baggage', name: 'changeover.key' });
+    expect(read.plan.traffic.transactions?.id).toEqual({ from: 'baggage', name: 'changeover.transaction' });
+    expect(problemsAfter({ 'traffic.transactions.id': { from: 'body', name: 'x' } })).toEqual([
+      expect.stringMatching(/^traffic.transactions.id.from: .*header, cookie or baggage/),
+    ]);
+    expect(problemsAfter({ 'traffic.key': { from: 'baggage', name: 'a b' } })).toEqual([
+      expect.stringMatching(/^traffic.key.name: .*must be the key of a baggage member/),
+    ]);
+  });
+
   test('names all problems at once, of shape and of sense, in the order of the plan', () => {
     const problems = problemsAfter({
       'clusters.blue.servers[2].agent': '10.0.0.3:7070',
