@@ -14,7 +14,7 @@ export interface BookingParts {
   readonly beginsTransaction: boolean;
   readonly head: RequestHead;
   readonly stamp: Stamp;
-  /** The `baggage` field for the server; empty for none. */
+  /** The `baggage` field for the server; empty for none besides the head's fields. */
   readonly baggage: string;
   readonly routes: CompiledRoutes;
   readonly book: TransactionBook;
@@ -49,7 +49,7 @@ export class Booking {
     this.routes = parts.routes;
     this.stamp = parts.stamp;
     const { headers } = parts.head;
-    this.headers = parts.baggage === '' ? headers : [...headers, 'baggage', parts.baggage];
+    this.headers = parts.baggage === '' ? headers : headers.concat('baggage', parts.baggage);
     this.#row = parts.row;
     this.#transaction = parts.transaction;
     this.#beginsTransaction = parts.beginsTransaction;

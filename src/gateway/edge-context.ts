@@ -13,6 +13,7 @@ import { noCounts, type RoutingContext, type Stamp } from './routing-context.ts'
  * meets one set of versions all the way down, however their tables change meanwhile.
  */
 export class EdgeContext implements RoutingContext {
+  readonly writes = true;
   readonly counts = noCounts();
   readonly #route: string;
   readonly #inner: readonly InnerRoutes[];

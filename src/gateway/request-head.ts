@@ -29,7 +29,10 @@ export interface RequestHead {
   /** Name, value, name, value … without what belongs to one connection only. */
   readonly headers: string[];
   readonly cookie: string;
-  /** Every `baggage` field, joined; not among `headers`. From a caller who is not trusted, without members of ours. */
+  /**
+   * Every `baggage` field, joined; from a caller who is not trusted, without members of ours. Among `headers` only where
+   * the gateway has nothing to write there.
+   */
   readonly baggage: string;
   readonly keyHeader: string | undefined;
   readonly transactionHeader: string | undefined;
@@ -38,6 +41,16 @@ export interface RequestHead {
   readonly upgrade: string | undefined;
   readonly expectsContinue: boolean;
   readonly trailer: string | undefined;
+}
+
+/** What a head is read for. */
+export interface GatewayTraits {
+  /** Its pseudonym in `Via`. */
+  readonly name: string;
+  /** Whether members of ours in the baggage are believed; else they are taken out. */
+  readonly trustsContext: boolean;
+  /** Whether `baggage` is written when there is a server for the request, instead of now. */
+  readonly writesContext: boolean;
 }
 
 // uri-host of RFC 3986 (registered name, IPv4, or IP literal) with an optional port; no user information.
@@ -54,7 +67,7 @@ const NEVER_HOP = new Set(['host', 'content-length', 'cookie', 'authorization'])
 export function readRequestHead(
   req: IncomingMessage,
   watch: RequestWatch,
-  gateway: { readonly name: string; readonly trustsContext: boolean },
+  gateway: GatewayTraits,
 ): RequestHead | Refusal {
   const raw = req.rawHeaders;
   const headers: string[] = [];
@@ -151,7 +164,10 @@ export function readRequestHead(
     if (refused !== undefined) return refused;
     if (baggage !== '' && fieldTokens(connection).includes('baggage')) baggage = '';
   }
-  if (baggage !== '' && !gateway.trustsContext) baggage = withoutOwn(baggage);
+  if (baggage !== '') {
+    if (!gateway.trustsContext) baggage = withoutOwn(baggage);
+    if (!gateway.writesContext && baggage !== '') headers.push('baggage', baggage);
+  }
   if (maxForwards !== undefined) {
     if (req.method === 'OPTIONS' && maxForwards === '0') return new Refusal(204, 'Max-Forwards is used up');
     headers.push('Max-Forwards', lessOne(maxForwards));

@@ -15,6 +15,8 @@ export const NO_STAMP: Stamp = { id: '', routes: '' };
 
 /** What the role of a gateway makes of the routing context that travels in `baggage`. */
 export interface RoutingContext {
+  /** Whether it writes `baggage`; where it does not, that travels with the other fields. */
+  readonly writes: boolean;
   readonly counts: ContextCounts;
   /** Tables of inner services, by name, with their versions. */
   readonly innerVersions: Readonly<Record<string, number>>;
@@ -31,7 +33,7 @@ export interface RoutingContext {
   ): KeyDecision;
   /** For business that begins with this request; `id` is that of its transaction, where it has one. */
   stamp(head: RequestHead, routes: CompiledRoutes, id: string | undefined): Stamp;
-  /** The baggage for the server; empty for none. */
+  /** The baggage for the server; empty where there is none to add to the fields. */
   outgoing(
     head: RequestHead,
     routes: CompiledRoutes,
@@ -45,6 +47,7 @@ export function noCounts(): ContextCounts {
 
 /** A gateway that writes no context: what clients forged of it is gone already when a head is read. */
 export class PlainContext implements RoutingContext {
+  readonly writes = false;
   readonly counts = noCounts();
   readonly innerVersions = {};
 
@@ -60,7 +63,7 @@ export class PlainContext implements RoutingContext {
     return NO_STAMP;
   }
 
-  outgoing(head: RequestHead): string {
-    return head.baggage;
+  outgoing(): string {
+    return '';
   }
 }

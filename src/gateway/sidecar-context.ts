@@ -12,6 +12,7 @@ const CONTEXT = 'context';
  * the edge holds as long as the table can serve it. Without, or where it no longer can, the policy decides.
  */
 export class SidecarContext implements RoutingContext {
+  readonly writes = true;
   readonly counts = noCounts();
   readonly innerVersions = {};
   readonly #route: string;

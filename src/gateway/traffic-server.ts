@@ -7,7 +7,7 @@ import { DirectExchange, type UpgradeRequest } from './direct-exchange.ts';
 import { type ClientSide, Exchange } from './exchange.ts';
 import { answerPlainly, codeOf, NO_SERVER } from './exchange-failure.ts';
 import { fieldTokens } from './header-name.ts';
-import { readRequestHead, Refusal, type RequestHead } from './request-head.ts';
+import { type GatewayTraits, readRequestHead, Refusal, type RequestHead } from './request-head.ts';
 import type { TrafficDirector } from './traffic-director.ts';
 
 /** How often it is looked whether the last exchange has ended, in milliseconds. */
@@ -21,7 +21,7 @@ export class TrafficServer {
   readonly director: TrafficDirector;
   readonly #config: GatewayConfig;
   readonly #server: Server;
-  readonly #caller: { readonly name: string; readonly trustsContext: boolean };
+  readonly #traits: GatewayTraits;
   readonly #upgraded = new Set<Duplex>();
   /** Connections on which a request was refused: what else came on them is not to be believed. */
   readonly #distrusted = new WeakSet<Duplex>();
@@ -29,7 +29,11 @@ export class TrafficServer {
   constructor(config: GatewayConfig, director: TrafficDirector) {
     this.#config = config;
     this.director = director;
-    this.#caller = { name: config.name, trustsContext: config.role === 'sidecar' };
+    this.#traits = {
+      name: config.name,
+      trustsContext: config.role === 'sidecar',
+      writesContext: director.context.writes,
+    };
     const { timeouts } = config;
     this.#server = createServer({
       insecureHTTPParser: false,
@@ -151,7 +155,7 @@ export class TrafficServer {
       answerPlainly(res, NO_SERVER);
       return null;
     }
-    const head = readRequestHead(req, routes.requestWatch, this.#caller);
+    const head = readRequestHead(req, routes.requestWatch, this.#traits);
     if (!(head instanceof Refusal)) return head;
     this.director.ledger.refused += 1;
     this.#distrusted.add(req.socket);
