@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { signal as sendSignal } from '../src/agent/os-process.ts';
-import { createEmbeddedGateway } from '../src/adapters/embedded-gateway.ts';
+import { createGatewayOverHttp } from '../src/adapters/gateway-over-http.ts';
 import { reportQuery } from '../src/workflows/messages.ts';
 import type { Display } from './display/display.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
@@ -163,7 +163,7 @@ function resultsOf(servers: Fleet['servers']): Promise<ServerResult[]> {
 async function tiersOf(fleet: Fleet, { mixed, mixes }: LoadSummary): Promise<TiersResult | null> {
   if (fleet.web === null) return null;
   const stats = await Promise.all(
-    fleet.gateways.map(({ name, adminUrl }) => createEmbeddedGateway({ name, admin: adminUrl }).stats({})),
+    fleet.gateways.map(({ name, adminUrl }) => createGatewayOverHttp({ name, admin: adminUrl }).stats({})),
   );
   const sum = (what: 'missing' | 'outdated'): number =>
     stats.reduce((total, { context }) => total + (context?.[what] ?? 0), 0);

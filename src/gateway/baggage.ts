@@ -1,3 +1,5 @@
+import { octetsOf } from '../domain/policy/route-key.ts';
+
 /**
  * W3C Baggage (https://www.w3.org/TR/baggage/), as far as a gateway has to do with it. Members that are not ours leave
  * as they came, octet by octet: the propagators of tracing libraries decode and encode anew what they pass on.
@@ -16,6 +18,7 @@ export function routeMember(service: string): string {
 export const MAX_BYTES = 8_192;
 export const MAX_MEMBERS = 180;
 
+const BROKEN_ENCODING = /%(?![0-9A-Fa-f]{2})/;
 const KEY_END = /[=;]/;
 /** Where none of it is found, nothing of ours is in there, nor anything that decodes to it. */
 const PERHAPS_OURS = /changeover|%/i;
@@ -31,7 +34,8 @@ export function membersOf(baggage: string): string[] {
 }
 
 /**
- * Value of the first member with this key, percent-decoded; undefined where there is none, or its encoding is broken.
+ * Value of the first member with this key, percent-decoded into octets, as keys are; undefined where there is none, or
+ * its encoding is broken.
  */
 export function memberValue(baggage: string, key: string): string | undefined {
   // Most baggage does not have it: one search, and nothing is taken apart.
@@ -41,16 +45,22 @@ export function memberValue(baggage: string, key: string): string | undefined {
   if (member === undefined || member[equals] !== '=') return undefined;
   const properties = member.indexOf(';', equals);
   const value = member.slice(equals + 1, properties < 0 ? undefined : properties).trim();
-  try {
-    return decodeURIComponent(value);
-  } catch {
-    return undefined;
-  }
+  if (!value.includes('%')) return value;
+  return BROKEN_ENCODING.test(value) ? undefined : value.replaceAll(/%([0-9a-f]{2})/gi, octet);
 }
 
-/** A member of ours: the value in UTF-8 and percent-encoded, as section 3.3.1 wants it. */
+/** A member of ours; the value is text, or a string of octets as keys are. Percent-encoded, as section 3.3.1 wants it. */
 export function ownMember(key: string, value: string): string {
-  return `${key}=${encodeURIComponent(value.replaceAll(/\p{Surrogate}/gu, '\uFFFD'))}`;
+  return `${key}=${octetsOf(value).replaceAll(/[^A-Za-z0-9._~-]/g, percentEncoded)}`;
+}
+
+/** Whether octets are UTF-8: of anything else, libraries on the way make an error. */
+export function isUtf8(octets: string): boolean {
+  return Buffer.from(Buffer.from(octets, 'latin1').toString('utf8'), 'utf8').toString('latin1') === octets;
+}
+
+function percentEncoded(char: string): string {
+  return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 }
 
 /**

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { KeyDecision } from '../domain/policy/route-key.ts';
+import { MAX_KEY_OCTETS, type KeyDecision } from '../domain/policy/route-key.ts';
 import type { KeySource } from '../domain/policy/policy.ts';
-import { joinedBaggage, KEY_MEMBER, ownMember, routeMember, TRANSACTION_MEMBER } from './baggage.ts';
+import { isUtf8, joinedBaggage, KEY_MEMBER, ownMember, routeMember, TRANSACTION_MEMBER } from './baggage.ts';
 import type { CompiledRoutes } from './compiled-routes.ts';
 import type { InnerRoutes } from './inner-routes.ts';
 import type { RequestHead } from './request-head.ts';
 import { compileKeySource, type FindKey } from './request-key.ts';
 import { noCounts, type RoutingContext, type Stamp } from './routing-context.ts';
+
+/** Longer ids belong to no transaction anywhere. */
+const MAX_ID_OCTETS = 256;
 
 /**
  * The edge decides for inner services as well when business begins, by their policies, so that one business transaction
@@ -50,7 +53,7 @@ export class EdgeContext implements RoutingContext {
       const key = this.#configuredKey?.(head) ?? findKey(head) ?? own;
       return [ownMember(routeMember(service), inner.decideKey(key).release)];
     });
-    return { id: id ?? this.#newId(), routes: decided.join(',') };
+    return { id: isUsable(id, MAX_ID_OCTETS) ? id : this.#newId(), routes: decided.join(',') };
   }
 
   outgoing(
@@ -60,7 +63,7 @@ export class EdgeContext implements RoutingContext {
   ): string {
     const key = this.#ownKey(head, routes) ?? this.#firstInnerKey(head);
     const own = [
-      ...(key === undefined || key === '' ? [] : [ownMember(KEY_MEMBER, key)]),
+      ...(isUsable(key, MAX_KEY_OCTETS) ? [ownMember(KEY_MEMBER, key)] : []),
       ownMember(TRANSACTION_MEMBER, stamp.id),
       ownMember(this.#route, release),
       ...(stamp.routes === '' ? [] : [stamp.routes]),
@@ -88,4 +91,9 @@ export class EdgeContext implements RoutingContext {
     this.#requests += 1;
     return `${this.#idPrefix}.${this.#requests}`;
   }
+}
+
+/** Whether it is worth passing on: what is longer counts as absent everywhere, and what is no text breaks libraries. */
+function isUsable(value: string | undefined, maxOctets: number): value is string {
+  return value !== undefined && value !== '' && value.length <= maxOctets && isUtf8(value);
 }

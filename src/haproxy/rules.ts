@@ -1,3 +1,4 @@
+import { ChangeoverError } from '../domain/errors.ts';
 import type { ExchangeMatch } from '../domain/measure.ts';
 import { MAX_KEY_OCTETS, SLOTS } from '../domain/policy/route-key.ts';
 import {
@@ -113,6 +114,7 @@ function policyRules(parts: RuleParts, files: Files, routes: string): string[] {
 /** Transactions go on where they began; where nobody can take what was decided, the refuges do. */
 export function destinationRules(parts: RuleParts, files: Files, service: string): string[] {
   const { transactions } = parts;
+  if (transactions?.id.from === 'baggage') throw withoutBaggage();
   const pinned =
     transactions === null || transactions === undefined
       ? []

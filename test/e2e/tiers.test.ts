@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIVE_RATES, PRICING_BASELINE, TIERED_RATES } from '../../demo/packages.ts';
-import { createEmbeddedGateway } from '../../src/adapters/embedded-gateway.ts';
+import { createGatewayOverHttp } from '../../src/adapters/gateway-over-http.ts';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import type { Fleet } from '../../demo/fleet/fleet.ts';
 import { createTestFleet, startLoad, type TestFleet } from './support/test-fleet.ts';
@@ -79,7 +79,7 @@ describe('an inner service upgraded under a web layer', () => {
     expect(met.size).toBeGreaterThan(summary.transactions.started);
 
     for (const { name, adminUrl } of fleet.gateways) {
-      const { context, tableVersion } = await createEmbeddedGateway({ name, admin: adminUrl }).stats({});
+      const { context, tableVersion } = await createGatewayOverHttp({ name, admin: adminUrl }).stats({});
       expect(context, name).toMatchObject({ missing: 0, dropped: 0 });
       expect(tableVersion).toBe((await fleet.registry.status(fleet.service)).active.version);
     }

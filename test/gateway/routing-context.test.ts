@@ -276,6 +276,13 @@ describe('an edge with services behind it', () => {
     expect(memberValue(first, 'changeover.route.pricing')).toBe('2.0-b');
     const ids = [first, lastBaggage(web)].map((one) => memberValue(one, 'changeover.transaction'));
     expect(new Set(ids).size, 'a request by itself is business of its own').toBe(2);
+    // Libraries on the way throw at what is no UTF-8, so that it must not come from here.
+    using raw = new RawConnection(fixture.port);
+    raw.send('GET / HTTP/1.1\r\nHost: a\r\nX-Account: \xff7\r\nX-Tx: \xff\r\n\r\n');
+    await until(() => raw.received.endsWith('web'));
+    expect(decodeURIComponent(lastBaggage(web))).toMatch(
+      /^changeover\.transaction=[\x21-\x7e]+,changeover\.route\.shop=1\.0,changeover\.route\.pricing=2\.0-a$/,
+    );
   });
 
   it('keeps what it decided for a transaction, whatever changes, and over its own restart (invariant 5)', async () => {

@@ -10,6 +10,7 @@ import {
   rulesHaveModes,
   serverNamesAreUnique,
 } from './checks/clusters.ts';
+import { haproxyReadsNoBaggage } from './checks/gateways.ts';
 import { candidatesGetTraffic, policyIsTotal, policyVersionsExist } from './checks/policy.ts';
 import {
   amountHasHeader,
@@ -43,6 +44,7 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   serverNamesAreUnique,
   addressesAreUnique,
   gatewayNamesAreUnique,
+  haproxyReadsNoBaggage,
   minServingFits,
   policyIsTotal,
   policyVersionsExist,

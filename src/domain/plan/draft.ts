@@ -23,8 +23,15 @@ const planDraft = z.object({
   candidates: maybe(z.array(maybe(z.object({ version, mode: text, packages: packagesDraft })))),
   deployment: maybe(z.record(z.string(), text)),
   clusters: maybe(z.record(z.string(), maybe(z.object({ servers: maybe(z.array(maybe(serverDraft))) })))),
-  gateways: maybe(z.array(maybe(z.object({ name: text, admin: text })))),
-  traffic: maybe(z.object({ policy: maybe(policySchema), withoutKey: text })),
+  gateways: maybe(z.array(maybe(z.object({ name: text, kind: text, admin: text })))),
+  traffic: maybe(
+    z.object({
+      key: maybe(z.object({ from: text })),
+      policy: maybe(policySchema),
+      withoutKey: text,
+      transactions: maybe(z.object({ id: maybe(z.object({ from: text })) })),
+    }),
+  ),
   trial: maybe(trialSchema),
   measure: maybe(measureSchema),
   minServing: maybe(z.number()),
