@@ -37,6 +37,8 @@ const TIERS = {
   clusters: { core: 2, blue: 2, green: 2 },
   gateways: 2,
 } as const satisfies FleetConfig;
+/** Of all kinds: the same account meets the same version, whichever it comes by. */
+const MIXED = ['haproxy', 'haproxy', 'embedded'] as const;
 /** A gateway counts an exchange once its last byte is out, a moment after the client has it. */
 const COUNT_WAIT_MS = 2_000;
 
@@ -50,10 +52,11 @@ export async function runDemo(
   { display, signal }: { display: Display; signal: AbortSignal },
 ): Promise<Demo> {
   const beganAt = performance.now();
-  const { tiers } = config.options;
+  const { tiers, haproxy } = config.options;
   display.say(startingText(tiers));
   const fleet = await createFleet({
     ...(tiers ? TIERS : {}),
+    ...(haproxy ? { gateways: MIXED } : {}),
     baseline: config.baseline,
     candidates: config.candidates,
     reportDir: config.reportDir,

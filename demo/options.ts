@@ -10,6 +10,8 @@ export interface DemoOptions {
   readonly rollback: boolean;
   /** An inner service is upgraded, under a web layer that stays. */
   readonly tiers: boolean;
+  /** Two HAProxies route beside an embedded gateway. */
+  readonly haproxy: boolean;
   readonly keep: boolean;
   readonly json: boolean;
   /** Requests in a second, at the least. */
@@ -32,6 +34,7 @@ export function readOptions(argv: readonly string[]): DemoOptions {
         .conflicts('haproxy')
         .default(false),
     )
+    .option('--haproxy', 'two HAProxies and an embedded gateway side by side (needs HAProxy)', false)
     .option('--keep', 'leave everything running until Ctrl-C', false)
     .option('--json', 'the result as JSON on standard output, progress on standard error', false)
     .option('--rate <number>', `requests in a second (default: ${RATE}; with --tiers ${TIERS_RATE})`, rate)
@@ -49,6 +52,7 @@ Examples:
   $ npm run demo
   $ npm run demo -- --interactive --rate 500
   $ npm run demo -- --tiers
+  $ npm run demo -- --haproxy
   $ npm run demo --silent -- --json > result.json`,
     )
     .exitOverride(({ exitCode }: CommanderError) => process.exit(exitCode === 0 ? 0 : BAD_INPUT))

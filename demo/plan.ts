@@ -1,5 +1,6 @@
 import type { PlanInput } from '../src/domain/plan/schema.ts';
 import type { Package } from '../src/domain/upgrade-params.ts';
+import type { GatewayProcess } from './fleet/fleet-parts.ts';
 import type { BusinessRelease } from './packages.ts';
 
 export const SERVICE = 'wealth';
@@ -17,7 +18,7 @@ export interface DemoPlanParts {
     readonly name: string;
     readonly servers: readonly { readonly name: string; readonly url: string; readonly agentUrl: string }[];
   }[];
-  readonly gateways: readonly { readonly name: string; readonly adminUrl: string }[];
+  readonly gateways: readonly Pick<GatewayProcess, 'name' | 'kind' | 'adminUrl'>[];
 }
 
 /** The demo's upgrade with durations of seconds: candidates compete by the tail of the account, beside the baseline. */
@@ -43,7 +44,7 @@ export function demoPlan(parts: DemoPlanParts): PlanInput {
     clusters: Object.fromEntries(
       parts.clusters.map(({ name, servers }) => [name, clusterOf(parts, servers)]),
     ),
-    gateways: parts.gateways.map(({ name, adminUrl }) => ({ name, admin: adminUrl })),
+    gateways: parts.gateways.map(({ name, kind, adminUrl }) => ({ name, kind, admin: adminUrl })),
     drain: { manner: 'together', deadline: '60s', atDeadline: 'pause' },
     traffic: {
       key: { from: 'header', name: 'x-account' },

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { ChangeoverError } from '../../src/domain/errors.ts';
+import type { Plan } from '../../src/domain/plan/schema.ts';
 import type { Package } from '../../src/domain/upgrade-params.ts';
 import { connectTemporal, type TemporalClient } from '../../src/temporal.ts';
 import { BASELINE } from '../packages.ts';
 import { SERVICE } from '../plan.ts';
-import { serviceOf, type FleetSettings } from './config.ts';
+import { gatewayKinds, serviceOf, type FleetSettings } from './config.ts';
 import {
   createController,
   createGateway,
@@ -18,6 +19,8 @@ import {
 } from './fleet-parts.ts';
 import type { FleetProcess } from './fleet-process.ts';
 import type { FleetServer } from './fleet-server.ts';
+import { fleetPlan, checkedPlan } from './fleet-plan.ts';
+import { createHaproxyGateway } from './haproxy-gateway.ts';
 import { inLanes } from './lanes.ts';
 import { createTemporalProcess, type TemporalProcess } from './temporal-process.ts';
 import { createWebTier, type WebTier } from './web-tier.ts';
@@ -68,26 +71,25 @@ export async function assemble(settings: FleetSettings): Promise<FleetAssembly> 
     CHANGEOVER_CONTROLLER_URL: controller.url,
     CHANGEOVER_REPORT_DIR: settings.reportDir ?? join(work.path, 'reports'),
   });
-  const gateways = await Promise.all(
-    numbered(settings.tiers === true ? 'sidecar' : 'gateway', settings.gateways).map((name) =>
-      createGateway(
-        { ...common, env },
-        {
-          name,
-          service: serviceOf(settings),
-          controllerUrl: controller.url,
-          more: settings.tiers === true ? ['--role', 'sidecar'] : [],
-        },
-      ),
-    ),
+  const around = { ...common, env };
+  const servers = await createServers(around, settings.clusters, { service: serviceOf(settings) });
+  const kinds = gatewayKinds(settings);
+  const planOf = (): Plan => checkedPlan(fleetPlan({ settings, packages, servers, gateways }));
+  const gateways: GatewayProcess[] = await Promise.all(
+    numbered(settings.tiers === true ? 'sidecar' : 'gateway', kinds.length).map((name, index) => {
+      const common = { name, service: serviceOf(settings), controllerUrl: controller.url };
+      if (kinds[index] === 'haproxy') return createHaproxyGateway(around, { ...common, planOf });
+      return createGateway(around, {
+        ...common,
+        more: settings.tiers === true ? ['--role', 'sidecar'] : [],
+      });
+    }),
   );
   let client: TemporalClient | undefined;
   const connected = (): TemporalClient => there(client, 'Temporal client');
   const workers = numbered('worker', settings.workers).map((name) =>
     createWorkerProcess({ ...common, env: { ...env, ...settings.workerEnv } }, { name, client: connected }),
   );
-  const around = { ...common, env };
-  const servers = await createServers(around, settings.clusters, { service: serviceOf(settings) });
   const web =
     settings.tiers === true
       ? await createWebTier(around, {

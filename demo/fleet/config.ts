@@ -1,6 +1,8 @@
 import { INNER_SERVICE, SERVICE } from '../plan.ts';
 import { BASELINE, FLOATING_SECOND, STATIC_HOME, type BusinessRelease } from '../packages.ts';
 
+export type GatewayKind = 'embedded' | 'haproxy';
+
 export interface FleetConfig {
   /** Cluster → number of servers. The first is the baseline's; the others get a candidate each, in this order. */
   readonly clusters?: Readonly<Record<string, number>>;
@@ -9,7 +11,8 @@ export interface FleetConfig {
    * edge. Baseline and candidates are those of pricing then.
    */
   readonly tiers?: boolean;
-  readonly gateways?: number;
+  /** How many embedded ones, or a kind for each. */
+  readonly gateways?: number | readonly GatewayKind[];
   readonly workers?: number;
   readonly baseline?: BusinessRelease;
   readonly candidates?: readonly BusinessRelease[];
@@ -37,6 +40,13 @@ export const FLEET_DEFAULTS = {
   candidates: [STATIC_HOME, FLOATING_SECOND],
   logLevel: 'info',
 } as const satisfies FleetConfig;
+
+/** A kind for each gateway. */
+export function gatewayKinds({ gateways }: Pick<FleetSettings, 'gateways'>): readonly GatewayKind[] {
+  return typeof gateways === 'number'
+    ? Array.from({ length: gateways }, (): GatewayKind => 'embedded')
+    : gateways;
+}
 
 /** The service that the fleet upgrades. */
 export function serviceOf({ tiers }: Pick<FleetConfig, 'tiers'>): typeof SERVICE | typeof INNER_SERVICE {

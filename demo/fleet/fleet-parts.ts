@@ -2,11 +2,12 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { freePorts } from '../../src/dev-server/free-port.ts';
+import type { Plan } from '../../src/domain/plan/schema.ts';
 import type { Package } from '../../src/domain/upgrade-params.ts';
 import type { TemporalClient } from '../../src/temporal.ts';
 import { TASK_QUEUE } from '../../src/workflows/messages.ts';
 import { buildPackage, type BusinessRelease } from '../packages.ts';
-import type { FleetConfig } from './config.ts';
+import type { FleetConfig, GatewayKind } from './config.ts';
 import { createFleetProcess, type FleetProcess, type FleetProcessConfig } from './fleet-process.ts';
 import { createFleetServer, type FleetServer } from './fleet-server.ts';
 import { until } from './until.ts';
@@ -17,11 +18,25 @@ export interface ControllerProcess extends FleetProcess {
 }
 
 export interface GatewayProcess extends FleetProcess {
+  readonly kind: GatewayKind;
   /** Where clients send their business. */
   readonly url: string;
   readonly adminUrl: string;
   /** Until it has routes and takes requests. */
   waitForTraffic(): Promise<void>;
+  /** What carries the traffic, where that is another process. */
+  readonly haproxy?: HaproxyControl;
+  /** Renders the configuration for a plan, and reloads where it changed. */
+  configureFor?(plan: Plan): Promise<void>;
+}
+
+export interface HaproxyControl {
+  /** Of the master process. */
+  readonly pid: number;
+  reload(): void;
+  /** Without finishing anything. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
 }
 
 /** What all processes of a fleet have in common. */
@@ -64,7 +79,7 @@ export async function createGateway(
   const { name, service, controllerUrl, more = [] } = parts;
   const [port = 0, adminPort = 0] = await freePorts(2);
   const [url, adminUrl] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${adminPort}`];
-  let hadRoutes = false;
+  const { isReady, waitForTraffic } = gatewayReadiness(around, name, adminUrl);
   const gateway = createFleetProcess({
     ...common(around, name),
     args: [
@@ -74,19 +89,27 @@ export async function createGateway(
       ...more,
     ],
     graceMs: GATEWAY_GRACE_MS,
-    // Until the service is adopted there are no routes, and it takes no traffic (503).
-    isReady: async () => {
-      const status = await statusOf(`${adminUrl}/health`);
-      if (status === 200) hadRoutes = true;
-      return status === 200 || !hadRoutes;
-    },
+    isReady,
   });
-  const waitForTraffic = (): Promise<void> =>
-    until(`${name} takes traffic`, async () => (await statusOf(`${adminUrl}/health`)) === 200, {
-      timeoutMs: TRAFFIC_TIMEOUT_MS,
-      signal: around.config.signal,
-    });
-  return withFields(gateway, { url, adminUrl, waitForTraffic });
+  return withFields(gateway, { kind: 'embedded' as const, url, adminUrl, waitForTraffic });
+}
+
+export function gatewayReadiness(around: Surroundings, name: string, adminUrl: string) {
+  const takesTraffic = async (): Promise<boolean> => (await statusOf(`${adminUrl}/health`)) === 200;
+  let hadRoutes = false;
+  return {
+    // Until the service is adopted there are no routes, and it takes no traffic (503).
+    isReady: async (): Promise<boolean> => {
+      const ready = await takesTraffic();
+      hadRoutes ||= ready;
+      return ready || !hadRoutes;
+    },
+    waitForTraffic: (): Promise<void> =>
+      until(`${name} takes traffic`, takesTraffic, {
+        timeoutMs: TRAFFIC_TIMEOUT_MS,
+        signal: around.config.signal,
+      }),
+  };
 }
 
 export function createWorkerProcess(
@@ -157,7 +180,7 @@ function packageFolderOf(work: WorkFolder): string {
   return join(work.path, 'packages');
 }
 
-function common(
+export function common(
   { work, config, env }: Surroundings,
   name: string,
 ): Pick<FleetProcessConfig, 'name' | 'env' | 'logFile' | 'onSpawn' | 'onUnexpectedEnd' | 'signal'> {

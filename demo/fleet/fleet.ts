@@ -1,18 +1,15 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { createFlowController } from '../../src/adapters/flow-controller.ts';
-import { ChangeoverError } from '../../src/domain/errors.ts';
-import { formatPlanProblems } from '../../src/domain/plan/problem.ts';
-import { readPlan } from '../../src/domain/plan/read-plan.ts';
 import { planToServiceDefinition } from '../../src/domain/plan/service-definition.ts';
-import type { Plan, PlanInput } from '../../src/domain/plan/schema.ts';
+import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import type { Package } from '../../src/domain/upgrade-params.ts';
 import { startUpgrade, type StartedUpgrade } from '../../src/starter.ts';
 import type { TemporalClient } from '../../src/temporal.ts';
 import { workflowIdOf } from '../../src/workflows/messages.ts';
-import { demoPlan } from '../plan.ts';
 import { assemble, closeAll, startAll, there, type FleetAssembly } from './assembly.ts';
 import { FLEET_DEFAULTS, serviceOf, type FleetConfig, type FleetSettings } from './config.ts';
 import type { ControllerProcess, GatewayProcess } from './fleet-parts.ts';
+import { checkedPlan, fleetPlan } from './fleet-plan.ts';
 import type { FleetProcess } from './fleet-process.ts';
 import type { FleetServer } from './fleet-server.ts';
 import type { TemporalProcess } from './temporal-process.ts';
@@ -81,17 +78,15 @@ function fleetOf(parts: FleetAssembly, settings: FleetSettings, close: () => Pro
   const registry = createFlowController({ url: parts.controller.url });
   const service = serviceOf(settings);
 
-  function plan(change: Partial<PlanInput> = {}): PlanInput {
-    const clusters = Object.keys(settings.clusters).map((name) => ({
-      name,
-      servers: servers.filter(({ cluster }) => cluster === name),
-    }));
-    const { baseline, candidates } = settings;
-    return { ...demoPlan({ service, baseline, candidates, packages, clusters, gateways }), ...change };
-  }
+  const plan = (change: Partial<PlanInput> = {}): PlanInput => ({
+    ...fleetPlan({ settings, packages, servers, gateways }),
+    ...change,
+  });
 
   async function adopt(input: PlanInput = plan()): Promise<void> {
-    await registry.adopt(service, planToServiceDefinition(checked(input)));
+    const checked = checkedPlan(input);
+    await Promise.all(gateways.map(async (gateway) => gateway.configureFor?.(checked)));
+    await registry.adopt(service, planToServiceDefinition(checked));
     await registry.publish(service);
     await Promise.all(gateways.map((gateway) => gateway.waitForTraffic()));
     await web?.adopt(registry);
@@ -121,19 +116,11 @@ function fleetOf(parts: FleetAssembly, settings: FleetSettings, close: () => Pro
     server,
     plan,
     adopt,
-    start: (input = plan()) => startUpgrade(connected(), { data: input, plan: checked(input) }, { env }),
+    start: (input = plan()) => startUpgrade(connected(), { data: input, plan: checkedPlan(input) }, { env }),
     get handle() {
       return connected().client.workflow.getHandle(workflowIdOf(service));
     },
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-function checked(input: PlanInput): Plan {
-  const read = readPlan(input);
-  if (read.ok) return read.plan;
-  throw new ChangeoverError('InvalidPlan', formatPlanProblems(read.problems), {
-    details: { problems: read.problems },
-  });
 }

@@ -1,16 +1,28 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { bindToThisProcess } from '../../src/dev-server/bound-process.ts';
 
 /** A real HAProxy in master-worker mode, as a system service runs it: reloaded by SIGUSR2 to its master. */
 export class HaproxyProcess implements AsyncDisposable {
   readonly #command: string;
   readonly #configFile: string;
   readonly #onOutput: (text: string) => void;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #logFile: string | undefined;
   #master: ChildProcess | null = null;
 
-  constructor(parts: { command: string; configFile: string; onOutput?: (text: string) => void }) {
+  constructor(parts: {
+    command: string;
+    configFile: string;
+    env?: NodeJS.ProcessEnv;
+    logFile?: string;
+    onOutput?: (text: string) => void;
+  }) {
     this.#command = parts.command;
     this.#configFile = parts.configFile;
+    this.#env = parts.env ?? process.env;
+    this.#logFile = parts.logFile;
     this.#onOutput = parts.onOutput ?? (() => undefined);
   }
 
@@ -26,7 +38,17 @@ export class HaproxyProcess implements AsyncDisposable {
   start(): void {
     const master = spawn(this.#command, ['-W', '-f', this.#configFile], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: this.#env,
+      // Ctrl-C on the terminal goes to us alone.
+      detached: true,
     });
+    bindToThisProcess(master);
+    if (this.#logFile !== undefined) {
+      const log = createWriteStream(this.#logFile, { flags: 'a' });
+      master.stdout.pipe(log, { end: false });
+      master.stderr.pipe(log, { end: false });
+      master.once('close', () => log.end());
+    }
     master.stdout.on('data', (chunk: Buffer) => this.#onOutput(chunk.toString()));
     master.stderr.on('data', (chunk: Buffer) => this.#onOutput(chunk.toString()));
     this.#master = master;
