@@ -14,6 +14,7 @@ export interface Restart {
 const lineSchema = z.object({
   event: z.enum(['start', 'stop', 'exit']),
   pid: z.int().positive(),
+  version: z.string(),
   at: z.string().transform((text) => Date.parse(text)),
   processStartedAt: z.string().transform((text) => Date.parse(text)),
 });

@@ -1,15 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createFleet, type Fleet } from '../../demo/fleet/fleet.ts';
-import { createLatencyHistogram } from '../../demo/load/latency-histogram.ts';
 import { FLOATING_SECOND, STATIC_HOME } from '../../demo/packages.ts';
 import { spawnLoad } from '../../demo/load/process.ts';
-import type { LoadSummary, TimelineSecond } from '../../demo/load/summary.ts';
+import type { LoadSummary } from '../../demo/load/summary.ts';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import { changesOf, type Span } from './batches.ts';
 import { watchDrains } from './busy-watch.ts';
 import { historySteps } from './history-steps.ts';
 import { ownProcessor } from './own-processor.ts';
 import { slowestOf, type ServerBound } from './lower-bound.ts';
+import { p99Of } from './p99.ts';
 import { restartsOf } from './restarts.ts';
 
 export interface RunConfig {
@@ -145,13 +145,6 @@ function resultOf(run: {
 }
 
 const SECOND_MS = 1000;
-
-/** Of everything but the requests that are slow by intent. */
-function p99Of(timeline: readonly TimelineSecond[], isMeant: (second: TimelineSecond) => boolean): number {
-  const all = createLatencyHistogram();
-  for (const second of timeline) if (isMeant(second)) all.add(second.latency);
-  return all.quantile(0.99) ?? Number.NaN;
-}
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
