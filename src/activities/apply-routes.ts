@@ -29,7 +29,7 @@ export function applyRoutes({
         step,
         ...(transitions === null ? {} : { transitions }),
       });
-      await publishUntilAcknowledged(registry, present, { service, version });
-      return { version };
+      const gateways = await publishUntilAcknowledged(registry, present, { service, version });
+      return { version, gateways };
     });
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
 import { ChangeoverError } from '../domain/errors.ts';
+import type { GatewaysView } from '../domain/gateway-standing.ts';
 import type { ProblemsPayload } from '../domain/upgrade/signals.ts';
 import type { Problem } from '../domain/upgrade/state.ts';
 
@@ -113,8 +114,11 @@ export class Attempt {
     return results;
   }
 
-  /** Tells the run what is wrong now; what was wrong before keeps its time. Nothing is sent where nothing changed. */
-  async tell(found: readonly Omit<Problem, 'since'>[]): Promise<void> {
+  /**
+   * Tells the run what is wrong now, and where gateways lag behind how all of them stand; what was wrong before keeps its
+   * time. Nothing is sent where nothing changed.
+   */
+  async tell(found: readonly Omit<Problem, 'since'>[], gateways?: GatewaysView): Promise<void> {
     const now = new Date().toISOString();
     const problems = found.map((problem) => {
       const before = this.memory.problems.find(
@@ -126,7 +130,11 @@ export class Attempt {
     if (key(problems) === key(this.memory.problems)) return;
     const { workflowExecution } = this.context.info;
     if (workflowExecution !== undefined) {
-      const payload: ProblemsPayload = { step: this.step, problems };
+      const payload: ProblemsPayload = {
+        step: this.step,
+        problems,
+        ...(gateways === undefined ? {} : { gateways }),
+      };
       const { workflowId, runId } = workflowExecution;
       await this.context.client.workflow.getHandle(workflowId, runId).signal(PROBLEMS_SIGNAL, payload);
     }

@@ -1,4 +1,4 @@
-import type { DrainResult } from '../domain/upgrade/results.ts';
+import type { DrainResult, RoutesResult } from '../domain/upgrade/results.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { AgentAddress } from '../ports/server-agent.ts';
 import { attempt, type Attempt, type StepContext } from './attempt.ts';
@@ -21,16 +21,28 @@ const LONGEST_PAUSE_MS = 250;
 const PAUSE_PER_COUNT = 6;
 const AGENTS_AT_ONCE = 16;
 
+/** What the counts of one attempt found out. */
+interface Counted {
+  /** Servers without business in flight: no gateway that counts sends them anything new. */
+  readonly done: Set<string>;
+  /** A gateway was declared gone, so that what it had was not counted. */
+  withoutSome: boolean;
+}
+
 /**
  * Waits until nothing is in flight on these servers, counted at every gateway and at the servers themselves, and then
  * seals them off by a table that every gateway acknowledged. Only after that a server may be touched (invariant 2).
+ *
+ * A gateway that was declared gone is not counted. It may come back at any moment with transactions that began on these
+ * servers: then the gateways are counted once more after the sealing, since it has acknowledged that as well.
  */
 export function awaitDrain(dependencies: DrainDependencies) {
   return (input: AwaitDrainInput): Promise<DrainResult> =>
     attempt(input.step, async (present) => {
+      const counted: Counted = { done: new Set(), withoutSome: false };
       for (;;) {
         const askedAt = performance.now();
-        const left = await countInFlight(dependencies, input, present);
+        const left = await countInFlight(dependencies, input, present, counted);
         const tookMs = performance.now() - askedAt;
         const late = input.servers.filter(
           ({ server, deadlineMs }) => left.has(server) && Date.now() - present.startedAtMs >= deadlineMs,
@@ -42,8 +54,9 @@ export function awaitDrain(dependencies: DrainDependencies) {
           late.filter(({ atDeadline }) => atDeadline === 'force').map(({ server }) => server),
         );
         if ([...left.keys()].every((server) => forced.has(server))) {
-          const version = await seal(dependencies, input, present);
-          return { drained: true, version, left: asList(left) };
+          const sealed = await seal(dependencies, input, present);
+          if (counted.withoutSome) await awaitSilence(dependencies, input, present, forced);
+          return { drained: true, ...sealed, left: asList(left) };
         }
         await present.sleep(
           Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, tookMs * PAUSE_PER_COUNT)),
@@ -60,15 +73,31 @@ async function seal(
   { registry }: DrainDependencies,
   { service, fence, step, servers }: AwaitDrainInput,
   present: Attempt,
-): Promise<number> {
+): Promise<RoutesResult> {
   const names = servers.map(({ server }) => server);
   const { version } = await registry.activate(service, {
     fence,
     step,
     transitions: [{ kind: 'seal', servers: names }],
   });
-  await publishUntilAcknowledged(registry, present, { service, version });
-  return version;
+  const gateways = await publishUntilAcknowledged(registry, present, { service, version });
+  return { version, gateways };
+}
+
+/** Nothing new enters the servers any more; what entered through a gateway that came back in between ends. */
+async function awaitSilence(
+  { observatory }: DrainDependencies,
+  { service, servers }: AwaitDrainInput,
+  present: Attempt,
+  forced: ReadonlySet<string>,
+): Promise<void> {
+  const names = servers.map(({ server }) => server).filter((server) => !forced.has(server));
+  if (names.length === 0) return;
+  for (;;) {
+    const { gateways } = await observatory.load(service, names);
+    if (gateways.every((gateway) => gateway.servers.every(({ inFlight }) => inFlight === 0))) return;
+    await present.sleep(LONGEST_PAUSE_MS);
+  }
 }
 
 /**
@@ -79,16 +108,18 @@ async function countInFlight(
   { observatory, agents }: DrainDependencies,
   { service, servers }: AwaitDrainInput,
   present: Attempt,
+  counted: Counted,
 ): Promise<ReadonlyMap<string, number>> {
-  const open = servers.filter(({ server }) => !present.isDone(server));
+  const open = servers.filter(({ server }) => !counted.done.has(server));
   if (open.length === 0) return new Map();
   const problems: { where: string; code: string; message: string }[] = [];
   const left = new Map<string, number>();
   try {
-    const { gateways } = await observatory.load(
+    const { gateways, excluded = [] } = await observatory.load(
       service,
       open.map(({ server }) => server),
     );
+    if (excluded.length > 0) counted.withoutSome = true;
     for (const { server } of open) left.set(server, 0);
     for (const gateway of gateways) {
       for (const { name, inFlight, transactions } of gateway.servers) {
@@ -111,7 +142,7 @@ async function countInFlight(
         left.set(address.server, 1);
       } else if (inFlight === null || inFlight === 0) {
         left.delete(address.server);
-        present.markDone(address.server);
+        counted.done.add(address.server);
       } else {
         left.set(address.server, inFlight);
       }

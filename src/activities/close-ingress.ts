@@ -20,7 +20,7 @@ export function closeIngress({ registry }: Pick<ActivityDependencies, 'registry'
         step,
         transitions: [{ kind: 'close', servers }],
       });
-      await publishUntilAcknowledged(registry, present, { service, version });
-      return { version };
+      const gateways = await publishUntilAcknowledged(registry, present, { service, version });
+      return { version, gateways };
     });
 }

@@ -4,6 +4,7 @@ import { checkPlan } from './check-plan.ts';
 import { closeIngress } from './close-ingress.ts';
 import { collectMetrics } from './collect-metrics.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { excludeGateway } from './exclude-gateway.ts';
 import { finishUpgrade } from './finish-upgrade.ts';
 import { preflight } from './preflight.ts';
 import { promoteOptimal } from './promote-optimal.ts';
@@ -24,6 +25,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     applyRoutes: applyRoutes(dependencies),
     collectMetrics: collectMetrics(dependencies),
     promoteOptimal: promoteOptimal(dependencies),
+    excludeGateway: excludeGateway(dependencies),
     finishUpgrade: finishUpgrade(dependencies),
   };
 }

@@ -2,6 +2,8 @@ import { ChangeoverError } from '../domain/errors.ts';
 import { packageFor } from '../domain/plan/package-for.ts';
 import type { Plan, PlanServer } from '../domain/plan/schema.ts';
 import { minServing } from '../domain/upgrade/fleet.ts';
+import { splitTransitions } from '../domain/upgrade/route-changes.ts';
+import { initialState } from '../domain/upgrade/state.ts';
 import type { PreflightResult } from '../domain/upgrade/results.ts';
 import type { ServiceStatus, TrafficAnswer } from '../protocol/controller.ts';
 import { attempt, type Attempt } from './attempt.ts';
@@ -22,7 +24,7 @@ const LOAD_WINDOW_MS = 1000;
 
 /**
  * Everything that can be known before anything is changed: the lock on the service, that the routes are those of the
- * plan, that gateways and agents answer, that every server runs the baseline and can get the packages it may need, and
+ * plan, that gateways and agents answer, that gateways could execute the routes of the trial, that every server runs the baseline and can get the packages it may need, and
  * that the clusters which keep serving can carry the load. What an operator can mend (an agent that is away, a missing
  * package) is retried; a fleet that is not what the plan says ends the run, with the lock released.
  */
@@ -35,13 +37,15 @@ export function preflight(dependencies: PreflightDependencies) {
       try {
         const status = await dependencies.registry.status(service);
         assertRoutesMatch(plan, status);
-        await publishUntilAcknowledged(dependencies.registry, present, {
+        const tableVersion = status.active.version;
+        const gateways = await publishUntilAcknowledged(dependencies.registry, present, {
           service,
-          version: status.active.version,
+          version: tableVersion,
         });
         await checkServers(dependencies, plan, present);
+        await checkGateways(dependencies, plan, present);
         const notes = await checkCapacity(dependencies, plan, present);
-        return { fence, tableVersion: status.active.version, notes };
+        return { fence, tableVersion, notes, gateways };
       } catch (error) {
         if (error instanceof ChangeoverError && !error.retryable) {
           await dependencies.lock.release(service, { fence, step });
@@ -139,6 +143,33 @@ async function checkServer(
     });
   }
   return undefined;
+}
+
+/** Every gateway could execute the routes of the trial: it has the policy's lookup file. */
+async function checkGateways(
+  { observatory }: PreflightDependencies,
+  plan: Plan,
+  present: Attempt,
+): Promise<void> {
+  const hypothetical = initialState(plan, { upgradeId: 'preflight', at: new Date().toISOString() });
+  const { gateways } = await observatory.checkRoutes(plan.service, splitTransitions(plan, hypothetical));
+  const problems = gateways.flatMap(({ gateway, problem }) =>
+    problem === null
+      ? []
+      : [
+          {
+            where: `gateway ${gateway}`,
+            code: 'RoutesNotExecutable',
+            message: `could not execute the routes of the trial: ${problem}`,
+          },
+        ],
+  );
+  await present.tell(problems);
+  if (problems.length === 0) return;
+  throw new ChangeoverError(
+    'RoutesNotExecutable',
+    problems.map(({ where, message }) => `${where} ${message}`).join('; '),
+  );
 }
 
 /** The clusters that keep serving can carry all business: by count, and by the capacity that the plan states. */

@@ -24,8 +24,8 @@ export function promoteOptimal({
       const pulled = pulls.find(({ release }) => release === input.winner);
       if (pulled !== undefined) return { version: tableVersion, pulled };
       const { version } = await registry.activate(service, { fence, step, transitions });
-      await publishUntilAcknowledged(registry, present, { service, version });
+      const gateways = await publishUntilAcknowledged(registry, present, { service, version });
       await observatory.armGuardrails(service, { fence, step, releases: [], guardrails: {} });
-      return { version, pulled: null };
+      return { version, pulled: null, gateways };
     });
 }

@@ -8,6 +8,7 @@ import type {
 import { callControl, type ControlCall } from '../protocol/control-client.ts';
 import {
   adoptAnswerSchema,
+  checkAnswerSchema,
   loadAnswerSchema,
   lockAnswerSchema,
   publishAnswerSchema,
@@ -55,6 +56,13 @@ export function createFlowController(options: {
       call(service, { method: 'POST', path: '/lock', body: request, answer: lockAnswerSchema }),
     release: (service, request) =>
       call(service, { method: 'DELETE', path: '/lock', body: request, answer: noContent }),
+    excludeGateway: (service, { gateway, ...request }) =>
+      call(service, {
+        method: 'POST',
+        path: `/gateways/${encodeURIComponent(gateway)}/exclude`,
+        body: request,
+        answer: noContent,
+      }),
 
     removeGateway: (service, { gateway, by }) =>
       call(service, {
@@ -67,6 +75,13 @@ export function createFlowController(options: {
     load: (service, servers) =>
       call(service, { method: 'GET', path: '/load', query: { server: servers }, answer: loadAnswerSchema }),
     traffic: (service) => call(service, { method: 'GET', path: '/traffic', answer: trafficAnswerSchema }),
+    checkRoutes: (service, transitions) =>
+      call(service, {
+        method: 'POST',
+        path: '/routes/check',
+        body: { transitions },
+        answer: checkAnswerSchema,
+      }),
     armGuardrails: (service, request) =>
       call(service, { method: 'PUT', path: '/guardrails', body: request, answer: noContent }),
     reportReady: (service, request) =>

@@ -2,6 +2,7 @@ import type { TrafficGateway } from '../ports/traffic-gateway.ts';
 import { callControl } from '../protocol/control-client.ts';
 import {
   gatewayStatsSchema,
+  routesCheckSchema,
   routesAckSchema,
   type GatewayStats,
   type RoutesAck,
@@ -34,6 +35,16 @@ export function createGatewayOverHttp(
         body: table,
         answer: routesAckSchema,
       }),
+    check: async (table, { signal }): Promise<string | null> => {
+      const { problem } = await callControl({
+        ...callOf(signal),
+        method: 'POST',
+        path: '/v1/routes/check',
+        body: table,
+        answer: routesCheckSchema,
+      });
+      return problem;
+    },
     executing: async ({ signal }): Promise<RoutesAck> => {
       const { gateway, tableVersion } = await stats(signal);
       return { gateway, version: tableVersion };

@@ -11,6 +11,8 @@ const COMMAND: Readonly<Record<Action, (status: UpgradeStatus) => string>> = {
   resume: ({ service }) => `changeover resume ${service}`,
   retryServer: ({ service }) => `changeover retry-server ${service} --server NAME`,
   skipServer: ({ service }) => `changeover skip-server ${service} --server NAME`,
+  excludeGateway: ({ service, gateways }) =>
+    `changeover exclude-gateway ${service} --gateway ${gateways?.laggards[0] ?? 'NAME'} --reason "…"   (only where its traffic is off)`,
 };
 
 /** What the operator can do now, worth a line each. */
@@ -21,6 +23,7 @@ export function actionHints(status: UpgradeStatus): string[] {
 
 /** Retrying and skipping servers is possible nearly always, and helps where something is wrong. */
 function isWorthSaying(action: Action, { problems, servers }: UpgradeStatus): boolean {
+  if (action === 'excludeGateway') return problems.some(({ where }) => where.startsWith('gateway'));
   if (action !== 'retryServer' && action !== 'skipServer') return true;
   return problems.length > 0 || servers.some((server) => server.stage === 'out');
 }

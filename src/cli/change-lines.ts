@@ -1,3 +1,4 @@
+import type { GatewayStanding } from '../domain/gateway-standing.ts';
 import type { TimelineEntry } from '../domain/upgrade/state.ts';
 import type { Snapshot } from './status-view.ts';
 
@@ -42,13 +43,29 @@ function serverChanges(before: WatchedState | undefined, { status }: WatchedStat
   });
 }
 
+/** Those who took the wanted table without trouble share a line: with fifty gateways each change would be fifty. */
 function gatewayChanges(before: WatchedState | undefined, { gateways }: WatchedState): string[] {
-  const known = new Map((before?.gateways ?? []).map((gateway) => [gateway.name, gateway]));
-  return (gateways ?? []).flatMap(({ name, acknowledged, problem }) => {
+  if (gateways === null) return [];
+  const known = new Map((before?.gateways?.list ?? []).map((gateway) => [gateway.name, gateway]));
+  const news = gateways.list.filter(({ name, acknowledged, problem, excluded }) => {
     const was = known.get(name);
-    if (was?.acknowledged === acknowledged && was.problem === problem) return [];
-    return [`gateway ${name}: route table ${acknowledged}${problem === null ? '' : `, ${problem}`}`];
+    const same = was?.acknowledged === acknowledged && was.problem === problem;
+    return !same || was.excluded?.at !== excluded?.at;
   });
+  const isFine = (one: GatewayStanding) =>
+    one.acknowledged >= gateways.wanted && one.problem === null && one.excluded === undefined;
+  const fine = news.filter(isFine).map(({ name }) => name);
+  const who = fine.length > 6 ? `${fine.length} gateways` : `gateway ${fine.join(', ')}`;
+  return [
+    ...(fine.length === 0 ? [] : [`${who}: route table ${gateways.wanted}`]),
+    ...news.filter((one) => !isFine(one)).map(troubleOf),
+  ];
+}
+
+function troubleOf({ name, acknowledged, problem, excluded }: GatewayStanding): string {
+  const why = problem === null ? '' : `, ${problem}`;
+  const gone = excluded === undefined ? '' : `, declared gone by ${excluded.by}`;
+  return `gateway ${name}: route table ${acknowledged}${why}${gone}`;
 }
 
 function readingChange(before: WatchedState | undefined, { efficacy, status }: WatchedState): string[] {

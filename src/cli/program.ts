@@ -4,6 +4,7 @@ import { adoptCommand } from './commands/adopt.ts';
 import { agentCommand } from './commands/agent.ts';
 import { approveCommand } from './commands/approve.ts';
 import { controllerCommand } from './commands/controller.ts';
+import { excludeGatewayCommand } from './commands/exclude-gateway.ts';
 import { extendCommand } from './commands/extend.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { haproxyCommand } from './commands/haproxy.ts';
@@ -38,6 +39,7 @@ const GROUPS = [
       resumeCommand,
       retryServerCommand,
       skipServerCommand,
+      excludeGatewayCommand,
       unlockCommand,
       removeGatewayCommand,
     ],

@@ -14,6 +14,8 @@ import type { UpgradeAddress } from './upgrade-address.ts';
 /** A signal has no answer; what it did stands in the timeline, for which one waits so long. */
 const CONFIRM_WITHIN_MS = 5_000;
 const ASK_EVERY_MS = 100;
+/** Where the upgrade first ends the step under way, and then asks somebody else. */
+const SETTLE_WITHIN_MS = 20_000;
 
 export interface ActionRequest<Payload extends { readonly by: string }> {
   readonly action: Action;
@@ -22,6 +24,8 @@ export interface ActionRequest<Payload extends { readonly by: string }> {
   readonly payload: Payload;
   /** What more stands against it now, as a sentence. */
   readonly objection?: (status: UpgradeStatus) => string | undefined;
+  /** What the timeline says before it says what came of it. */
+  readonly isAnnouncement?: (entry: TimelineEntry) => boolean;
 }
 
 /**
@@ -39,7 +43,7 @@ export async function sendAction<Payload extends { readonly by: string }>(
   if (reason !== undefined) throw new CliFailure(EXIT.notNow, reason);
   const before = await upgrade.query(timelineQuery);
   await upgrade.signal(request.signal, request.payload);
-  const entry = await confirmation(upgrade, before, request.payload.by);
+  const entry = await confirmation(upgrade, before, request);
   if (entry === undefined) {
     print(out, `Sent to ${upgrade.workflowId}, which has not said yet what it made of it.`);
     return;
@@ -48,17 +52,21 @@ export async function sendAction<Payload extends { readonly by: string }>(
   print(out, `${entry.what} (${entry.by ?? request.payload.by}, ${entry.at})`);
 }
 
-async function confirmation(
+async function confirmation<Payload extends { readonly by: string }>(
   upgrade: UpgradeAccess,
   before: readonly TimelineEntry[],
-  by: string,
+  { payload, isAnnouncement }: ActionRequest<Payload>,
 ): Promise<TimelineEntry | undefined> {
-  const untilMs = Date.now() + CONFIRM_WITHIN_MS;
+  const withinMs = isAnnouncement === undefined ? CONFIRM_WITHIN_MS : SETTLE_WITHIN_MS;
+  const untilMs = Date.now() + withinMs;
+  let announced: TimelineEntry | undefined;
   while (Date.now() < untilMs) {
     const entries = newEntries(before, await upgrade.query(timelineQuery));
-    const ours = entries.find((entry) => entry.by === by);
-    if (ours !== undefined) return ours;
+    const ours = entries.filter((entry) => entry.by === payload.by);
+    const settled = ours.find((entry) => isAnnouncement?.(entry) !== true);
+    if (settled !== undefined) return settled;
+    announced = ours[0];
     await delay(ASK_EVERY_MS);
   }
-  return undefined;
+  return announced;
 }

@@ -1,6 +1,6 @@
 import { createFlowController } from '../adapters/flow-controller.ts';
 import { readConfig } from '../config.ts';
-import type { GatewayState } from '../protocol/controller.ts';
+import type { GatewaysView } from '../domain/gateway-standing.ts';
 import { efficacyQuery, statusQuery, timelineQuery } from '../workflows/messages.ts';
 import type { WatchedState } from './change-lines.ts';
 import type { UpgradeAccess } from './upgrade-access.ts';
@@ -17,11 +17,12 @@ export async function takeSnapshot(upgrade: UpgradeAccess, env: NodeJS.ProcessEn
   return { status, efficacy, timeline, gateways: await gatewaysOf(status.service, env) };
 }
 
-async function gatewaysOf(service: string, env: NodeJS.ProcessEnv): Promise<readonly GatewayState[] | null> {
+async function gatewaysOf(service: string, env: NodeJS.ProcessEnv): Promise<GatewaysView | null> {
   const { controller } = readConfig(env);
   try {
     const registry = createFlowController({ ...controller, timeoutMs: CONTROLLER_TIMEOUT_MS });
-    return (await registry.status(service)).gateways;
+    const { active, activeSince: since, gateways } = await registry.status(service);
+    return { wanted: active.version, since, list: gateways };
   } catch {
     return null;
   }

@@ -4,14 +4,16 @@ import type { ArmEfficacy } from '../domain/decision/decision.ts';
 import { formatDuration } from '../domain/duration.ts';
 import type { ServerStage } from '../domain/upgrade/state.ts';
 import type { EfficacyAnswer, UpgradeStatus } from '../domain/upgrade/status.ts';
-import type { GatewayState } from '../protocol/controller.ts';
+import type { GatewaysView } from '../domain/gateway-standing.ts';
 import { actionHints } from './action-hints.ts';
+import { gatewaysBlock } from './gateways-block.ts';
 
 /** All that `status` and `watch` show; what could not be had is null. */
 export interface Snapshot {
   readonly status: UpgradeStatus;
   readonly efficacy: EfficacyAnswer | null;
-  readonly gateways: readonly GatewayState[] | null;
+  /** As the flow controller says it now. */
+  readonly gateways: GatewaysView | null;
 }
 
 interface ViewOptions {
@@ -25,7 +27,7 @@ export function statusView(snapshot: Snapshot, options: ViewOptions): string {
   const blocks = [
     head(status, options),
     serversBlock(status),
-    routesBlock(snapshot),
+    routesBlock(snapshot, options),
     efficacyBlock(snapshot.efficacy, status),
     problemsBlock(status, options),
     verdictBlock(status),
@@ -96,18 +98,12 @@ function gauge(stages: readonly ServerStage[]): string {
   return stages.length > MAX_GAUGE ? '' : stages.map((stage) => MARK[stage]).join('');
 }
 
-function routesBlock({ status, gateways }: Snapshot): string[] {
+function routesBlock({ status, gateways }: Snapshot, { nowMs }: ViewOptions): string[] {
   const { mode, version, share, applied } = status.routes;
   const where = mode === 'trial' ? `by the policy, at ${percent(share)} of what it allots` : `to the ${mode}`;
   const line = `  traffic goes ${where}; route table ${version}${applied ? '' : ', being applied'}`;
-  if (gateways === null) return [line];
-  return [line, `  gateways: ${gateways.map((gateway) => gatewayText(gateway, gateways)).join(', ')}`];
-}
-
-function gatewayText({ name, acknowledged, problem }: GatewayState, all: readonly GatewayState[]): string {
-  const newest = Math.max(...all.map((gateway) => gateway.acknowledged));
-  const behind = acknowledged < newest ? ' (behind)' : '';
-  return `${name} at ${acknowledged}${behind}${problem === null ? '' : ` (${problem})`}`;
+  const known = gateways ?? status.gateways;
+  return known === null ? [line] : [line, ...gatewaysBlock(known, nowMs)];
 }
 
 function percent(share: number): string {

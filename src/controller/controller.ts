@@ -4,6 +4,8 @@ import { createControlApp, listen } from '../protocol/control-server.ts';
 import type { GatewayAddress } from '../protocol/controller.ts';
 import type { ControllerConfig } from './config.ts';
 import { every } from './every.ts';
+import { createGatewayExclusions } from './gateway-exclusion.ts';
+import { createGatewayPresence } from './gateway-presence.ts';
 import { createGuardrailWatch, type GuardrailWatch } from './guardrail-watch.ts';
 import { addControllerApi } from './http-api.ts';
 import { openObservatory, type Observatory } from './observatory.ts';
@@ -70,10 +72,13 @@ async function startParts(
   closers.push(() => publisher.close());
   const guardrails = createGuardrailWatch({ store, observatory, logger });
   const poll = createRoutePoll(store);
+  const presence = createGatewayPresence();
+  const exclusions = createGatewayExclusions({ store, gatewayFor, presence, logger });
   const prometheus = createPrometheus(store, observatory);
 
   const app = createControlApp({ logger, ...tokenOf(config) });
-  addControllerApi(app, { logger, store, publisher, observatory, guardrails, poll, prometheus });
+  const parts = { store, publisher, observatory, guardrails, poll, presence, exclusions, prometheus };
+  addControllerApi(app, { ...parts, gatewayFor, logger });
   const listening = await listen(app, { ...config.listen, ...tokenOf(config) });
   closers.push(() => listening.close());
   closers.push(async () => poll.close());

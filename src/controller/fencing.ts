@@ -4,7 +4,8 @@ import { withGateways } from './gateway-list.ts';
 import { NO_STEPS, refuseDuplicates, type Change, type ServiceState } from './service-state.ts';
 
 /**
- * Takes the lock, or confirms it to its holder, and adds gateways that are new.
+ * Takes the lock, or confirms it to its holder, and adds gateways that are new. The routes get a version that says that
+ * an upgrade is under way: nothing may be changed before every gateway has acknowledged that one (`RouteTable.upgrade`).
  *
  * @throws ChangeoverError `ServiceLocked` naming the holder; `PreflightFailed` naming gateways that the caller leaves out.
  */
@@ -21,7 +22,7 @@ export function acquireLock(
       { details: { upgradeId: lock.upgradeId, since: lock.since } },
     );
   }
-  const complete = withGateways(state, request.gateways);
+  const complete = underUpgrade(withGateways(state, request.gateways), request.upgradeId);
   if (lock !== null) return { state: complete, answer: { fence: lock.fence } };
   const fence = state.lastFence + 1;
   return {
@@ -49,7 +50,25 @@ export function releaseLock(state: ServiceState, request: Fenced): Change<undefi
   if (request.fence <= state.lastFence && request.fence !== state.lock?.fence) return unchanged;
   assertHolder(state, request);
   if (request.step < state.applied.highestStep) throw lateStep(state, request);
-  return { state: { ...state, lock: null, staged: null, guardrails: null }, answer: undefined };
+  const { upgrade: _over, ...routes } = state.active;
+  const lastVersion = state.lastVersion + 1;
+  return {
+    state: {
+      ...state,
+      lock: null,
+      staged: null,
+      guardrails: null,
+      active: { ...routes, version: lastVersion },
+      lastVersion,
+    },
+    answer: undefined,
+  };
+}
+
+function underUpgrade(state: ServiceState, upgrade: string): ServiceState {
+  if (state.active.upgrade === upgrade) return state;
+  const lastVersion = state.lastVersion + 1;
+  return { ...state, active: { ...state.active, version: lastVersion, upgrade }, lastVersion };
 }
 
 /** @throws ChangeoverError `Fenced` unless the caller holds the lock. */
@@ -67,7 +86,7 @@ export function assertHolder(state: ServiceState, { fence }: Fenced): void {
 }
 
 /** Calls of different kinds may share a step. */
-export type StepKind = 'stage' | 'activate' | 'guardrails';
+export type StepKind = 'stage' | 'activate' | 'guardrails' | 'exclude';
 
 /**
  * Applies `effect` once per (fence, kind, step). A repeated call is answered as the first time, without effect
@@ -97,6 +116,11 @@ export function applyOnce(
     },
     answer,
   };
+}
+
+/** This very call was applied before. */
+export function wasApplied(state: ServiceState, { fence, kind, step }: Fenced & { kind: StepKind }): boolean {
+  return state.lock?.fence === fence && state.applied.results[`${kind}:${step}`] !== undefined;
 }
 
 function lateStep(state: ServiceState, { step }: Fenced): ChangeoverError {

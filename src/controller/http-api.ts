@@ -5,25 +5,32 @@ import { ChangeoverError } from '../domain/errors.ts';
 import {
   activateRequestSchema,
   byQuerySchema,
+  checkRequestSchema,
+  excludeRequestSchema,
   guardrailsRequestSchema,
   lockRequestSchema,
   readyReportSchema,
   releaseRequestSchema,
   serviceDefinitionSchema,
   stageRequestSchema,
+  type GatewayAddress,
   type LoadAnswer,
 } from '../protocol/controller.ts';
 import { readBody, readValue } from '../protocol/control-server.ts';
+import type { TrafficGateway } from '../ports/traffic-gateway.ts';
 import { gatewayStatsSchema, routesAckSchema } from '../protocol/gateway.ts';
-import { acknowledge } from './acknowledgements.ts';
+import { noteExecuted } from './acknowledgements.ts';
 import { acquireLock, applyOnce, releaseLock } from './fencing.ts';
+import { tableFor, type GatewayExclusions } from './gateway-exclusion.ts';
 import { removeGateway } from './gateway-list.ts';
+import type { GatewayPresence } from './gateway-presence.ts';
 import type { GuardrailWatch } from './guardrail-watch.ts';
 import type { Observatory, Reading } from './observatory.ts';
 import type { Prometheus } from './prometheus.ts';
 import type { Publisher } from './publisher.ts';
 import { recordReady } from './readiness.ts';
 import { activateRoutes, stageRoutes } from './route-changes.ts';
+import { checkRoutes } from './route-check.ts';
 import type { RoutePoll } from './route-poll.ts';
 import { adopt, statusOf } from './service-state.ts';
 import type { ServiceStore } from './service-store.ts';
@@ -46,6 +53,9 @@ export interface ApiDeps {
   readonly observatory: Observatory;
   readonly guardrails: GuardrailWatch;
   readonly poll: RoutePoll;
+  readonly presence: GatewayPresence;
+  readonly exclusions: GatewayExclusions;
+  readonly gatewayFor: (address: GatewayAddress) => TrafficGateway;
   readonly prometheus: Prometheus;
 }
 
@@ -61,7 +71,7 @@ export function addControllerApi(app: Hono, deps: ApiDeps): void {
   });
 }
 
-function addServiceRoutes(app: Hono, { store, logger }: ApiDeps): void {
+function addServiceRoutes(app: Hono, { store, exclusions, logger }: ApiDeps): void {
   app.put(SERVICE, async (c) => {
     const service = readValue(c.req.param('service'), nameSchema);
     const definition = await readBody(c, serviceDefinitionSchema);
@@ -94,6 +104,12 @@ function addServiceRoutes(app: Hono, { store, logger }: ApiDeps): void {
     return c.body(null, 204);
   });
 
+  app.post(`${SERVICE}/gateways/:name/exclude`, async (c) => {
+    const { service, name: gateway } = c.req.param();
+    await exclusions.exclude(service, { ...(await readBody(c, excludeRequestSchema)), gateway });
+    return c.body(null, 204);
+  });
+
   app.post(`${SERVICE}/ready`, async (c) => {
     const report = await readBody(c, readyReportSchema);
     await store.update(c.req.param('service'), (state) => recordReady(state, report, now()));
@@ -101,7 +117,9 @@ function addServiceRoutes(app: Hono, { store, logger }: ApiDeps): void {
   });
 }
 
-function addRouteRoutes(app: Hono, { store, publisher, poll }: ApiDeps): void {
+function addRouteRoutes(app: Hono, deps: ApiDeps): void {
+  const { store, publisher, poll, presence } = deps;
+
   app.post(`${SERVICE}/routes/stage`, async (c) => {
     const request = await readBody(c, stageRequestSchema);
     const answer = await store.update(c.req.param('service'), (state) =>
@@ -123,26 +141,36 @@ function addRouteRoutes(app: Hono, { store, publisher, poll }: ApiDeps): void {
   app.post(`${SERVICE}/routes/publish`, async (c) => {
     const service = c.req.param('service');
     await publisher.publish(service);
-    const { active, gateways } = store.get(service);
-    return c.json({ version: active.version, gateways: gateways.map(({ state }) => state) });
+    const { active, activeSince: since, gateways } = store.get(service);
+    return c.json({ version: active.version, since, gateways: gateways.map(({ state }) => state) });
+  });
+
+  app.post(`${SERVICE}/routes/check`, async (c) => {
+    const { transitions } = await readBody(c, checkRequestSchema);
+    return c.json(await checkRoutes(deps, c.req.param('service'), transitions));
   });
 
   app.get(`${SERVICE}/routes`, async (c) => {
     const service = c.req.param('service');
     const { gateway, has, waitMs } = readValue(c.req.query(), pollSchema);
-    if (gateway !== undefined && has !== undefined)
-      await noteExecuted(store, service, { gateway, version: has });
-    const table = await poll.newerThan(service, {
-      version: versionOf(c.req.header('if-none-match')),
-      waitMs,
-      signal: c.req.raw.signal,
-    });
-    c.header('etag', `"${table?.version ?? store.get(service).active.version}"`);
-    return table === undefined ? c.body(null, 304) : c.json(table);
+    const leave = gateway === undefined ? () => undefined : presence.enter(service, gateway);
+    try {
+      if (gateway !== undefined && has !== undefined) await pulled(deps, service, { gateway, version: has });
+      const version = versionOf(c.req.header('if-none-match'));
+      const table = await poll.newerThan(service, { version, waitMs, signal: c.req.raw.signal });
+      const current = tableFor(store.get(service), gateway);
+      c.header('etag', `"${current.version}"`);
+      return table === undefined ? c.body(null, 304) : c.json(current);
+    } finally {
+      leave();
+    }
   });
 
   app.post(`${SERVICE}/routes/ack`, async (c) => {
-    await noteExecuted(store, c.req.param('service'), await readBody(c, routesAckSchema));
+    const service = c.req.param('service');
+    const ack = await readBody(c, routesAckSchema);
+    presence.enter(service, ack.gateway)();
+    await pulled(deps, service, ack);
     return c.body(null, 204);
   });
 }
@@ -152,7 +180,10 @@ function addTrafficRoutes(app: Hono, { store, observatory, guardrails }: ApiDeps
     const service = c.req.param('service');
     const servers = c.req.queries('server') ?? [];
     refuseUnknownServers(store, service, servers);
-    return c.json(loadOf(await observatory.read(service), servers));
+    const readings = await observatory.read(service);
+    const gone = store.get(service).gateways.filter(({ state }) => state.excluded !== undefined);
+    const excluded = gone.map(({ address }) => address.name);
+    return c.json({ ...loadOf(readings, servers), ...(excluded.length === 0 ? {} : { excluded }) });
   });
 
   app.post(`${SERVICE}/gateways/:name/stats`, async (c) => {
@@ -186,13 +217,14 @@ function now(): string {
   return new Date().toISOString();
 }
 
-async function noteExecuted(
-  store: ServiceStore,
+/** A gateway says by itself what it executes. */
+async function pulled(
+  deps: ApiDeps,
   service: string,
   executed: { gateway: string; version: number },
 ): Promise<void> {
   const at = now();
-  await store.update(service, (state) => acknowledge(state, { ...executed, asOf: at, at }));
+  await noteExecuted(deps, service, { ...executed, by: 'pull', asOf: at, at });
 }
 
 /** 0, which every table is newer than, where the caller has none (RFC 9110, 13.1.2: a list, `*`, or weak tags). */

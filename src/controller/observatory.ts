@@ -6,7 +6,7 @@ import type { TrafficCount } from '../domain/measure.ts';
 import type { TrafficGateway } from '../ports/traffic-gateway.ts';
 import type { GatewayAddress } from '../protocol/controller.ts';
 import type { ContextCounts, GatewayServer, GatewayStats } from '../protocol/gateway.ts';
-import { acknowledge } from './acknowledgements.ts';
+import { noteExecuted } from './acknowledgements.ts';
 import { createDeadlines } from './deadlines.ts';
 import { readJsonFile } from './json-files.ts';
 import { messageOf } from './publisher.ts';
@@ -30,7 +30,7 @@ interface Report {
 }
 
 export interface Observatory {
-  /** Reads every gateway of the service now and adds what they counted to the totals. */
+  /** Reads every gateway of the service now, but those declared gone, and adds what they counted to the totals. */
   read(service: string): Promise<readonly Reading[]>;
   /** Totals over all gateways as far as they were read. */
   totals(service: string): readonly TrafficCount[];
@@ -97,8 +97,8 @@ export async function openObservatory(deps: {
   ): Promise<void> {
     refuseOtherService(service, stats);
     record(service, gateway, stats);
-    const ack = { gateway, version: stats.tableVersion, asOf, at: new Date().toISOString() };
-    await store.update(service, (state) => acknowledge(state, ack));
+    const at = new Date().toISOString();
+    await noteExecuted(deps, service, { gateway, version: stats.tableVersion, by: 'reading', asOf, at });
   }
 
   /**
@@ -145,8 +145,11 @@ export async function openObservatory(deps: {
   }
 
   return {
-    read: (service) =>
-      Promise.all(store.get(service).gateways.map(({ address }) => readGateway(service, address))),
+    read: (service) => {
+      const { gateways } = store.get(service);
+      const counted = gateways.filter(({ state }) => state.excluded === undefined);
+      return Promise.all(counted.map(({ address }) => readGateway(service, address)));
+    },
     totals: (service) => totalsOf(traffic.get(service) ?? {}),
     lastServers: (service) => servers.get(service) ?? new Map<string, readonly GatewayServer[]>(),
     lastContext: (service) => context.get(service) ?? new Map<string, ContextCounts>(),

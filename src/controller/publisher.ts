@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import type { TrafficGateway } from '../ports/traffic-gateway.ts';
 import type { GatewayAddress } from '../protocol/controller.ts';
-import { acknowledge, reportProblem } from './acknowledgements.ts';
+import { noteExecuted, reportProblem } from './acknowledgements.ts';
 import { createDeadlines } from './deadlines.ts';
 import { every } from './every.ts';
+import { tableFor } from './gateway-exclusion.ts';
 import type { ServiceStore } from './service-store.ts';
 
 /** For one push to one gateway, in milliseconds. */
@@ -12,7 +13,10 @@ const PUSH_TIMEOUT_MS = 2_000;
 const MAX_BACKOFF_MS = 10_000;
 
 export interface Publisher {
-  /** Pushes the active table to every gateway that has not acknowledged it, and waits for all answers. */
+  /**
+   * Pushes the active table to every gateway that has not acknowledged it, and waits for all answers but those of gateways
+   * that were declared gone.
+   */
   publish(service: string): Promise<void>;
   /** Starts the loop that keeps pushing to those who lag behind. */
   start(): void;
@@ -37,13 +41,17 @@ export function createPublisher(deps: {
   const backoffs = new Map<string, { waitMs: number; until: number }>();
   let loop: Promise<void> = Promise.resolve();
 
-  function laggards(service: string): readonly GatewayAddress[] {
+  /** Those who lag behind; one that was declared gone does until it counts again. */
+  function laggards(service: string, which: 'counted' | 'all'): readonly GatewayAddress[] {
     const { active, gateways } = store.get(service);
-    return gateways.filter(({ state }) => state.acknowledged < active.version).map(({ address }) => address);
+    return gateways
+      .filter(({ state }) => state.acknowledged < active.version || state.excluded !== undefined)
+      .filter(({ state }) => which === 'all' || state.excluded === undefined)
+      .map(({ address }) => address);
   }
 
   async function publish(service: string): Promise<void> {
-    await Promise.all(laggards(service).map((address) => push(service, address)));
+    await Promise.all(laggards(service, 'counted').map((address) => push(service, address)));
   }
 
   /** One push at a time of one version to one gateway; whoever asks meanwhile waits for the same. */
@@ -60,8 +68,8 @@ export function createPublisher(deps: {
   }
 
   async function pushNow(service: string, address: GatewayAddress): Promise<void> {
-    const table = store.get(service).active;
     const gateway = address.name;
+    const table = tableFor(store.get(service), gateway);
     const asOf = new Date().toISOString();
     try {
       const { version } = await deadlines.run(PUSH_TIMEOUT_MS, (signal) =>
@@ -70,8 +78,10 @@ export function createPublisher(deps: {
       const problem =
         version < table.version ? `it was given routes ${table.version} and executes ${version}` : undefined;
       const at = new Date().toISOString();
-      const ack = { gateway, version, asOf, at, ...(problem === undefined ? {} : { problem }) };
-      await store.update(service, (state) => acknowledge(state, ack));
+      await noteExecuted(deps, service, {
+        ...{ gateway, version, asOf, at, by: 'push' },
+        ...(problem === undefined ? {} : { problem }),
+      });
       noteBackoff(`${service}/${gateway}`, problem === undefined);
     } catch (error) {
       if (deadlines.closed) return;
@@ -95,7 +105,7 @@ export function createPublisher(deps: {
   async function catchUp(): Promise<void> {
     const now = Date.now();
     for (const service of store.names()) {
-      const due = laggards(service).filter(
+      const due = laggards(service, 'all').filter(
         ({ name }) => (backoffs.get(`${service}/${name}`)?.until ?? 0) <= now,
       );
       // Not awaited: one gateway that hangs must not keep the others waiting.

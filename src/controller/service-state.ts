@@ -29,6 +29,8 @@ export interface ServiceState {
   /** Highest version that was ever given to a table, staged ones included (invariant 4). */
   readonly lastVersion: number;
   readonly active: RouteTable;
+  /** When that version became active; the store notes it. */
+  readonly activeSince?: string;
   readonly staged: StagedRoutes | null;
   readonly applied: AppliedSteps;
   readonly gateways: readonly GatewayRecord[];
@@ -97,6 +99,7 @@ export const serviceStateSchema = z.strictObject({
   lastFence: count,
   lastVersion: count,
   active: routeTableSchema,
+  activeSince: z.string().exactOptional(),
   staged: z
     .strictObject({
       transitions: z.array(transitionSchema),
@@ -240,6 +243,7 @@ export function statusOf(state: ServiceState) {
     service: state.service,
     lock: state.lock,
     active: state.active,
+    ...(state.activeSince === undefined ? {} : { activeSince: state.activeSince }),
     staged: state.staged === null || state.staged.inEffect ? null : state.staged.table,
     gateways: state.gateways.map((gateway) => gateway.state),
     ready: Object.fromEntries(

@@ -37,38 +37,84 @@ export async function openServiceStore(stateDir: string): Promise<ServiceStore> 
   return createStore(stateDir, states);
 }
 
+interface Pending {
+  readonly change: (known: ServiceState | undefined) => Change<unknown>;
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Changes that were asked for while the disk was busy are written together: fifty gateways that acknowledge at once cost
+ * one or two writes, not fifty.
+ */
 function createStore(stateDir: string, states: Map<string, ServiceState>): ServiceStore {
-  const queues = new Map<string, Promise<unknown>>();
+  const pending = new Map<string, Pending[]>();
+  const working = new Map<string, Promise<void>>();
   const listeners: ((service: string) => void)[] = [];
 
-  async function apply<T>(
-    service: string,
-    change: (known: ServiceState | undefined) => Change<T>,
-  ): Promise<T> {
+  async function work(service: string): Promise<void> {
+    for (;;) {
+      const batch = pending.get(service);
+      if (batch === undefined) {
+        working.delete(service);
+        return;
+      }
+      pending.delete(service);
+      await applyAll(service, batch);
+    }
+  }
+
+  /** Each change sees what those before it made; one that throws changes nothing and leaves the others alone. */
+  async function applyAll(service: string, batch: readonly Pending[]): Promise<void> {
     const before = states.get(service);
-    const { state, answer } = change(before);
-    if (state === before) return answer;
-    await writeFileAtomic(join(stateDir, `${service}.json`), `${JSON.stringify(state)}\n`);
-    states.set(service, state);
-    if (state.active !== before?.active) for (const listener of listeners) listener(service);
-    return answer;
+    let state = before;
+    const outcomes = batch.map(({ change, resolve, reject }) => {
+      try {
+        const { state: next, answer } = change(state);
+        state = stamped(state, next);
+        return { tell: () => resolve(answer), reject };
+      } catch (error) {
+        // Told after the writing, like the others: it may rest on what was changed before it in the same batch.
+        return { tell: () => reject(error), reject };
+      }
+    });
+    try {
+      if (state !== undefined && state !== before) {
+        await writeFileAtomic(join(stateDir, `${service}.json`), `${JSON.stringify(state)}\n`);
+        states.set(service, state);
+        if (state.active !== before?.active) for (const listener of listeners) listener(service);
+      }
+    } catch (error) {
+      for (const { reject } of outcomes) reject(error);
+      return;
+    }
+    for (const { tell } of outcomes) tell();
   }
 
   const store: ServiceStore = {
     names: () => [...states.keys()],
     get: (service) => known(service, states.get(service)),
     update: (service, change) => store.create(service, (state) => change(known(service, state))),
-    create(service, change) {
-      const turn = (queues.get(service) ?? Promise.resolve()).then(() => apply(service, change));
-      queues.set(
-        service,
-        turn.catch(() => undefined),
-      );
-      return turn;
-    },
+    create: <T>(service: string, change: (state: ServiceState | undefined) => Change<T>) =>
+      new Promise<T>((resolve, reject) => {
+        let answer: Change<T>['answer'];
+        const keep = (state: ServiceState | undefined): Change<unknown> => {
+          const made = change(state);
+          answer = made.answer;
+          return made;
+        };
+        const waiting = pending.get(service) ?? [];
+        pending.set(service, [...waiting, { change: keep, resolve: () => resolve(answer), reject }]);
+        if (working.has(service)) return;
+        // In a turn of its own, so that what is asked for in the same moment shares a write.
+        working.set(
+          service,
+          Promise.resolve().then(() => work(service)),
+        );
+      }),
     onActivated: (listener) => void listeners.push(listener),
     async settled() {
-      await Promise.all(queues.values());
+      while (working.size > 0) await Promise.all(working.values());
     },
   };
   return store;
@@ -80,4 +126,9 @@ function known(service: string, state: ServiceState | undefined): ServiceState {
     'ServiceUnknown',
     `The controller does not manage a service ${service}; take it under management first.`,
   );
+}
+
+/** With the time at which its table became active. */
+function stamped(before: ServiceState | undefined, state: ServiceState): ServiceState {
+  return state.active === before?.active ? state : { ...state, activeSince: new Date().toISOString() };
 }

@@ -18,8 +18,13 @@ export const ERROR_CODES = {
   /** A transition would leave the service without an open server, or name what does not exist. */
   UnsafeTransition: { retryable: false, status: 409 },
   StaleRoutes: { retryable: false, status: 409 },
+  /** A gateway cannot be declared gone: it answers. */
+  GatewayAnswers: { retryable: false, status: 409 },
   /** Published, but not every gateway has acknowledged yet. */
   RoutesNotAcknowledged: { retryable: true, status: 503 },
+
+  /** A gateway lacks something (a lookup file) that the routes of the trial need. */
+  RoutesNotExecutable: { retryable: true, status: 424 },
 
   /** Processes that do not answer, for now. */
   TemporalUnreachable: { retryable: true, status: 503 },

@@ -2,7 +2,7 @@ import type { Hono } from 'hono';
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
 import { createControlApp, readBody } from '../protocol/control-server.ts';
-import type { GatewayStats, RoutesAck } from '../protocol/gateway.ts';
+import type { GatewayStats, RoutesAck, RoutesCheck } from '../protocol/gateway.ts';
 import { routeTableSchema } from '../protocol/routes.ts';
 import type { RouteKeeper } from './route-keeper.ts';
 import type { DataPlane } from './data-plane.ts';
@@ -27,12 +27,18 @@ export function createAdminApi(parts: {
 
   app.get('/health', (c) => {
     const ready = parts.ready();
-    return c.json({ status: ready ? 'ok' : 'notReady', tableVersion: keeper.version }, ready ? 200 : 503);
+    const { version: tableVersion, heldBy } = keeper;
+    const waits = heldBy === null ? {} : { waitsFor: 'routes from the controller', upgrade: heldBy };
+    return c.json({ status: ready ? 'ok' : 'notReady', tableVersion, ...waits }, ready ? 200 : 503);
   });
   app.put('/v1/routes', async (c) => {
     const version = await keeper.adopt(await readBody(c, routeTableSchema), 'pushed');
     const ack: RoutesAck = { gateway: parts.gateway, version };
     return c.json(ack);
+  });
+  app.post('/v1/routes/check', async (c) => {
+    const answer: RoutesCheck = { problem: await keeper.check(await readBody(c, routeTableSchema)) };
+    return c.json(answer);
   });
   app.get('/v1/routes', (c) => {
     const { table } = plane;

@@ -11,5 +11,7 @@ export interface DataPlane {
    * @throws ChangeoverError `InvalidRequest` if this data plane cannot execute the table.
    */
   prepare(table: RouteTable, options: { restored: boolean }): Promise<() => void | Promise<void>>;
+  /** The same failures as of `prepare`, without anything left of it. */
+  check(table: RouteTable): Promise<void>;
   close(): void;
 }

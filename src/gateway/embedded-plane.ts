@@ -35,6 +35,13 @@ export class EmbeddedPlane implements DataPlane {
     };
   }
 
+  async check(table: RouteTable): Promise<void> {
+    const previousLookup = this.#director.routes?.lookup ?? null;
+    const options = { lookupDir: this.#lookupDir, previousLookup, tolerateLookup: false };
+    const { lookup } = await compileRoutes(table, { ...options, logger: this.#logger });
+    if (lookup !== previousLookup) lookup?.close();
+  }
+
   close(): void {
     this.#director.routes?.lookup?.close();
   }

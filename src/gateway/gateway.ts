@@ -69,6 +69,7 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     service: config.service,
     store: new RouteStore(config.stateDir),
     plane,
+    pulls: config.controllerUrl !== undefined,
     logger,
   });
   const puller =
@@ -115,7 +116,7 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
   let closing: Promise<void> | null = null;
 
   const openTraffic = async (): Promise<void> => {
-    if (keeper.version === 0 || traffic.stopping) return;
+    if (keeper.version === 0 || keeper.heldBy !== null || traffic.stopping) return;
     opening ??= traffic.listen();
     try {
       await opening;
@@ -145,7 +146,12 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     const preparing = Promise.all(inner.map((routes) => routes.update(FIRST_PULL_MS)));
     const latest = puller === null ? false : await puller.pullOnce(FIRST_PULL_MS);
     await preparing;
-    if (!latest && keeper.version > 0) {
+    if (keeper.heldBy !== null) {
+      logger.warn(
+        { version: keeper.version, upgrade: keeper.heldBy },
+        'the stored routes are of an upgrade that was under way; the traffic port stays shut until the controller gives or confirms the current ones',
+      );
+    } else if (!latest && keeper.version > 0) {
       logger.warn(
         { version: keeper.version },
         'serving by the stored routes; nobody said whether they are the latest',

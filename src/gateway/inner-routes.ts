@@ -43,6 +43,7 @@ export class InnerRoutes implements DataPlane {
       service,
       store: new RouteStore(join(config.stateDir, 'inner', service)),
       plane: this,
+      pulls: true,
       logger,
     });
     this.#puller = new RoutePuller({
@@ -78,6 +79,13 @@ export class InnerRoutes implements DataPlane {
       this.#findKey = split === null ? () => undefined : compileKeySource(split.key, { watched: false });
       if (previousLookup !== routes.lookup) previousLookup?.close();
     };
+  }
+
+  async check(table: RouteTable): Promise<void> {
+    const previousLookup = this.#routes?.lookup ?? null;
+    const options = { lookupDir: this.#lookupDir, previousLookup, tolerateLookup: false };
+    const { lookup } = await compileRoutes(table, { ...options, logger: this.#logger });
+    if (lookup !== previousLookup) lookup?.close();
   }
 
   /** The key in a request to the outer service, where it is found as in one to this service. */

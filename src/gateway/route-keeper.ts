@@ -13,20 +13,51 @@ export class RouteKeeper {
   readonly #store: RouteStore;
   readonly #plane: DataPlane;
   readonly #logger: Logger;
+  readonly #pulls: boolean;
   #queue: Promise<unknown> = Promise.resolve();
+  #held: string | null = null;
   /** Called after a table came into effect. */
   onAdopted: () => void = () => {};
 
-  constructor(parts: { service: string; store: RouteStore; plane: DataPlane; logger: Logger }) {
+  constructor(parts: {
+    service: string;
+    store: RouteStore;
+    plane: DataPlane;
+    /** Tables are pulled from a controller; else they only come by being pushed. */
+    pulls: boolean;
+    logger: Logger;
+  }) {
     this.#service = parts.service;
     this.#store = parts.store;
     this.#plane = parts.plane;
+    this.#pulls = parts.pulls;
     this.#logger = parts.logger;
   }
 
   /** Version of the table executed now, 0 for none. */
   get version(): number {
     return this.#plane.table?.version ?? 0;
+  }
+
+  /**
+   * The upgrade for whose sake these routes must not be served by yet; null where they may. What was on the disk at the
+   * start is of an upgrade: the others may have declared this gateway gone and not wait for it (invariant 2).
+   */
+  get heldBy(): string | null {
+    return this.#held;
+  }
+
+  /** The controller was asked since the start, and has no newer routes for this gateway. */
+  confirm(): void {
+    if (this.#held === null || this.#plane.table?.fenced === true) return;
+    this.#logger.info({ version: this.version }, 'the routes are the current ones; serving by them');
+    this.#held = null;
+    this.onAdopted();
+  }
+
+  /** Why the table could not be executed; null where it could. Nothing changes. */
+  check(table: RouteTable): Promise<string | null> {
+    return this.#inTurn(() => this.#check(table));
   }
 
   /**
@@ -66,23 +97,44 @@ export class RouteKeeper {
       }
       if (table.version <= this.version) return;
       await this.#execute(table, true);
+      this.#held = table.upgrade ?? null;
     } catch (error) {
       this.#logger.error({ err: error }, 'stored routes cannot be read; waiting for the controller');
     }
   }
 
   async #adopt(table: RouteTable, source: 'pushed' | 'pulled'): Promise<number> {
-    if (table.service !== this.#service) {
-      throw new ChangeoverError(
-        'InvalidRequest',
-        `This gateway serves ${this.#service}; the routes are of ${table.service}. Publish them to its own gateways.`,
-      );
+    this.#assertOwn(table);
+    if (table.version > this.version) {
+      const first = this.version === 0;
+      await this.#execute(table, false);
+      this.#logger.info({ version: table.version, source }, 'routes in effect');
+      if (first && table.fenced === true) this.#held = table.upgrade ?? '';
+      if (this.#held === null) this.onAdopted();
     }
-    if (table.version <= this.version) return this.version;
-    await this.#execute(table, false);
-    this.#logger.info({ version: table.version, source }, 'routes in effect');
-    this.onAdopted();
+    // What was pushed may have been under way for long; an answer to a question of this process has not.
+    const isCurrent = table.version >= this.version && (source === 'pulled' || !this.#pulls);
+    if (isCurrent && table.fenced !== true) this.confirm();
     return this.version;
+  }
+
+  async #check(table: RouteTable): Promise<string | null> {
+    try {
+      this.#assertOwn(table);
+      await this.#plane.check(table);
+      return null;
+    } catch (error) {
+      if (error instanceof ChangeoverError) return error.message;
+      throw error;
+    }
+  }
+
+  #assertOwn(table: RouteTable): void {
+    if (table.service === this.#service) return;
+    throw new ChangeoverError(
+      'InvalidRequest',
+      `This gateway serves ${this.#service}; the routes are of ${table.service}. Publish them to its own gateways.`,
+    );
   }
 
   async #execute(table: RouteTable, restored: boolean): Promise<void> {

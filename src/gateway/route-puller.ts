@@ -12,6 +12,8 @@ const PATIENCE_MS = 10_000;
 /** Bounds of the pause after a failure, in milliseconds. */
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 10_000;
+/** While the traffic port is shut for want of an answer. */
+const PAUSE_WHILE_HELD_MS = 1_000;
 
 /**
  * Pulls route tables from the flow controller by long polls, for as long as it runs. Pushing is faster, but pulling is
@@ -52,10 +54,12 @@ export class RoutePuller {
     };
   }
 
-  /** Asks once for the latest table, within `timeoutMs`. True if the controller answered. */
+  /** Asks for the latest table, within `timeoutMs`. True if the controller answered. */
   async pullOnce(timeoutMs: number): Promise<boolean> {
     try {
-      await this.#pull(0, timeoutMs);
+      const news = await this.#pull(0, timeoutMs);
+      // What is acknowledged now may be the first word since this gateway was declared gone: the next answer frees it.
+      if (news === 'newer' && this.#keeper.heldBy !== null) await this.#pull(0, timeoutMs);
       return true;
     } catch (error) {
       this.#logger.warn({ err: error }, 'the controller does not give routes');
@@ -76,17 +80,20 @@ export class RoutePuller {
     let failures = 0;
     for (;;) {
       try {
-        const news = await this.#pull(WAIT_MS, WAIT_MS + PATIENCE_MS);
+        const waitMs = this.#keeper.heldBy === null ? WAIT_MS : 0;
+        const news = await this.#pull(waitMs, waitMs + PATIENCE_MS);
         if (failures > 0) this.#logger.info('the controller gives routes again');
         failures = 0;
         // It answered at once with an older table than ours: it lost some, and asking again at once brings no other.
         if (news === 'older') await this.#pause(this.#longestPauseMs);
+        else if (this.#keeper.heldBy !== null) await this.#pause(PAUSE_WHILE_HELD_MS);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         failures += 1;
         if (failures === 1)
           this.#logger.warn({ err: error }, 'the controller does not give routes; trying on');
-        await this.#pause(Math.min(this.#longestPauseMs, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10)));
+        const longestMs = this.#keeper.heldBy === null ? this.#longestPauseMs : PAUSE_WHILE_HELD_MS;
+        await this.#pause(Math.min(longestMs, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10)));
       }
     }
   }
@@ -103,7 +110,10 @@ export class RoutePuller {
       answer: routeTableSchema.optional(),
       timeoutMs,
     });
-    if (table === undefined) return 'same';
+    if (table === undefined) {
+      this.#keeper.confirm();
+      return 'same';
+    }
     const version = await this.#keeper.adopt(table, 'pulled');
     if (version > table.version) {
       this.#logger.warn(

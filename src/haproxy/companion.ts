@@ -42,6 +42,7 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
     service: config.service,
     store: new RouteStore(config.stateDir),
     plane,
+    pulls: config.controllerUrl !== undefined,
     logger,
   });
   const puller =
@@ -82,7 +83,7 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
     stats,
     metrics: async () => companionMetrics(await stats()),
     onStatsRead: () => {},
-    ready: () => healthy && keeper.version > 0,
+    ready: () => healthy && keeper.version > 0 && keeper.heldBy === null,
     logger,
   });
 

@@ -107,6 +107,17 @@ export class HaproxyPlane implements DataPlane {
     };
   }
 
+  async check(table: RouteTable): Promise<void> {
+    const lookup = await this.#openLookup(table, false);
+    try {
+      const connection = await this.#connect();
+      await this.#refuseOtherRules(connection, table);
+      this.#targetOf(table, await this.#servers(connection));
+    } finally {
+      if (lookup !== this.#lookup) lookup?.close();
+    }
+  }
+
   /**
    * A connection to the HAProxy that runs now, and the version of the table that it executes, read back from its map. An
    * HAProxy that is not the one that was left is mended first, so that it never speaks for a table it does not execute.

@@ -1,6 +1,7 @@
 import type { Transition } from '../domain/routes/transitions.ts';
 import type {
   AdoptAnswer,
+  CheckAnswer,
   Fenced,
   GatewayAddress,
   Guardrails,
@@ -41,6 +42,15 @@ export interface ServiceLock {
   ): Promise<{ fence: number }>;
   /** `by`: an operator does it, for the controller's log. */
   release(service: string, request: Fenced & { by?: string }): Promise<void>;
+  /**
+   * An operator declares a gateway gone: nobody waits for it until it has acknowledged the table current then.
+   *
+   * @throws ChangeoverError `GatewayAnswers` where it is not gone, `NotFound`, `InvalidRequest` for the last that counts.
+   */
+  excludeGateway(
+    service: string,
+    request: Fenced & { gateway: string; by: string; reason: string },
+  ): Promise<void>;
 }
 
 /** What operators change by hand, each by name. */
@@ -53,6 +63,8 @@ export interface TrafficObservatory {
   /** In-flight business at every gateway, read now; fails if one gateway does not answer. */
   load(service: string, servers: readonly string[]): Promise<LoadAnswer>;
   traffic(service: string): Promise<TrafficAnswer>;
+  /** Asks every gateway whether it could execute the active table with these transitions; nothing changes. */
+  checkRoutes(service: string, transitions: readonly Transition[]): Promise<CheckAnswer>;
   armGuardrails(
     service: string,
     request: Fenced & { releases: readonly string[]; guardrails: Guardrails },

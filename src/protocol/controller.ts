@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ACKNOWLEDGED_BY, type GatewayStanding } from '../domain/gateway-standing.ts';
 import { GATEWAY_KINDS } from '../domain/routes/table.ts';
 import {
   measureRulesSchema,
@@ -19,6 +20,8 @@ import { gatewayServerSchema, trafficCountSchema } from './gateway.ts';
  * | `POST /lock` LockRequest → LockAnswer | takes the lock, or confirms it to its holder, and adds new gateways; 409 `ServiceLocked` names the holder, 409 `PreflightFailed` gateways that are left out |
  * | `DELETE /lock` ReleaseRequest → 204 | releases it; idempotent. `by`: an operator did it, for the log |
  * | `DELETE /gateways/:name?by=NAME` → 204 | forgets a gateway that is gone for good; refused while locked (409), and for the only one |
+ * | `POST /gateways/:name/exclude` ExcludeRequest → 204 | the holder declares a gateway gone: nobody waits for it until it is back; 409 `GatewayAnswers` where it is not gone |
+ * | `POST /routes/check` CheckRequest → CheckAnswer | asks every gateway whether it could execute the active table with these transitions; nothing changes |
  * | `POST /routes/stage` StageRequest → RoutesAnswer | prepares a table; not in effect |
  * | `POST /routes/activate` ActivateRequest → RoutesAnswer | makes staged (or given) transitions active and publishes them |
  * | `POST /routes/publish` → PublishAnswer | pushes the active table to every gateway that has not acknowledged it, waits for all pushes |
@@ -64,6 +67,16 @@ export const byQuerySchema = z.object({ by: z.string().min(1).max(200) });
 
 export const releaseRequestSchema = fencedSchema.extend({ by: z.string().min(1).max(200).exactOptional() });
 
+const text = z.string().trim().min(1);
+export const excludeRequestSchema = fencedSchema.extend({ by: text.max(200), reason: text.max(2_000) });
+
+export const checkRequestSchema = z.strictObject({ transitions: z.array(transitionSchema) });
+export const checkAnswerSchema = z.object({
+  /** Every gateway but excluded ones; `problem` null: it could execute the table. */
+  gateways: z.array(z.object({ gateway: z.string(), problem: z.string().nullable() })),
+});
+export type CheckAnswer = z.infer<typeof checkAnswerSchema>;
+
 export const stageRequestSchema = fencedSchema.extend({ transitions: z.array(transitionSchema).min(1) });
 /** Without `transitions` it activates what was staged last. */
 export const activateRequestSchema = fencedSchema.extend({
@@ -85,14 +98,21 @@ export const gatewayStateSchema = z.object({
   /** Version acknowledged last, however it got it; 0 for none. */
   acknowledged: z.int().nonnegative(),
   acknowledgedAt: z.string().nullable(),
+  acknowledgedBy: z.enum(ACKNOWLEDGED_BY).exactOptional(),
   /** Why the last push failed; null where it did not. */
   problem: z.string().nullable(),
   problemSince: z.string().nullable(),
-});
+  /** An operator declared it gone; nobody waits for it. */
+  excluded: z
+    .object({ by: z.string(), at: z.string(), reason: z.string(), upgradeId: z.string() })
+    .exactOptional(),
+}) satisfies z.ZodType<GatewayStanding>;
 export type GatewayState = z.infer<typeof gatewayStateSchema>;
 
 export const publishAnswerSchema = z.object({
   version: z.int().positive(),
+  /** When that version became active. */
+  since: z.string().exactOptional(),
   gateways: z.array(gatewayStateSchema),
 });
 export type PublishAnswer = z.infer<typeof publishAnswerSchema>;
@@ -106,6 +126,7 @@ export const serviceStatusSchema = z.object({
   service: z.string(),
   lock: z.object({ upgradeId: z.string(), fence: z.int(), since: z.string() }).nullable(),
   active: routeTableSchema,
+  activeSince: z.string().exactOptional(),
   staged: routeTableSchema.nullable(),
   gateways: z.array(gatewayStateSchema),
   /** Server → what it reported last. */
@@ -118,6 +139,8 @@ export const loadAnswerSchema = z.object({
   gateways: z.array(
     z.object({ gateway: z.string(), tableVersion: z.int(), servers: z.array(gatewayServerSchema) }),
   ),
+  /** Gateways that were declared gone: what they had is not contained. */
+  excluded: z.array(z.string()).exactOptional(),
 });
 export type LoadAnswer = z.infer<typeof loadAnswerSchema>;
 

@@ -3,12 +3,16 @@ import type { TrafficCount } from '../domain/measure.ts';
 
 /**
  * Admin API of a gateway, apart from its traffic port: `PUT /v1/routes` (a RouteTable; answers RoutesAck),
- * `GET /v1/routes`, `GET /v1/stats`, `GET /health`, `GET /metrics`.
+ * `POST /v1/routes/check` (a RouteTable; answers RoutesCheck, changes nothing), `GET /v1/routes`, `GET /v1/stats`, `GET /health`, `GET /metrics`.
  */
 
 /** The version that the gateway executes now. An older table changes nothing, and the newer version is named. */
 export const routesAckSchema = z.object({ gateway: z.string(), version: z.int().nonnegative() });
 export type RoutesAck = z.infer<typeof routesAckSchema>;
+
+/** Why the gateway could not execute the table; null where it could. */
+export const routesCheckSchema = z.object({ problem: z.string().nullable() });
+export type RoutesCheck = z.infer<typeof routesCheckSchema>;
 
 const count = z.int().nonnegative();
 

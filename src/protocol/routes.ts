@@ -94,6 +94,8 @@ export const routeTableSchema = z.strictObject({
   servers: z.array(routeServerSchema),
   transactions: transactionRuleSchema.nullable(),
   measure: measureRulesSchema,
+  upgrade: z.string().exactOptional(),
+  fenced: z.literal(true).exactOptional(),
 }) satisfies z.ZodType<RouteTable>;
 
 const names = z.array(z.string());

@@ -34,7 +34,7 @@ const patient = {
   retry: { initialInterval: '1s', backoffCoefficient: 1.5, maximumInterval: '10s' },
 } satisfies ActivityOptions;
 
-export const { checkPlan, stageRoutes, finishUpgrade } = proxyActivities<Activities>(quick);
+export const { checkPlan, stageRoutes, excludeGateway, finishUpgrade } = proxyActivities<Activities>(quick);
 export const { closeIngress, applyRoutes, promoteOptimal, reportReady } =
   proxyActivities<Activities>(keepTrying);
 export const { preflight, awaitDrain, pushUpgradeParams, collectMetrics } =

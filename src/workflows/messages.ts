@@ -7,6 +7,7 @@ import type {
   ApprovePayload,
   ByPayload,
   ExtendPayload,
+  GatewayPayload,
   ProblemsPayload,
   ServerPayload,
 } from '../domain/upgrade/signals.ts';
@@ -30,6 +31,7 @@ export const pauseSignal = defineSignal<[ByPayload]>('pause');
 export const resumeSignal = defineSignal<[ByPayload]>('resume');
 export const retryServerSignal = defineSignal<[ServerPayload]>('retryServer');
 export const skipServerSignal = defineSignal<[ServerPayload]>('skipServer');
+export const excludeGatewaySignal = defineSignal<[GatewayPayload]>('excludeGateway');
 /** Internal: activities tell what is wrong. */
 export const problemsSignal = defineSignal<[ProblemsPayload]>('problems');
 

@@ -85,6 +85,13 @@ export async function performStep(plan: Plan, state: UpgradeState, step: Activit
           transitions: step.transitions,
         }),
       };
+    case 'excludeGateway': {
+      const { gateway, by, reason } = step;
+      return {
+        kind: step.kind,
+        result: await activities.excludeGateway({ ...context, gateway, by, reason }),
+      };
+    }
     case 'finish':
       return {
         kind: step.kind,

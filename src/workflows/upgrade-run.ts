@@ -64,7 +64,7 @@ export class UpgradeRun {
   }
 
   noteProblems(payload: ProblemsPayload): void {
-    if (this.current !== undefined) this.become(withProblems(this.current.state, payload));
+    if (this.current !== undefined) this.become(withProblems(this.current.state, payload, now()));
   }
 
   /** Takes the next step, or is interrupted in it; false once the upgrade is done. */

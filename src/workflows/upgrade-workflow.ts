@@ -71,6 +71,7 @@ function handleMessages(run: UpgradeRun): void {
   setHandler(messages.resumeSignal, (payload) => run.receive('resume', payload));
   setHandler(messages.retryServerSignal, (payload) => run.receive('retryServer', payload));
   setHandler(messages.skipServerSignal, (payload) => run.receive('skipServer', payload));
+  setHandler(messages.excludeGatewaySignal, (payload) => run.receive('excludeGateway', payload));
   setHandler(messages.problemsSignal, (payload) => run.noteProblems(payload));
   setHandler(messages.statusQuery, () => run.status());
   setHandler(messages.efficacyQuery, () => run.efficacy());

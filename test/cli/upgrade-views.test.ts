@@ -65,19 +65,35 @@ describe('the view of an upgrade', () => {
   });
 
   test('shows gateways that are behind', () => {
-    const gateway = { acknowledgedAt: null, problemSince: null };
-    const text = view(
-      watched(
-        {},
-        {
-          gateways: [
-            { ...gateway, name: 'gw-1', acknowledged: 7, problem: null },
-            { ...gateway, name: 'gw-2', acknowledged: 6, problem: 'ECONNREFUSED' },
-          ],
-        },
-      ),
-    );
-    expect(text).toContain('gw-1 at 7, gw-2 at 6 (behind) (ECONNREFUSED)');
+    const gateway = {
+      acknowledgedAt: AT,
+      acknowledgedBy: 'pull',
+      problem: null,
+      problemSince: null,
+    } as const;
+    const excluded = { by: 'anna', at: AT, reason: 'switched off', upgradeId: 'upgrade-wealth.1' };
+    const list = [
+      { ...gateway, name: 'gw-1', acknowledged: 7 },
+      { ...gateway, name: 'gw-2', acknowledged: 6, problem: 'ECONNREFUSED', problemSince: AT },
+      { ...gateway, name: 'gw-3', acknowledged: 5, excluded },
+    ];
+    const text = view(watched({}, { gateways: { wanted: 7, list } }));
+    expect(text).toContain('gateways: 1 of 2 have route table 7\n');
+    expect(text).toContain(`gw-1  table 7 since ${AT} by pull\n`);
+    expect(text).toContain(`gw-2  table 6 since ${AT} by pull; behind for 90 s, 7 is wanted; ECONNREFUSED\n`);
+    expect(text).toContain(`gw-3  table 5 since ${AT} by pull; declared gone by anna at ${AT}: switched off`);
+    // Without the controller: as the last change of the routes saw them.
+    expect(view(watched({ gateways: { wanted: 7, list } }))).toContain('gateways: 1 of 2 have route table 7');
+  });
+
+  test('lists of many gateways only those with something to say', () => {
+    const fine = { acknowledged: 9, acknowledgedAt: AT, problem: null, problemSince: null };
+    const list = Array.from({ length: 50 }, (_, index) => ({ ...fine, name: `gw-${index}` }));
+    list[17] = { ...fine, name: 'gw-17', acknowledged: 8 };
+    const text = view(watched({}, { gateways: { wanted: 9, since: AT, list } }));
+    expect(text).toContain('gateways: 49 of 50 have route table 9');
+    expect(text).toMatch(/gw-17 {2}table 8 .*behind for 90 s, 9 is wanted\n {4}and 49 more/);
+    expect(text).not.toContain('gw-3');
   });
 
   test('marks a server whose version is uncertain', () => {
@@ -114,6 +130,16 @@ describe('the lines of a watch in a pipe', () => {
     ]);
     expect(changeLines(after, watched({ phase: 'trial', servers, trial }), AT)).toEqual([
       `${AT} trial: mended: server blue-2: it exited with 1`,
+    ]);
+  });
+
+  test('tell of a table that many gateways took in one line, and of those in trouble one by one', () => {
+    const fine = { acknowledged: 9, acknowledgedAt: AT, problem: null, problemSince: null };
+    const list = Array.from({ length: 50 }, (_, index) => ({ ...fine, name: `gw-${index}` }));
+    list[17] = { ...fine, name: 'gw-17', acknowledged: 8 };
+    expect(changeLines(watched(), watched({}, { gateways: { wanted: 9, list } }), AT)).toEqual([
+      `${AT} preflight: 49 gateways: route table 9`,
+      `${AT} preflight: gateway gw-17: route table 8`,
     ]);
   });
 

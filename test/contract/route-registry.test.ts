@@ -119,7 +119,7 @@ describe.each<[string, () => Promise<Fixture>]>([['flow controller over HTTP', o
       await expect(unsafe).rejects.toMatchObject({ code: 'UnsafeTransition', retryable: false });
       const nothing = up.port.activate(service, { fence, step: 1 });
       await expect(nothing).rejects.toMatchObject({ code: 'StaleRoutes' });
-      expect((await up.port.status(service)).active.version).toBe(1);
+      expect((await up.port.status(service)).active.version).toBe(2);
     });
   },
 );

@@ -8,7 +8,7 @@ const service = 'shop';
 const closeLeft: Transition[] = [{ kind: 'close', servers: ['l1'] }];
 const closeRight: Transition[] = [{ kind: 'close', servers: ['r1'] }];
 
-/** `earlier` was an upgrade before; `fence` holds the lock, and applied step 5 (version 2) and step 7 (version 3). */
+/** `earlier` was an upgrade before; `fence` holds the lock, and applied step 5 (version 5) and step 7 (version 6): taking and releasing the lock takes a version each. */
 async function startFenced() {
   const dir = await makeStateDir();
   const gateway = await startStubGateway();
@@ -51,12 +51,12 @@ describe('fencing (invariants 4 and 9)', () => {
     [
       'the newest step again is answered as the first time',
       ({ client, fence }) => client.activate(service, { fence, step: 7, transitions: closeRight }),
-      { version: 3 },
+      { version: 6 },
     ],
     [
       'an older step that was applied is answered as the first time',
       ({ client, fence }) => client.activate(service, { fence, step: 5, transitions: closeLeft }),
-      { version: 2 },
+      { version: 5 },
     ],
     [
       'a repeated step has no effect, whatever it brings',
@@ -66,7 +66,7 @@ describe('fencing (invariants 4 and 9)', () => {
           step: 5,
           transitions: [{ kind: 'open', servers: ['r1'], release: '9.9' }],
         }),
-      { version: 2 },
+      { version: 5 },
     ],
     [
       'an older step that never came is refused',
@@ -81,7 +81,7 @@ describe('fencing (invariants 4 and 9)', () => {
     [
       'another kind may share the newest step',
       ({ client, fence }) => client.stage(service, { fence, step: 7, transitions: closeLeft }),
-      { version: 3 },
+      { version: 6 },
     ],
     [
       'guardrails of an earlier upgrade are refused',

@@ -44,12 +44,12 @@ describe('publishing', () => {
     await up.two.stop();
     await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft });
     const answer = await up.client.publish(service);
-    expect(answer.version).toBe(2);
+    expect(answer.version).toBe(3);
     expect(answer.gateways).toMatchObject([
-      { name: 'gw-1', acknowledged: 2, problem: null, problemSince: null },
+      { name: 'gw-1', acknowledged: 3, acknowledgedBy: 'push', problem: null, problemSince: null },
       {
         name: 'gw-2',
-        acknowledged: 1,
+        acknowledged: 2,
         problem: expect.stringContaining('ECONNREFUSED'),
         problemSince: expect.any(String),
       },
@@ -69,12 +69,12 @@ describe('publishing', () => {
     }, eventually);
     await up.two.restart();
     await vi.waitFor(
-      async () => expect(await up.acknowledged()).toEqual({ 'gw-1': 2, 'gw-2': 2 }),
+      async () => expect(await up.acknowledged()).toEqual({ 'gw-1': 3, 'gw-2': 3 }),
       eventually,
     );
     const { gateways } = await up.client.status(service);
     expect(gateways[1]?.problem).toBeNull();
-    expect(up.two.table?.version).toBe(2);
+    expect(up.two.table?.version).toBe(3);
   });
 
   it('counts what a gateway pulled by itself, and takes it off those who lag behind', async () => {
@@ -83,12 +83,12 @@ describe('publishing', () => {
     await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft });
     const ack = await request(`${up.url}/v1/services/${service}/routes/ack`, {
       method: 'POST',
-      body: JSON.stringify({ gateway: 'gw-2', version: 2 }),
+      body: JSON.stringify({ gateway: 'gw-2', version: 3 }),
     });
     await ack.body.dump();
     expect(ack.statusCode).toBe(204);
     await vi.waitFor(
-      async () => expect(await up.acknowledged()).toEqual({ 'gw-1': 2, 'gw-2': 2 }),
+      async () => expect(await up.acknowledged()).toEqual({ 'gw-1': 3, 'gw-2': 3 }),
       eventually,
     );
   });
@@ -100,12 +100,12 @@ describe('publishing', () => {
     up.two.hangs = true;
     await up.two.restart({ keepTable: false });
     const poll = await request(`${up.url}/v1/services/${service}/routes?gateway=gw-2&has=0`);
-    expect(await poll.body.json()).toMatchObject({ version: 2 });
-    expect(await up.acknowledged()).toEqual({ 'gw-1': 2, 'gw-2': 0 });
+    expect(await poll.body.json()).toMatchObject({ version: 3 });
+    expect(await up.acknowledged()).toEqual({ 'gw-1': 3, 'gw-2': 0 });
     up.two.hangs = false;
-    await vi.waitFor(() => expect(up.two.table?.version).toBe(2), eventually);
+    await vi.waitFor(() => expect(up.two.table?.version).toBe(3), eventually);
     await vi.waitFor(
-      async () => expect(await up.acknowledged()).toEqual({ 'gw-1': 2, 'gw-2': 2 }),
+      async () => expect(await up.acknowledged()).toEqual({ 'gw-1': 3, 'gw-2': 3 }),
       eventually,
     );
   });
@@ -113,7 +113,7 @@ describe('publishing', () => {
   it('notices at the next reading that a gateway lost its routes', async () => {
     await using up = await startPair();
     await up.two.restart({ keepTable: false });
-    await vi.waitFor(() => expect(up.two.table?.version).toBe(1), eventually);
+    await vi.waitFor(() => expect(up.two.table?.version).toBe(2), eventually);
   });
 
   it('overtakes a gateway that has newer routes than the controller knows of (invariant 4)', async () => {
@@ -135,19 +135,21 @@ describe('publishing', () => {
     await using three = await startStubGateway('gw-3');
     three.hangs = true;
     await up.client.acquire(service, { upgradeId: 'u1', gateways: [...up.gateways, three.address] });
-    expect(await up.acknowledged()).toEqual({ 'gw-1': 1, 'gw-2': 1, 'gw-3': 0 });
+    expect(await up.acknowledged()).toEqual({ 'gw-1': 2, 'gw-2': 2, 'gw-3': 0 });
   });
 
   it('refuses the lock to a plan that leaves a gateway out, and nothing changes (invariant 2)', async () => {
     await using up = await startPair();
     await up.client.release(service, { fence: up.fence, step: 1 });
+    await up.client.publish(service);
+    const before = await up.acknowledged();
     await using three = await startStubGateway('gw-3');
     const forgetful = { upgradeId: 'u2', gateways: [up.one.address, three.address] };
     const refused = up.client.acquire(service, forgetful);
     await expect(refused).rejects.toMatchObject({ code: 'PreflightFailed', retryable: false });
     await expect(refused).rejects.toThrow(/leaves out gw-2.*changeover remove-gateway shop gw-2/);
     expect((await up.client.status(service)).lock).toBeNull();
-    expect(await up.acknowledged()).toEqual({ 'gw-1': 1, 'gw-2': 1 });
+    expect(await up.acknowledged()).toEqual(before);
 
     await up.client.removeGateway(service, { gateway: 'gw-2', by: 'anna' });
     await up.client.acquire(service, forgetful);
@@ -175,18 +177,26 @@ describe('an acknowledgement', () => {
   }).state;
   const base = { ...adopted, active: { ...adopted.active, version: 8 }, lastVersion: 8 };
   const [before, between, after] = ['2026-01-01T00:00:00Z', '2026-01-01T00:00:01Z', '2026-01-01T00:00:02Z'];
-  const at8 = acknowledge(base, { gateway: 'gw-1', version: 8, asOf: between, at: between }).state;
+  const at8 = acknowledge(base, {
+    gateway: 'gw-1',
+    by: 'push',
+    version: 8,
+    asOf: between,
+    at: between,
+  }).state;
 
   it.each([
     ['a lower version that was asked for before is no news', { version: 7, asOf: before }, 8],
     ['a lower version that was asked for afterwards is true', { version: 7, asOf: after }, 7],
     ['of an unknown gateway changes nothing', { version: 3, asOf: after, gateway: 'gw-9' }, 8],
   ])('%s', (_, ack, expected) => {
-    const { state } = acknowledge(at8, { gateway: 'gw-1', at: after, ...ack });
+    const { state } = acknowledge(at8, { gateway: 'gw-1', by: 'push', at: after, ...ack });
     expect(state.gateways[0]?.state.acknowledged).toBe(expected);
   });
 
   it('that says nothing new is not even written', () => {
-    expect(acknowledge(at8, { gateway: 'gw-1', version: 8, asOf: after, at: after }).state).toBe(at8);
+    expect(acknowledge(at8, { gateway: 'gw-1', by: 'push', version: 8, asOf: after, at: after }).state).toBe(
+      at8,
+    );
   });
 });

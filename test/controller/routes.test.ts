@@ -34,14 +34,15 @@ async function startUpgrade() {
 }
 
 describe('routes at the controller', () => {
-  it('begin with every server open and are published by themselves', async () => {
+  it('begin with every server open and are published by themselves, and say that an upgrade is under way', async () => {
     await using up = await startUpgrade();
-    await vi.waitFor(() => expect(up.gateway.table?.version).toBe(1), eventually);
+    await vi.waitFor(() => expect(up.gateway.table?.version).toBe(2), eventually);
     const { active } = await up.client.status(service);
     expect(active.servers.every(({ ingress, release }) => ingress === 'open' && release === '1.4')).toBe(
       true,
     );
     expect(up.gateway.table).toEqual(active);
+    expect(active.upgrade).toBe('u1');
   });
 
   it('are adopted once: the same definition again changes nothing, other servers are refused', async () => {
@@ -49,14 +50,14 @@ describe('routes at the controller', () => {
     await up.client.activate(service, { fence: up.fence, step: 1, transitions: [closeLeft] });
     const definition = definitionWith([up.gateway.address]);
     expect(await up.client.adopt(service, definition)).toEqual({
-      version: 2,
+      version: 3,
       created: false,
       differing: [],
     });
     const moved = { ...up.gateway.address, admin: 'http://127.0.0.1:1' };
     const otherwise = { ...definition, gateways: [moved], measure: { ...definition.measure, slowMs: 7 } };
     expect(await up.client.adopt(service, otherwise)).toEqual({
-      version: 2,
+      version: 3,
       created: false,
       differing: ['gateways', 'measure'],
     });
@@ -67,11 +68,11 @@ describe('routes at the controller', () => {
   it('that are staged are not in effect until they are activated, with the version that was reserved', async () => {
     await using up = await startUpgrade();
     const staged = await up.client.stage(service, { fence: up.fence, step: 1, transitions: [...trial] });
-    expect(staged).toEqual({ version: 2 });
+    expect(staged).toEqual({ version: 3 });
     const before = await up.client.status(service);
-    expect(before.active.version).toBe(1);
+    expect(before.active.version).toBe(2);
     expect(before.staged?.split).toEqual(split);
-    expect(await up.client.activate(service, { fence: up.fence, step: 2 })).toEqual({ version: 2 });
+    expect(await up.client.activate(service, { fence: up.fence, step: 2 })).toEqual({ version: 3 });
     const after = await up.client.status(service);
     expect(after.active.split).toEqual(split);
     expect(after.staged).toBeNull();
@@ -95,8 +96,8 @@ describe('routes at the controller', () => {
         step: 2,
         transitions: [{ kind: 'close', servers: ['b2'] }],
       }),
-    ).toEqual({ version: 3 });
-    expect(await up.client.activate(service, { fence, step: 3 })).toEqual({ version: 4 });
+    ).toEqual({ version: 4 });
+    expect(await up.client.activate(service, { fence, step: 3 })).toEqual({ version: 5 });
     const { active } = await up.client.status(service);
     expect(active.split).toEqual(split);
     expect(active.servers.find(({ name }) => name === 'b2')?.ingress).toBe('draining');
@@ -122,9 +123,9 @@ describe('routes at the controller', () => {
       transitions: [{ kind: 'close', servers: all }],
     });
     await expect(unsafe).rejects.toMatchObject({ code: 'UnsafeTransition' });
-    expect((await up.client.status(service)).active.version).toBe(1);
+    expect((await up.client.status(service)).active.version).toBe(2);
     expect(await up.client.activate(service, { fence, step: 1, transitions: [closeLeft] })).toEqual({
-      version: 2,
+      version: 3,
     });
   });
 
@@ -165,9 +166,9 @@ describe('routes at the controller', () => {
     await using next = await startController({ stateDir: up.dir.path });
     expect(await next.client.status(service)).toEqual(before);
     expect(await next.client.stage(service, { fence, step: 2, transitions: [closeRight] })).toEqual({
-      version: 3,
+      version: 4,
     });
-    expect(await next.client.activate(service, { fence, step: 3 })).toEqual({ version: 3 });
+    expect(await next.client.activate(service, { fence, step: 3 })).toEqual({ version: 4 });
     const locked = next.client.acquire(service, { upgradeId: 'u2', gateways: [up.gateway.address] });
     await expect(locked).rejects.toMatchObject({ code: 'ServiceLocked', details: { upgradeId: 'u1' } });
   });
@@ -182,13 +183,13 @@ describe('the long poll for routes', () => {
   it('answers at once without a version, and with an ETag', async () => {
     await using up = await startUpgrade();
     const { statusCode, headers, body } = await routesOf(up.url);
-    expect([statusCode, headers.etag]).toEqual([200, '"1"']);
-    expect(await body.json()).toMatchObject({ version: 1, service });
+    expect([statusCode, headers.etag]).toEqual([200, '"2"']);
+    expect(await body.json()).toMatchObject({ version: 2, service });
   });
 
   it('answers 304 where nothing newer comes in time', async () => {
     await using up = await startUpgrade();
-    const { statusCode, body } = await routesOf(up.url, '?waitMs=20', 1);
+    const { statusCode, body } = await routesOf(up.url, '?waitMs=20', 2);
     await body.dump();
     expect(statusCode).toBe(304);
   });
@@ -196,15 +197,15 @@ describe('the long poll for routes', () => {
   it('is woken by an activation, and records what the gateway has', async () => {
     await using up = await startUpgrade();
     await up.client.publish(service);
-    const waiting = routesOf(up.url, '?gateway=gw-1&has=1&waitMs=60000', 1);
+    const waiting = routesOf(up.url, '?gateway=gw-1&has=2&waitMs=60000', 2);
     await up.client.activate(service, { fence: up.fence, step: 1, transitions: [closeLeft] });
     const { statusCode, body } = await waiting;
-    expect([statusCode, await body.json()]).toMatchObject([200, { version: 2 }]);
+    expect([statusCode, await body.json()]).toMatchObject([200, { version: 3 }]);
   });
 
   it('ends with 304 when the controller closes', async () => {
     await using up = await startUpgrade();
-    const waiting = routesOf(up.url, '?waitMs=60000', 1);
+    const waiting = routesOf(up.url, '?waitMs=60000', 2);
     // The answer of a later call on another connection says that the poll is not served faster than it should be.
     await (await routesOf(up.url)).body.dump();
     await up.close();
@@ -215,7 +216,7 @@ describe('the long poll for routes', () => {
 
   it('refuses a wait of more than a minute', async () => {
     await using up = await startUpgrade();
-    const { statusCode, body } = await routesOf(up.url, '?waitMs=60001', 1);
+    const { statusCode, body } = await routesOf(up.url, '?waitMs=60001', 2);
     expect(statusCode).toBe(400);
     expect(await body.json()).toMatchObject({
       error: { code: 'InvalidRequest', message: expect.stringContaining('waitMs') },

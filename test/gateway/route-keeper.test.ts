@@ -63,6 +63,7 @@ function keeperOf(store: RouteStore): { keeper: RouteKeeper; director: NotingDir
       service: SERVICE,
       store,
       plane: new EmbeddedPlane({ director, lookupDir: undefined, logger }),
+      pulls: false,
       logger,
     }),
     director,

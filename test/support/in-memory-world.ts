@@ -2,10 +2,12 @@ import type { ActivityDependencies } from '../../src/activities/dependencies.ts'
 import { ChangeoverError, type ErrorCode } from '../../src/domain/errors.ts';
 import type { Plan } from '../../src/domain/plan/schema.ts';
 import type { UpgradeReport } from '../../src/domain/report/report.ts';
+import type { GatewayExclusion } from '../../src/domain/gateway-standing.ts';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
 import { applyTransitions, type Transition } from '../../src/domain/routes/transitions.ts';
 import type { AgentStatus } from '../../src/protocol/agent.ts';
 import type { Fenced, TrafficAnswer } from '../../src/protocol/controller.ts';
+import { baselineRoutes } from './baseline-routes.ts';
 
 interface FakeServer {
   version: string;
@@ -36,6 +38,10 @@ export class InMemoryWorld {
   controllerAway = false;
   /** Which gateways do not acknowledge which tables. */
   isDeaf: (gateway: string, table: RouteTable) => boolean = () => false;
+  /** Gateways that operators declared gone. One that acknowledges counts again. */
+  readonly excluded = new Map<string, GatewayExclusion>();
+  /** What gateways lack, by name. */
+  lacking: Readonly<Record<string, string>> = {};
   pulls: TrafficAnswer['pulls'] = [];
   private fence = 0;
   private highestStep = -1;
@@ -45,16 +51,8 @@ export class InMemoryWorld {
 
   constructor(plan: Plan) {
     this.plan = plan;
-    const servers = Object.entries(plan.clusters).flatMap(([cluster, members]) =>
-      members.servers.map(({ name, url }) => ({
-        name,
-        url,
-        cluster,
-        release: plan.baseline.version,
-        ingress: 'open' as const,
-      })),
-    );
-    for (const { name } of servers) {
+    this.table = baselineRoutes(plan);
+    for (const { name } of this.table.servers) {
       this.servers.set(name, {
         version: plan.baseline.version,
         inFlight: 0,
@@ -63,15 +61,6 @@ export class InMemoryWorld {
         healthy: true,
       });
     }
-    this.table = {
-      service: plan.service,
-      version: 1,
-      mainRelease: plan.baseline.version,
-      split: null,
-      servers,
-      transactions: null,
-      measure: plan.measure,
-    };
   }
 
   server(name: string): FakeServer {
@@ -102,6 +91,15 @@ export class InMemoryWorld {
         release: async () => {
           this.note('release');
           this.lockedBy = undefined;
+        },
+        excludeGateway: async (_service, { gateway, by, reason, ...fenced }) => {
+          this.note('excludeGateway');
+          this.check(fenced);
+          if (!this.isDeaf(gateway, this.table)) {
+            throw new ChangeoverError('GatewayAnswers', `${gateway} is not gone: it answers.`);
+          }
+          const upgradeId = this.lockedBy ?? '';
+          this.excluded.set(gateway, { by, reason, at: new Date().toISOString(), upgradeId });
         },
       },
       registry: {
@@ -141,6 +139,12 @@ export class InMemoryWorld {
           return this.load(servers);
         },
         traffic: async () => this.traffic(),
+        checkRoutes: async () => ({
+          gateways: this.plan.gateways.map(({ name }) => ({
+            gateway: name,
+            problem: this.lacking[name] ?? null,
+          })),
+        }),
         armGuardrails: async () => this.note('armGuardrails'),
         reportReady: async () => this.note('reportReady'),
       },
@@ -220,12 +224,15 @@ export class InMemoryWorld {
   private gateways() {
     return this.plan.gateways.map(({ name }) => {
       const isDeaf = this.isDeaf(name, this.table);
+      if (!isDeaf) this.excluded.delete(name);
+      const excluded = this.excluded.get(name);
       return {
         name,
         acknowledged: isDeaf ? this.table.version - 1 : this.table.version,
         acknowledgedAt: null,
         problem: isDeaf ? 'connection refused' : null,
         problemSince: null,
+        ...(excluded === undefined ? {} : { excluded }),
       };
     });
   }

@@ -1,35 +1,19 @@
-import { Command } from 'commander';
-import type { UpgradeStatus } from '../../domain/upgrade/status.ts';
+import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
-import { byOption } from '../operator.ts';
 import { unknownServer } from '../server-name.ts';
-import { addUpgradeAddress, upgradeAddress, type UpgradeAddress } from '../upgrade-address.ts';
-
-interface RetryServerOptions extends UpgradeAddress {
-  readonly by: string;
-  readonly server: string;
-}
+import { actOnCommand } from './act-on.ts';
 
 export function retryServerCommand(context: CliContext): Command {
-  const command = new Command('retry-server').description('try a server again that failed or was left out');
-  return addUpgradeAddress(command)
-    .requiredOption('--server <name>', 'name of the server in the plan')
-    .addOption(byOption(context.env))
-    .addHelpText(
-      'after',
-      `
+  return actOnCommand(context, {
+    name: 'retry-server',
+    description: 'try a server again that failed or was left out',
+    action: 'retryServer',
+    signal: async () => (await import('../../workflows/messages.ts')).retryServerSignal,
+    target: ['--server <name>', 'name of the server in the plan'],
+    help: `
 Examples:
   $ changeover retry-server wealth --server blue-2`,
-    )
-    .action(async (service: string | undefined, { by, server, ...options }: RetryServerOptions) => {
-      const { sendAction } = await import('../send-action.ts');
-      const { retryServerSignal } = await import('../../workflows/messages.ts');
-      await sendAction(context, {
-        action: 'retryServer',
-        address: upgradeAddress(service, options),
-        signal: retryServerSignal,
-        payload: { by, server },
-        objection: (status: UpgradeStatus) => unknownServer(server, status),
-      });
-    });
+    payload: (by, { server }: { server: string }) => ({ by, server }),
+    objection: ({ server }, status) => unknownServer(server, status),
+  });
 }

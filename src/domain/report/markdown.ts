@@ -16,6 +16,13 @@ export function renderReport(report: UpgradeReport): string {
         ({ server, inFlight, at }) => `${server}: ${formatCount(inFlight)} in flight at ${at}`,
       ),
     ),
+    list(
+      'Gateways declared gone',
+      report.exclusions.map(
+        ({ gateway, by, at, reason, stands }) =>
+          `${gateway}: by ${by} at ${at}: ${reason} (${STANDS[stands]})`,
+      ),
+    ),
     list('Notes', report.notes),
     timeline(report),
   ];
@@ -27,6 +34,13 @@ const OUTCOME = {
   rolledBack: 'rolled back to the baseline',
   incomplete: 'incomplete: some servers were left out',
 } as const satisfies Record<UpgradeReport['outcome'], string>;
+
+const STANDS = {
+  wanted: 'not carried out',
+  excluded: 'not back',
+  refused: 'refused: it answered',
+  back: 'back since',
+} as const satisfies Record<UpgradeReport['exclusions'][number]['stands'], string>;
 
 function summary(report: UpgradeReport): string {
   const { service, upgradeId, baseline, candidates, outcome, startedAt, endedAt, winner, retired } = report;

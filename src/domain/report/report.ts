@@ -1,5 +1,5 @@
 import type { Plan } from '../plan/schema.ts';
-import type { Approval, TimelineEntry, UpgradeState } from '../upgrade/state.ts';
+import type { Approval, Exclusion, TimelineEntry, UpgradeState } from '../upgrade/state.ts';
 import { efficacyOf, type EfficacyAnswer } from '../upgrade/status.ts';
 import type { Outcome } from '../upgrade/phase.ts';
 
@@ -34,6 +34,8 @@ export interface UpgradeReport {
     readonly leftOut: boolean;
   }[];
   readonly routesVersion: number;
+  /** Gateways that operators declared gone, and whether they came back. */
+  readonly exclusions: readonly Exclusion[];
   readonly forcedDrains: UpgradeState['forced'];
   readonly notes: readonly string[];
   readonly timeline: readonly TimelineEntry[];
@@ -73,6 +75,7 @@ export function buildReport(plan: Plan, state: UpgradeState, endedAt: string): U
     },
     servers,
     routesVersion: state.routes.version,
+    exclusions: state.exclusions ?? [],
     forcedDrains: state.forced,
     notes: state.notes,
     timeline: state.timeline,

@@ -49,4 +49,12 @@ export interface RouteTable {
   readonly servers: readonly RouteServer[];
   readonly transactions: TransactionRule | null;
   readonly measure: MeasureRules;
+  /**
+   * The upgrade that was under way when the table was given out. Every gateway has it before anything is closed: one that
+   * starts with it on its disk may have been declared gone meanwhile, and does not serve before it was given the current
+   * table (invariant 2).
+   */
+  readonly upgrade?: string;
+  /** Given to a gateway that was declared gone and does not count again yet: it does not begin to serve by it. */
+  readonly fenced?: true;
 }

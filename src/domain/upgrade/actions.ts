@@ -9,6 +9,7 @@ export const ACTIONS = [
   'resume',
   'retryServer',
   'skipServer',
+  'excludeGateway',
 ] as const;
 export type Action = (typeof ACTIONS)[number];
 
@@ -24,6 +25,8 @@ export const upgradeCan = {
   resume: CHANGING,
   retryServer: CHANGING,
   skipServer: CHANGING,
+  // Not before every gateway knows of the upgrade: only then it can be kept from serving when it comes back.
+  excludeGateway: CHANGING.filter((phase) => phase !== 'preflight'),
 } as const satisfies Record<Action, readonly Phase[]>;
 
 /** Why an action cannot be taken now, as a sentence for the operator; undefined where it can. */

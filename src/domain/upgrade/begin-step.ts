@@ -48,6 +48,7 @@ function mark(state: UpgradeState, step: Step): UpgradeState {
     case 'awaitDrain':
     case 'reportReady':
     case 'collectMetrics':
+    case 'excludeGateway':
     case 'wait':
     case 'finish':
     case 'done':
@@ -64,7 +65,12 @@ function markRoutes(state: UpgradeState, step: Step & { kind: 'applyRoutes' }): 
       return {
         ...opening,
         routes: { ...opening.routes, applied: false },
-        trial: { ...opening.trial, stage: opening.trial.stage + 1, stageElapsedMs: 0 },
+        // Taken up again after it was interrupted (paused, a gateway excluded) it is the same stage.
+        trial: {
+          ...opening.trial,
+          stage: opening.trial.stage + (opening.routes.applied ? 1 : 0),
+          stageElapsedMs: 0,
+        },
       };
     case 'retreat':
       return { ...opening, routes: { ...opening.routes, mode: 'baseline', applied: false } };
@@ -79,6 +85,7 @@ function markRoutes(state: UpgradeState, step: Step & { kind: 'applyRoutes' }): 
 function phaseOf(step: Step, state: UpgradeState): Phase {
   if (step.kind === 'finish') return 'finishing';
   if (step.kind === 'done') return 'done';
+  if (step.kind === 'excludeGateway') return state.phase;
   if (step.kind === 'wait') return step.until === 'resumed' ? state.phase : 'awaitingOperator';
   if (state.goal === 'rollback') return 'rollingBack';
   if (state.goal === 'promote') return 'promoting';
@@ -130,6 +137,8 @@ function describeStep(step: Step): string {
         : 'Awaiting the operator; efficacy and guardrails stay live';
     case 'promoteOptimal':
       return `Promoting ${step.winner}: all traffic to it`;
+    case 'excludeGateway':
+      return `Excluding gateway ${step.gateway}`;
     case 'wait':
       return `Waiting: ${step.reason}`;
     case 'finish':
@@ -162,9 +171,9 @@ function list(names: readonly string[]): string {
     : `${names.slice(0, 5).join(', ')} and ${names.length - 5} more`;
 }
 
-/** Readings would drown the timeline: only the first of a row is told. */
+/** Readings would drown the timeline: only the first of a row is told. An exclusion was told when it was asked for. */
 function isWorthALine(step: Step, state: UpgradeState): boolean {
-  if (step.kind === 'done') return false;
+  if (step.kind === 'done' || step.kind === 'excludeGateway') return false;
   if (step.kind !== 'collectMetrics') return true;
   return state.step.what !== describeStep(step);
 }

@@ -1,5 +1,6 @@
 import type { Plan } from '../plan/schema.ts';
 import { outcomeOf } from '../report/report.ts';
+import { afterExclusion, withGateways } from './exclusions.ts';
 import { withStage } from './fleet.ts';
 import type { DrainResult, PromotionResult, ReadingResult, RoutesResult, StepResult } from './results.ts';
 import { noted, type ServerStage, type ServerState, type UpgradeState } from './state.ts';
@@ -16,7 +17,9 @@ export function completeStep(
   done: StepResult,
   { at, overtaken }: { at: string; overtaken: boolean },
 ): UpgradeState {
-  const settled: UpgradeState = { ...state, problems: [] };
+  const seen = 'result' in done && 'gateways' in done.result ? done.result.gateways : undefined;
+  const mended: UpgradeState = { ...state, problems: [] };
+  const settled = seen === undefined ? mended : withGateways(mended, seen, at);
   switch (done.kind) {
     case 'preflight':
       return {
@@ -60,6 +63,8 @@ export function completeStep(
       return afterPromotion(settled, done.result, at);
     case 'collectMetrics':
       return afterReading(plan, settled, step, done.result, { at, overtaken });
+    case 'excludeGateway':
+      return step.kind === 'excludeGateway' ? afterExclusion(settled, step, done.result, at) : settled;
     case 'finish':
       return finished(settled, done.result.files, at);
   }

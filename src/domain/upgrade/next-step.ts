@@ -11,6 +11,7 @@ import {
   reopenable,
 } from './fleet.ts';
 import { isStaged, isTrialAhead, openTransitions, splitTransitions } from './route-changes.ts';
+import { exclusionStep } from './exclusions.ts';
 import type { UpgradeState } from './state.ts';
 import type { Step } from './step.ts';
 import { shareOfStage, stageLengthMs } from './trial-stages.ts';
@@ -23,6 +24,9 @@ import { shareOfStage, stageLengthMs } from './trial-stages.ts';
  */
 export function nextStep(plan: Plan, state: UpgradeState): Step {
   if (state.phase === 'done') return { kind: 'done' };
+  // Also while it is paused: the operator said so, and no server is touched.
+  const exclusion = exclusionStep(state);
+  if (exclusion !== undefined) return exclusion;
   if (state.paused !== null) return { kind: 'wait', until: 'resumed', reason: state.paused.reason };
   if (state.goal === 'rollback') return towardsBaseline(plan, state);
   if (state.fence === 0) return { kind: 'preflight' };

@@ -1,3 +1,4 @@
+import type { GatewaysView } from '../gateway-standing.ts';
 import type { ArmEvidence, Verdict } from '../decision/decision.ts';
 
 /** What the activities bring back: small, plain JSON, recorded in the history. */
@@ -7,11 +8,20 @@ export interface PreflightResult {
   readonly tableVersion: number;
   /** What was checked, and what could not be. */
   readonly notes: readonly string[];
+  readonly gateways?: GatewaysView;
 }
 
 /** The table version that is staged, or that every gateway acknowledged. */
 export interface RoutesResult {
   readonly version: number;
+  /** Who has which table, after this change. */
+  readonly gateways?: GatewaysView;
+}
+
+export interface ExclusionResult {
+  /** Why the controller refused it; null where the gateway is excluded. */
+  readonly refused: string | null;
+  readonly gateways?: GatewaysView;
 }
 
 export interface PromotionResult extends RoutesResult {
@@ -26,6 +36,7 @@ export interface DrainResult {
   readonly version: number;
   /** Business that was still in flight: cut off by force, or the reason for the pause. */
   readonly left: readonly { readonly server: string; readonly inFlight: number }[];
+  readonly gateways?: GatewaysView;
 }
 
 export interface PushResult {
@@ -57,4 +68,5 @@ export type StepResult =
   | { readonly kind: 'pushUpgradeParams'; readonly result: PushResult }
   | { readonly kind: 'reportReady' }
   | { readonly kind: 'collectMetrics'; readonly result: ReadingResult }
+  | { readonly kind: 'excludeGateway'; readonly result: ExclusionResult }
   | { readonly kind: 'finish'; readonly result: FinishResult };

@@ -1,6 +1,8 @@
 import { parseDurationMs } from '../duration.ts';
+import type { GatewaysView } from '../gateway-standing.ts';
 import type { Plan } from '../plan/schema.ts';
 import { whyNot, type Action } from './actions.ts';
+import { wantExclusion, whyNotExclude, withGateways } from './exclusions.ts';
 import { nextStep } from './next-step.ts';
 import { needsChange, withStage } from './fleet.ts';
 import { noted, type Problem, type UpgradeState } from './state.ts';
@@ -23,6 +25,11 @@ export interface ServerPayload {
   readonly by: string;
   readonly server: string;
 }
+export interface GatewayPayload {
+  readonly by: string;
+  readonly gateway: string;
+  readonly reason: string;
+}
 export interface ExtendPayload {
   readonly by: string;
   /** Such as `10m`. */
@@ -32,6 +39,8 @@ export interface ExtendPayload {
 export interface ProblemsPayload {
   readonly step: number;
   readonly problems: readonly Problem[];
+  /** Where routes were published: who has them. */
+  readonly gateways?: GatewaysView;
 }
 
 /**
@@ -74,6 +83,13 @@ export function receive(
     case 'retryServer':
     case 'skipServer':
       return onServer(plan, state, action, { by, server: fields['server'] ?? '' }, at);
+    case 'excludeGateway': {
+      const exclusion = { by, at, gateway: fields['gateway'] ?? '', reason: fields['reason']?.trim() ?? '' };
+      const against = whyNotExclude(plan, state, exclusion);
+      return against === undefined
+        ? wantExclusion(state, exclusion)
+        : refused(state, action, at, against, by);
+    }
   }
 }
 
@@ -188,6 +204,8 @@ function onServer(
 }
 
 /** Problems that an activity reports; late ones of an earlier step change nothing. */
-export function withProblems(state: UpgradeState, payload: ProblemsPayload): UpgradeState {
-  return payload.step === state.step.number ? { ...state, problems: payload.problems } : state;
+export function withProblems(state: UpgradeState, payload: ProblemsPayload, at: string): UpgradeState {
+  if (payload.step !== state.step.number) return state;
+  const told: UpgradeState = { ...state, problems: payload.problems };
+  return payload.gateways === undefined ? told : withGateways(told, payload.gateways, at);
 }

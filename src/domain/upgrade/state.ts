@@ -1,3 +1,4 @@
+import type { GatewaysView } from '../gateway-standing.ts';
 import type { ArmEvidence, Verdict } from '../decision/decision.ts';
 import type { Plan } from '../plan/schema.ts';
 import type { Transition } from '../routes/transitions.ts';
@@ -45,6 +46,19 @@ export interface Problem {
   readonly code: string;
   readonly message: string;
   readonly since: string;
+}
+
+/** An operator declared a gateway gone, and what became of that. */
+export interface Exclusion {
+  readonly gateway: string;
+  readonly by: string;
+  readonly at: string;
+  readonly reason: string;
+  /**
+   * `wanted`: the controller has not been told yet. `excluded`: nobody waits for it. `refused`: it is not gone. `back`: it
+   * has acknowledged the current routes, and is waited for again.
+   */
+  readonly stands: 'wanted' | 'excluded' | 'refused' | 'back';
 }
 
 export interface TimelineEntry {
@@ -117,6 +131,9 @@ export interface UpgradeState {
   readonly forced: readonly { readonly server: string; readonly inFlight: number; readonly at: string }[];
   readonly notes: readonly string[];
   readonly outcome: Outcome | null;
+  /** Every gateway as the last change of the routes saw it. */
+  readonly gateways?: GatewaysView;
+  readonly exclusions?: readonly Exclusion[];
 }
 
 /** Entries of the timeline that are kept in the state; the whole of it is in the history. */

@@ -2,10 +2,11 @@ import type { ArmEfficacy, Verdict } from '../decision/decision.ts';
 import type { Plan } from '../plan/schema.ts';
 import type { Ingress, TrafficSplit } from '../routes/table.ts';
 import { ACTIONS, whyNot, type Action } from './actions.ts';
+import { gatewaysIn } from './exclusions.ts';
 import { splitOf } from './route-changes.ts';
 import { stageLengthMs } from './trial-stages.ts';
 import type { Outcome, Phase } from './phase.ts';
-import type { Approval, Problem, ServerStage, UpgradeState } from './state.ts';
+import type { Approval, Exclusion, Problem, ServerStage, UpgradeState } from './state.ts';
 
 /** Answer of the query `status`: all that an operator needs to know now. */
 export interface UpgradeStatus {
@@ -26,6 +27,10 @@ export interface UpgradeStatus {
     readonly uncertain?: true;
   }[];
   readonly routes: UpgradeState['routes'];
+  /** Every gateway as the last change of the routes saw it, and who lags behind; null before the first. */
+  readonly gateways: ReturnType<typeof gatewaysIn>;
+  /** Gateways that operators declared gone. */
+  readonly exclusions: readonly Exclusion[];
   readonly trial: {
     readonly stage: number;
     readonly stages: number;
@@ -62,6 +67,8 @@ export function statusOf(plan: Plan, state: UpgradeState): UpgradeStatus {
       ...(dirty === true ? { uncertain: true as const } : {}),
     })),
     routes: state.routes,
+    gateways: gatewaysIn(state),
+    exclusions: state.exclusions ?? [],
     trial: {
       stage: Math.min(state.trial.stage + 1, plan.trial.stages.length),
       stages: plan.trial.stages.length,

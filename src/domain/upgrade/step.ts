@@ -46,6 +46,14 @@ export type Step =
       readonly reading: number;
     }
   | { readonly kind: 'promoteOptimal'; readonly winner: string; readonly transitions: readonly Transition[] }
+  /** An operator declared a gateway gone. */
+  | {
+      readonly kind: 'excludeGateway';
+      readonly gateway: string;
+      readonly by: string;
+      readonly reason: string;
+      readonly at: string;
+    }
   /** Until the operator resumes, mends what is wrong, or accepts that servers are left out. */
   | { readonly kind: 'wait'; readonly until: 'resumed' | 'mended' | 'accepted'; readonly reason: string }
   | { readonly kind: 'finish' }

@@ -8,6 +8,7 @@ import { nextStep } from '../../../src/domain/upgrade/next-step.ts';
 import type { StepResult } from '../../../src/domain/upgrade/results.ts';
 import { initialState, type UpgradeState } from '../../../src/domain/upgrade/state.ts';
 import { identityOf, type Step } from '../../../src/domain/upgrade/step.ts';
+import { baselineRoutes } from '../../support/baseline-routes.ts';
 
 const AT = '2026-01-01T00:00:00.000Z';
 
@@ -25,25 +26,8 @@ export class SimulatedWorld {
     this.plan = plan;
     this.verdict = verdict;
     this.state = initialState(plan, { upgradeId: 'upgrade-1', at: AT });
-    const servers = Object.entries(plan.clusters).flatMap(([cluster, members]) =>
-      members.servers.map(({ name, url }) => ({
-        name,
-        url,
-        cluster,
-        release: plan.baseline.version,
-        ingress: 'open' as const,
-      })),
-    );
-    this.table = {
-      service: plan.service,
-      version: 1,
-      mainRelease: plan.baseline.version,
-      split: null,
-      servers,
-      transactions: null,
-      measure: plan.measure,
-    };
-    this.software = new Map(servers.map(({ name }) => [name, plan.baseline.version]));
+    this.table = baselineRoutes(plan);
+    this.software = new Map(this.table.servers.map(({ name }) => [name, plan.baseline.version]));
   }
 
   /** The next step, marked as under way; the mark must not change what is next. */
@@ -82,6 +66,8 @@ export class SimulatedWorld {
         return { kind: step.kind, result: this.reading(step) };
       case 'promoteOptimal':
         return { kind: step.kind, result: { ...this.apply(step.transitions), pulled: null } };
+      case 'excludeGateway':
+        return { kind: step.kind, result: { refused: null } };
       case 'finish':
         return { kind: step.kind, result: { files: [] } };
       case 'wait':
