@@ -138,11 +138,11 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     // Before anybody can push routes or ask what is open.
     director.remember(await transactions.load());
     transactions.start();
+    await keeper.restore();
     admin = await listen(app, {
       ...config.admin,
       ...(config.adminToken === undefined ? {} : { token: config.adminToken }),
     });
-    await keeper.restore();
     const preparing = Promise.all(inner.map((routes) => routes.update(FIRST_PULL_MS)));
     const latest = puller === null ? false : await puller.pullOnce(FIRST_PULL_MS);
     await preparing;

@@ -109,7 +109,7 @@ export class RouteKeeper {
       const first = this.version === 0;
       await this.#execute(table, false);
       this.#logger.info({ version: table.version, source }, 'routes in effect');
-      if (first && table.fenced === true) this.#held = table.upgrade ?? '';
+      if (first) this.#held = table.upgrade ?? null;
       if (this.#held === null) this.onAdopted();
     }
     // What was pushed may have been under way for long; an answer to a question of this process has not.

@@ -14,6 +14,8 @@ export interface StubGateway extends AsyncDisposable {
   inFlight: Record<string, number>;
   /** Versions that were pushed, in order. */
   readonly pushed: number[];
+  /** What it lacks for other routes. */
+  problem: string | null;
   /** Answers nothing at all while set. */
   hangs: boolean;
   /** Stops listening, as a killed process does. */
@@ -37,6 +39,7 @@ export async function startStubGateway(name = 'gw-1', service = 'shop'): Promise
     if (table.version > ack().version) gateway.table = table;
     return c.json(ack());
   });
+  app.post('/v1/routes/check', (c) => c.json({ problem: gateway.problem }));
   app.get('/v1/routes', (c) => c.json(ack()));
   app.get('/v1/stats', (c) =>
     c.json({
@@ -62,6 +65,7 @@ export async function startStubGateway(name = 'gw-1', service = 'shop'): Promise
     counts: [],
     inFlight: {},
     pushed: [],
+    problem: null,
     hangs: false,
     async stop() {
       await listening?.close();

@@ -1,70 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { request } from 'undici';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
-import { GatewayFixture, SERVICE, tableOf, until } from './support/gateway-fixture.ts';
+import { GatewayFixture, tableOf, until } from './support/gateway-fixture.ts';
+import { StubController } from './support/stub-controller.ts';
 import { answer, UpstreamServer } from './support/upstream-server.ts';
-
-/** The controller's side of pulling: a long poll that answers once there is something newer. */
-class StubController implements AsyncDisposable {
-  table: RouteTable | null;
-  readonly acknowledged: number[] = [];
-  readonly #server: Server;
-  readonly #waiting = new Set<() => void>();
-
-  constructor(table: RouteTable | null) {
-    this.table = table;
-    this.#server = createServer((req, res) => void this.#answer(req, res));
-  }
-
-  async listen(): Promise<this> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return this;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  activate(table: RouteTable): void {
-    this.table = table;
-    for (const wake of this.#waiting) wake();
-  }
-
-  async #answer(req: IncomingMessage, res: import('node:http').ServerResponse): Promise<void> {
-    const url = new URL(req.url ?? '', this.url);
-    if (req.method === 'POST' && url.pathname === `/v1/services/${SERVICE}/routes/ack`) {
-      this.acknowledged.push((JSON.parse(await text(req)) as { version: number }).version);
-      res.writeHead(204).end();
-      return;
-    }
-    expect(url.pathname).toBe(`/v1/services/${SERVICE}/routes`);
-    const known = req.headers['if-none-match'];
-    if (
-      this.table !== null &&
-      known === `"${this.table.version}"` &&
-      Number(url.searchParams.get('waitMs')) > 0
-    ) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.add(resolve);
-        req.socket.once('close', resolve);
-      });
-    }
-    if (this.table === null) answer(res, 404, '{"error":{"code":"ServiceUnknown","message":"not adopted"}}');
-    else if (known === `"${this.table.version}"`) res.writeHead(304).end();
-    else answer(res, 200, JSON.stringify(this.table), { etag: `"${this.table.version}"` });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeAllConnections();
-    await closed;
-  }
-}
 
 const unreachable = 'http://127.0.0.1:1';
 

@@ -140,7 +140,8 @@ describe('whatever happens, in whatever order', () => {
   test.each(['together', 'rolling'] as const)(
     'the invariants 1, 2, 3 and 6 hold and the run reaches an end (drain %s)',
     (manner) => {
-      const plan = examplePlan({ drain: { manner, batch: 2 } });
+      const gateways = ['edge-1', 'edge-2'].map((name) => ({ name, admin: `http://${name}:7080` }));
+      const plan = examplePlan({ drain: { manner, batch: 2 }, gateways });
       fc.assert(
         fc.property(fc.array(event, { maxLength: 60 }), (events) => {
           const world = new SimulatedWorld(plan, winnerAtEnd);
@@ -155,6 +156,7 @@ describe('whatever happens, in whatever order', () => {
                 by: 'anna',
                 reason: 'because',
                 server: one.server,
+                gateway: 'edge-2',
                 length: '1s',
                 ...(one.candidate === undefined ? {} : { candidate: one.candidate }),
               };
