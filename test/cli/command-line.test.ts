@@ -12,7 +12,7 @@ describe('the command line', () => {
       [
         ...['validate', 'start', 'status', 'watch', 'approve', 'extend', 'abort', 'pause', 'resume'],
         ...['retry-server', 'skip-server', 'report', 'replay', 'worker', 'controller', 'gateway', 'agent'],
-        ...['schema', 'adopt', 'remove-gateway', 'unlock'],
+        ...['schema', 'adopt', 'exclude-gateway', 'remove-gateway', 'unlock'],
       ].sort(),
     );
   });
@@ -41,6 +41,11 @@ describe('the command line', () => {
     ['an unknown option', ['status', '--jsn'], /unknown option '--jsn'\n\(Did you mean --json\?\)/],
     ['no service', ['status'], /Name the service/],
     ['two services', ['pause', 'wealth', '--service', 'loans'], /Two services are named, wealth and loans/],
+    [
+      'an exclusion without a reason',
+      ['exclude-gateway', 'wealth', '--gateway', 'gw-2'],
+      /required option '--reason <text>'/,
+    ],
     ['an abort without a reason', ['abort', 'wealth'], /required option '--reason <text>'/],
     ['a length that is none', ['extend', 'wealth', '--length', 'long'], /--length held "long"/],
     ['an unknown format', ['report', 'wealth', '--format', 'pdf'], /Allowed choices are md, json/],
