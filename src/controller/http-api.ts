@@ -175,7 +175,9 @@ function addRouteRoutes(app: Hono, deps: ApiDeps): void {
   });
 }
 
-function addTrafficRoutes(app: Hono, { store, observatory, guardrails }: ApiDeps): void {
+function addTrafficRoutes(app: Hono, deps: ApiDeps): void {
+  const { store, observatory, guardrails, presence } = deps;
+
   app.get(`${SERVICE}/load`, async (c) => {
     const service = c.req.param('service');
     const servers = c.req.queries('server') ?? [];
@@ -189,6 +191,7 @@ function addTrafficRoutes(app: Hono, { store, observatory, guardrails }: ApiDeps
   app.post(`${SERVICE}/gateways/:name/stats`, async (c) => {
     const { service, name: gateway } = c.req.param();
     const stats = await readBody(c, gatewayStatsSchema);
+    presence.enter(service, gateway)();
     await observatory.report(service, { ...stats, gateway });
     return c.body(null, 204);
   });
