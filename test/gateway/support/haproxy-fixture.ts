@@ -11,6 +11,8 @@ import type { Plan, PlanInput } from '../../../src/domain/plan/schema.ts';
 import { createCompanion, type Companion } from '../../../src/haproxy/companion.ts';
 import { findHaproxy } from '../../../src/haproxy/haproxy-command.ts';
 import { renderConfig, seedFiles } from '../../../src/haproxy/render.ts';
+import { RuntimeConnection } from '../../../src/haproxy/runtime-api.ts';
+import { readProcess } from '../../../src/haproxy/runtime-answers.ts';
 import type { TrafficGateway } from '../../../src/ports/traffic-gateway.ts';
 import { SERVICE, until } from './gateway-fixture.ts';
 
@@ -154,6 +156,26 @@ export class HaproxyFixture implements AsyncDisposable {
         () => false,
       );
     }, 'HAProxy listens');
+  }
+
+  /** Reloads HAProxy, and waits until a new process serves by the routes that were in effect. */
+  async reloaded(): Promise<void> {
+    const before = await this.process();
+    this.haproxy.reload();
+    await until(async () => (await this.process()) !== before, 'another HAProxy process answers');
+    await this.admin.stats({});
+  }
+
+  /** The process that answers on the Runtime API now. */
+  async process(): Promise<string> {
+    try {
+      const connection = await RuntimeConnection.open({ path: this.socket });
+      const [info = ''] = await connection.send(['show info']);
+      connection.close();
+      return readProcess(info).id;
+    } catch {
+      return '';
+    }
   }
 
   async startCompanion(): Promise<void> {

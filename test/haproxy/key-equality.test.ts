@@ -1,0 +1,316 @@
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import type { KeySource, TrafficPolicy } from '../../src/domain/policy/policy.ts';
+import type { RouteTable } from '../../src/domain/routes/table.ts';
+import { type CompiledRoutes, compileRoutes } from '../../src/gateway/compiled-routes.ts';
+import { readRequestHead, Refusal } from '../../src/gateway/request-head.ts';
+import { requireComponent } from '../support/require-component.ts';
+import { tableOf } from '../gateway/support/gateway-fixture.ts';
+import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
+
+const logger = pino({ level: 'silent' });
+type Mutable<T> = T extends object ? { -readonly [K in keyof T]: Mutable<T[K]> } : T;
+const PER_KIND = 20_000;
+const SERVERS = [
+  { name: 'one', url: 'http://127.0.0.1:9' },
+  { name: 'two', url: 'http://127.0.0.1:10' },
+  { name: 'three', url: 'http://127.0.0.1:11' },
+];
+
+const CASES: readonly { key: KeySource; policy: TrafficPolicy; share: number; pulled?: string[] }[] = [
+  {
+    key: { from: 'header', name: 'x-account' },
+    policy: {
+      kind: 'tail',
+      rules: [
+        { tail: 'odd', to: '2.0-a' },
+        { tail: [0, 2, 4], to: '2.0-b' },
+      ],
+      otherwise: '1.0',
+    },
+    share: 0.25,
+  },
+  {
+    key: { from: 'cookie', name: 'account' },
+    policy: { kind: 'hash', salt: 'spring, 2026: é', weights: { '2.0-a': 1, '2.0-b': 2, '1.0': 0.5 } },
+    share: 0.3333,
+  },
+  {
+    key: { from: 'query', name: 'account' },
+    policy: {
+      kind: 'range',
+      rules: [
+        { below: -5, to: '2.0-b' },
+        { from: 0, below: 35, to: '2.0-a' },
+        { from: 35, below: 60, to: '2.0-b' },
+      ],
+      otherwise: '1.0',
+    },
+    share: 1,
+  },
+  {
+    key: { from: 'path', segment: 2 },
+    policy: {
+      kind: 'values',
+      rules: [
+        { values: ['zürich', 'basel stadt', '4711', "~'!()*", 'a:b|c;d\\e,f%'], to: '2.0-a' },
+        { values: ['bern'], to: '2.0-b' },
+      ],
+      otherwise: '2.0-b',
+    },
+    share: 0.5,
+  },
+  {
+    key: { from: 'header', name: 'x-account', lookup: 'ages.csv' },
+    policy: {
+      kind: 'range',
+      rules: [
+        { below: 35, to: '2.0-a' },
+        { from: 35, to: '2.0-b' },
+      ],
+    },
+    share: 0.5,
+    pulled: ['2.0-b'],
+  },
+];
+
+/** Keys that two implementations are likely to read differently, then ordinary ones. */
+function* keys(): Iterable<string | undefined> {
+  yield* [
+    undefined,
+    '',
+    ' ',
+    '0',
+    '-0',
+    '-1',
+    '-5',
+    '-5.0',
+    '-5.01',
+    '-4.99',
+    '-0.5',
+    '34.999',
+    '35',
+    '35.',
+    '.5',
+  ];
+  yield* [
+    '0035',
+    '00000000000000000000034',
+    '99999999999999999999',
+    '-99999999999999999999',
+    '1e3',
+    '0x10',
+    '+7',
+  ];
+  yield* [
+    '999999999999999.99999',
+    '17.9999999999999999999999',
+    '60',
+    '59.9',
+    '--1',
+    '1.2.3',
+    'zürich',
+    'basel stadt',
+  ];
+  yield* [
+    'bern',
+    '4711',
+    "~'!()*",
+    'a:b|c;d\\e,f%',
+    '%41',
+    '%zz',
+    '50%',
+    'a,b',
+    'a, 7',
+    '"7"',
+    '"',
+    '""',
+    'x=8',
+    '日本8',
+  ];
+  yield* [
+    '\xff\xfe9',
+    '\x80',
+    'é',
+    '9'.repeat(255),
+    '9'.repeat(256),
+    '9'.repeat(257),
+    'x'.repeat(1_000) + '4',
+  ];
+  yield* [
+    'a+b',
+    'a%2Bb',
+    '%2F',
+    '%00',
+    '%C3%A9',
+    '%ff7',
+    '%E',
+    '?',
+    'a?b',
+    'a&b',
+    '#',
+    'a#1',
+    '\t7',
+    '7\t',
+    '7 ',
+  ];
+  for (let i = 0; ; i += 1) {
+    yield String(i * 7_919);
+    yield `cust-${(i * 104_729) % 1_000_003}`;
+    yield String((i % 90) - 10);
+    yield `${(i % 80) - 10}.${i % 100}`;
+    yield `k${i}ü${i % 10}`;
+  }
+}
+
+/** The octets of a text as UTF-8, one character each; what is an octet already stays. */
+function octets(text: string): string {
+  return [...text].some((char) => char.charCodeAt(0) > 0xff) || text.includes('ü') || text.includes('é')
+    ? Buffer.from(text, 'utf8').toString('latin1')
+    : text;
+}
+
+/** The request that carries the key, raw: what cannot be sent at all in that place is left out. */
+function requestWith(source: KeySource, key: string | undefined, index: number): string {
+  const raw = key === undefined ? undefined : octets(key);
+  const isText = raw === undefined || !/[\0\r\n]/.test(raw);
+  const inUrl = raw?.replace(/[^\x21-\x7e]/g, (char) => encodeOctet(char)).replaceAll('#', '%23');
+  let [path, headers] = ['/a/', ''];
+  if (raw !== undefined && isText) {
+    if (source.from === 'header')
+      headers = `${source.name}: ${raw}\r\n${index % 7 === 0 ? `${source.name}: 3\r\n` : ''}`;
+    if (source.from === 'cookie' && !/[;"\s,]/.test(raw))
+      headers = `cookie: a=b; ${source.name}=${raw}; c=1\r\n`;
+    if (source.from === 'query')
+      path = `/a?b=1&${source.name}=${inUrl ?? ''}${index % 7 === 0 ? `&${source.name}=3` : ''}`;
+    if (source.from === 'path') path = `/a/${inUrl ?? ''}/c`;
+  }
+  return `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`;
+}
+
+function encodeOctet(char: string): string {
+  return `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+}
+
+/** What a gateway decides for each of the requests, sent as one stream of octets. */
+async function decisions(port: number, requests: readonly string[]): Promise<string[]> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.setEncoding('latin1');
+  const found: string[] = [];
+  let text = '';
+  let sent = 0;
+  const more = (): void => {
+    const batch = requests.slice(sent, sent + 100);
+    sent += batch.length;
+    if (batch.length > 0) socket.write(Buffer.from(batch.join(''), 'latin1'));
+  };
+  const all = new Promise<void>((resolve, reject) => {
+    socket.on('error', reject);
+    socket.on('close', () =>
+      reject(new Error(`closed after ${found.length}: ${JSON.stringify(requests[found.length])}`)),
+    );
+    socket.on('data', (chunk: string) => {
+      text += chunk;
+      for (;;) {
+        const head = text.indexOf('\r\n\r\n');
+        if (head < 0) break;
+        const length = Number(/content-length: (\d+)/i.exec(text.slice(0, head))?.[1]);
+        if (text.length < head + 4 + length) break;
+        found.push(text.slice(head + 4, head + 4 + length));
+        text = text.slice(head + 4 + length);
+      }
+      if (found.length === requests.length) resolve();
+      else if (found.length === sent) more();
+    });
+  });
+  more();
+  await all;
+  socket.removeAllListeners('close');
+  socket.destroy();
+  return found;
+}
+
+/** The embedded gateway's own reading of a request and its decision, behind Node's parser as there. */
+async function embedded(routes: CompiledRoutes): Promise<Server> {
+  const server = createServer((req, res) => {
+    const head = readRequestHead(req, routes.requestWatch, 'gw');
+    const body =
+      head instanceof Refusal
+        ? `refused: ${head.reason}`
+        : `${encodeURIComponent(routes.decide(head).release)} ${encodeURIComponent(routes.decide(head).bucket)}`;
+    res.writeHead(200, { 'content-length': Buffer.byteLength(body) });
+    res.end(body);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+describe('the same key gets the same release and bucket from HAProxy and from the embedded gateway (invariant 7)', () => {
+  it.for(CASES)(
+    '$policy.kind of $key.from, $key.lookup',
+    { timeout: 60_000 },
+    async ({ key, policy, share, pulled = [] }, test) => {
+      requireComponent('HAProxy', HAPROXY !== null, test);
+      const folder = await mkdtemp(join(tmpdir(), 'keys-'));
+      const plan = planFor(SERVERS, { traffic: { key, policy: structuredClone(policy) as Mutable<TrafficPolicy> } });
+      await using fixture = await HaproxyFixture.start(plan);
+      // It answers with its decision instead of sending the request on.
+      const config = await readFile(join(fixture.folder, 'haproxy.cfg'), 'utf8');
+      const answer =
+        'http-request return status 200 content-type text/plain lf-string "%[var(txn.go),field(2,:)] %[var(txn.go),field(3,:)]"';
+      await writeFile(join(fixture.folder, 'haproxy.cfg'), config.replace('# What counts.', answer));
+      const ages = Array.from({ length: 3_000 }, (_, i) => `${i * 7_919},${(i % 80) + 3}`);
+      for (const dir of [folder, fixture.folder])
+        await writeFile(join(dir, 'ages.csv'), [...ages, 'zürich,20', 'é,70', '35,x'].join('\n'));
+      const table: RouteTable = {
+        ...tableOf([
+          { ...SERVERS[0]!, cluster: 'main', release: '1.0', ingress: 'open' },
+          { ...SERVERS[1]!, cluster: 'cluster-a', release: '2.0-a', ingress: 'open' },
+          { ...SERVERS[2]!, cluster: 'cluster-b', release: '2.0-b', ingress: 'open' },
+        ]),
+        split: { key, policy, share, pulled, withoutKey: '1.0', baseline: '1.0', salt: 'upgrade-7' },
+      };
+      await fixture.admin.publish({ ...table, measure: plan.measure }, {});
+      await fixture.reloaded();
+
+      const routes = await compileRoutes(table, {
+        lookupDir: folder,
+        previousLookup: null,
+        tolerateLookup: false,
+        logger,
+      });
+      const server = await embedded(routes);
+      try {
+        const requests: string[] = [];
+        for (const one of keys()) {
+          requests.push(requestWith(key, one, requests.length));
+          if (requests.length === PER_KIND) break;
+        }
+        const [ours, theirs] = await Promise.all([
+          decisions((server.address() as AddressInfo).port, requests),
+          decisions(Number(new URL(fixture.url).port), requests),
+        ]);
+        const differing = requests
+          .map((request, i) => ({ request, embedded: ours[i], haproxy: theirs[i] }))
+          .filter(
+            (one) =>
+              one.embedded?.replace(/[!'()*~]/g, encodeOctet).toLowerCase() !== one.haproxy?.toLowerCase(),
+          );
+        expect(differing.slice(0, 5)).toEqual([]);
+        expect(new Set(ours).size).toBeGreaterThan(2);
+      } finally {
+        server.close();
+        routes.lookup?.close();
+        await rm(folder, { recursive: true });
+      }
+    },
+  );
+});
