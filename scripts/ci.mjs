@@ -12,6 +12,7 @@ const record = join(scratch, 'tests.json');
 
 const env = { ...process.env, CI: 'true', CHANGEOVER_REQUIRE_ALL: '1', CHANGEOVER_TEST_RECORD: record };
 const steps = [
+  ['node', 'scripts/components.mjs'],
   ['node', 'scripts/ensure.mjs'],
   ['node', 'scripts/temporal.mjs'],
   ['npm', 'test'],

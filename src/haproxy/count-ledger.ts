@@ -26,6 +26,10 @@ type Stored = z.infer<typeof fileSchema>;
 const PROCESSES = 8;
 /** Bucket of requests without an answer: HAProxy counts them by server. */
 const UNANSWERED = 'unanswered';
+/** Bucket of answers that a process gave after it was replaced. */
+const RELOAD = 'reload';
+
+type PlaceOf = (stat: ServerStat) => { release: string; cluster: string } | null;
 
 /**
  * Counters over all HAProxy processes that this companion has seen. A process counts from zero; what was read of the
@@ -60,7 +64,8 @@ export class CountLedger {
     process: string,
     counts: readonly TrafficCount[],
     servers: readonly ServerStat[],
-    placeOf: (stat: ServerStat) => { release: string; cluster: string } | null,
+    placeOf: PlaceOf,
+    options: { replaced: boolean } = { replaced: false },
   ): void {
     let known = this.#stored.processes.find(({ id }) => id === process);
     if (known === undefined) {
@@ -69,7 +74,8 @@ export class CountLedger {
       // Without its file nobody knows what was read of this process before: rather forget a second than double a day.
       if (this.#fresh && this.#stored.processes.length === 1) this.#startFrom(known, servers);
     }
-    known.counts = counts.map((count) => ({ ...count, latency: [...count.latency] }));
+    known.counts = greater(known.counts, counts);
+    if (options.replaced) addLastAnswers(known.counts, servers, placeOf);
     for (const stat of servers) this.#addUnanswered(known, stat, placeOf(stat));
     this.#fresh = false;
   }
@@ -124,5 +130,46 @@ export class CountLedger {
       for (const count of [...this.#stored.unanswered, ...(oldest?.counts ?? [])]) rows.add(count);
       this.#stored.unanswered = rows.all;
     }
+  }
+}
+
+function rowId({ release, cluster, server, bucket }: TrafficCount): string {
+  return JSON.stringify([release, cluster, server, bucket]);
+}
+
+/** Row by row what counted more: a process that is being replaced forgets its tables, and not what was read of them. */
+function greater(before: readonly TrafficCount[], now: readonly TrafficCount[]): Row[] {
+  const rows = new Map<string, TrafficCount>(before.map((row) => [rowId(row), row]));
+  for (const row of now) {
+    const known = rows.get(rowId(row));
+    if (known === undefined || known.requests <= row.requests) rows.set(rowId(row), row);
+  }
+  return [...rows.values()].map((row) => ({ ...row, latency: [...row.latency] }));
+}
+
+/**
+ * HAProxy purges the stick tables of a process as soon as another one replaces it, but goes on counting the answers of
+ * each server. What these are more than the rows is what was answered since the last reading: none is lost, though
+ * nobody knows their policy bucket, latency and volume any more.
+ */
+function addLastAnswers(counts: Row[], servers: readonly ServerStat[], placeOf: PlaceOf): void {
+  for (const name of new Set(servers.map(({ server }) => server))) {
+    const stats = servers.filter(({ server }) => server === name);
+    const rows = counts.filter(({ server, bucket }) => server === name && bucket !== RELOAD);
+    const place = stats.map(placeOf).find((found, index) => found !== null && stats[index]?.usable) ?? null;
+    const row = new CountRows().row({
+      ...(place ?? { release: '', cluster: '' }),
+      server: name,
+      bucket: RELOAD,
+    });
+    for (const field of ['succeeded', 'clientErrors', 'serverErrors'] as const) {
+      const answered = stats.reduce((sum, { answered: each }) => sum + each[field], 0);
+      row[field] = Math.max(0, answered - rows.reduce((sum, each) => sum + each[field], 0));
+      row.requests += row[field];
+    }
+    if (row.requests === 0 || place === null) continue;
+    const at = counts.findIndex((each) => rowId(each) === rowId(row));
+    if (at < 0) counts.push(row);
+    else counts[at] = row;
   }
 }

@@ -1,34 +1,18 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import writeFileAtomic from 'write-file-atomic';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { DataPlane } from '../gateway/data-plane.ts';
 import { LookupFile, resolveLookup } from '../gateway/lookup-file.ts';
-import {
-  encodedOctets,
-  filesIn,
-  MARKS,
-  type Marks,
-  marksOf,
-  SLOT_BASE,
-  slotName,
-  SPECIAL,
-  TABLES,
-} from './layout.ts';
+import { filesIn, slotName, SPECIAL } from './layout.ts';
+import { lookupEntries, mapText, storedSlots } from './map-files.ts';
 import { assignSlots, type MapEntry, routeMap } from './route-map.ts';
-import { expectSilence, RuntimeConnection, type SocketAddress } from './runtime-api.ts';
-import {
-  readMapValue,
-  readPreparedVersion,
-  readProcess,
-  readServers,
-  type ServerRow,
-} from './runtime-answers.ts';
+import { refuseOtherRules } from './running-rules.ts';
+import { RuntimeConnection, type SocketAddress } from './runtime-api.ts';
+import { readMapValue, readProcess, readServers, type ServerRow } from './runtime-answers.ts';
+import { cutTransactions, fillMap, setAddresses, setStates } from './runtime-changes.ts';
 import { type ServerState, serverStateFile } from './server-states.ts';
-
-/** Entries sent in one batch: the answers of more would be held in memory for nothing. */
-const BATCH = 500;
 
 /** What a table means for this HAProxy. */
 interface Target {
@@ -89,7 +73,7 @@ export class HaproxyPlane implements DataPlane {
     const lookup = await this.#openLookup(table, restored);
     if (!restored) {
       const connection = await this.#connect();
-      await this.#refuseOtherRules(connection, table);
+      await refuseOtherRules(connection, table, this.#logger);
       this.#targetOf(table, await this.#servers(connection));
     }
     return async () => {
@@ -99,7 +83,7 @@ export class HaproxyPlane implements DataPlane {
       if (lookup !== null) lookup.onReload = () => void this.#reloadLookup();
       if (restored) {
         // HAProxy need not be there yet; whoever asks for its state sees to it that this table is in effect.
-        this.#target = { table, slots: await this.#storedSlots(), entries: [] };
+        this.#target = { table, slots: await storedSlots(this.#files.routes), entries: [] };
         return;
       }
       await this.beforeChange();
@@ -206,37 +190,11 @@ export class HaproxyPlane implements DataPlane {
     return { table, slots, entries: routeMap(table, { slots, slotCount, serverIds }) };
   }
 
-  /** Rules are text of the configuration: a table that counts by others must not be executed as if it were the same. */
-  async #refuseOtherRules(connection: RuntimeConnection, table: RouteTable): Promise<void> {
-    const names = Object.keys(MARKS) as (keyof Marks)[];
-    const answers = await connection.send(names.map((name) => `show env ${MARKS[name]}`));
-    const wanted = marksOf({
-      key: table.split?.key ?? { from: 'header', name: '-' },
-      policy: table.split?.policy.kind ?? 'tail',
-      transactions: table.transactions,
-      measure: table.measure,
-    });
-    const differing = names.filter((name, index) => {
-      const running = /=(.*)$/m.exec(answers[index] ?? '')?.[1]?.trim() ?? '';
-      return decodeURIComponent(running) !== wanted[name];
-    });
-    if (differing.length === 0) return;
-    if (table.split === null) {
-      // Without a trial nothing is decided by them, and a plan's rules come into effect with its trial.
-      this.#logger.debug({ differing }, 'the configuration has other rules than these routes');
-      return;
-    }
-    throw new ChangeoverError(
-      'InvalidRequest',
-      `HAProxy's configuration was rendered for another ${differing.join(', ')} than these routes have; run \`changeover haproxy render\` for the plan and reload it (\`changeover haproxy check\` shows what differs).`,
-    );
-  }
-
   async #establish(table: RouteTable): Promise<void> {
     this.#established = '';
     const connection = await this.#connect();
     const rows = await this.#servers(connection);
-    const target = this.#targetOf(table, rows, await this.#storedSlots());
+    const target = this.#targetOf(table, rows, await storedSlots(this.#files.routes));
     const ingress = new Map(table.servers.map((server) => [server.name, server]));
     const stateIn = (backend: string, name: string): ServerState => {
       const server = ingress.get(name);
@@ -252,69 +210,16 @@ export class HaproxyPlane implements DataPlane {
       .map((row) => ({ row, state: stateIn(row.backend, row.name) }));
     const opening = commands.filter(({ state }) => state === 'ready');
     const leaving = commands.filter(({ state }) => state !== 'ready');
-    await this.#setAddresses(connection, table, rows);
+    await setAddresses(connection, table, rows);
     // First those that may be chosen, then the choice, then those that no longer are: at no moment does the policy lead
     // to a slot whose servers are not open yet (invariants 1 and 3).
-    await this.#set(connection, opening);
+    await setStates(connection, opening);
     if (this.#lookup !== null)
-      await this.#fillMap(connection, this.#files.lookup, lookupEntries(this.#lookup.values));
-    await this.#fillMap(connection, this.#files.routes, target.entries);
-    await this.#set(connection, leaving);
-    await this.#cutTransactions(connection, table, rows);
+      await fillMap(connection, this.#files.lookup, lookupEntries(this.#lookup.values));
+    await fillMap(connection, this.#files.routes, target.entries);
+    await setStates(connection, leaving);
+    await cutTransactions(connection, table, rows);
     await this.#verify(connection, target, stateIn);
-  }
-
-  async #set(
-    connection: RuntimeConnection,
-    changes: readonly { row: ServerRow; state: ServerState }[],
-  ): Promise<void> {
-    const commands = changes.map(({ row, state }) => `set server ${row.backend}/${row.name} state ${state}`);
-    expectSilence(commands, await connection.send(commands));
-  }
-
-  /** Servers that moved since the configuration was rendered. Names are HAProxy's to resolve. */
-  async #setAddresses(
-    connection: RuntimeConnection,
-    table: RouteTable,
-    rows: readonly ServerRow[],
-  ): Promise<void> {
-    const wanted = new Map(table.servers.map(({ name, url }) => [name, new URL(url)]));
-    const commands = rows.flatMap(({ backend, name, address }) => {
-      const url = wanted.get(name);
-      if (url === undefined || !/^[\d.]+$/.test(url.hostname)) return [];
-      const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
-      if (address === `${url.hostname}:${port}`) return [];
-      return [`set server ${backend}/${name} addr ${url.hostname} port ${port}`];
-    });
-    await connection.send(commands);
-  }
-
-  /** Transactions of a server that takes nothing any more are over there (a draining one keeps them). */
-  async #cutTransactions(
-    connection: RuntimeConnection,
-    table: RouteTable,
-    rows: readonly ServerRow[],
-  ): Promise<void> {
-    if (table.transactions === null) return;
-    const ids = new Map(rows.map(({ name, id }) => [name, id]));
-    const closed = table.servers.filter(({ ingress }) => ingress === 'closed');
-    await connection.send(
-      closed.map(({ name }) => `clear table ${TABLES.transactions} data.server_id eq ${ids.get(name) ?? 0}`),
-    );
-  }
-
-  /** Replaces a map as a whole: entries of the next version are invisible until the one moment of `commit`. */
-  async #fillMap(connection: RuntimeConnection, file: string, entries: readonly MapEntry[]): Promise<void> {
-    const [prepared = ''] = await connection.send([`prepare map ${file}`]);
-    const version = readPreparedVersion(prepared);
-    for (let at = 0; at < entries.length; at += BATCH) {
-      const commands = entries
-        .slice(at, at + BATCH)
-        .map(([key, value]) => `add map @${version} ${file} ${key} ${value}`);
-      expectSilence(commands, await connection.send(commands));
-    }
-    const commit = [`commit map @${version} ${file}`];
-    expectSilence(commit, await connection.send(commit));
   }
 
   /** @throws ChangeoverError `GatewayUnreachable` unless HAProxy says itself that all is as it has to be. */
@@ -364,18 +269,6 @@ export class HaproxyPlane implements DataPlane {
     await writeFileAtomic(this.#files.routes, mapText(target.entries));
   }
 
-  /** Which release has which slot, by the file that HAProxy would start with. */
-  async #storedSlots(): Promise<Map<string, number>> {
-    const slots = new Map<string, number>();
-    const text = await readFile(this.#files.routes, 'utf8').catch(() => '');
-    for (const line of text.split('\n')) {
-      const [key = '', value = '-'] = line.split(' ');
-      const slot = /^\d+$/.test(key) ? Number(BigInt(key) - SLOT_BASE) : 0;
-      if (slot > 0 && slot < 1_000 && value !== '-') slots.set(decodeURIComponent(value), slot);
-    }
-    return slots;
-  }
-
   async #openLookup(table: RouteTable, tolerate: boolean): Promise<LookupFile | null> {
     const name = table.split?.key.lookup;
     if (name === undefined) return null;
@@ -398,19 +291,11 @@ export class HaproxyPlane implements DataPlane {
         if (this.#lookup === null) return;
         const entries = lookupEntries(this.#lookup.values);
         await writeFileAtomic(this.#files.lookup, mapText(entries));
-        await this.#fillMap(await this.#connect(), this.#files.lookup, entries);
+        await fillMap(await this.#connect(), this.#files.lookup, entries);
       });
     } catch (error) {
       this.#established = '';
       this.#logger.error({ err: error }, 'the lookup file could not be handed to HAProxy; trying again');
     }
   }
-}
-
-function lookupEntries(values: ReadonlyMap<string, string>): MapEntry[] {
-  return [...values].map(([key, value]): MapEntry => [encodedOctets(key), encodedOctets(value)]);
-}
-
-function mapText(entries: readonly MapEntry[]): string {
-  return entries.map(([key, value]) => `${key} ${value}\n`).join('');
 }

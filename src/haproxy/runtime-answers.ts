@@ -57,7 +57,15 @@ export interface ServerStat {
   readonly failed: number;
   /** Requests whose client went away. */
   readonly aborted: number;
+  /** Answers of the server, by what became of the request. */
+  readonly answered: {
+    readonly succeeded: number;
+    readonly clientErrors: number;
+    readonly serverErrors: number;
+  };
   readonly up: boolean;
+  /** Not in maintenance: it is in the slot of the release that it runs. */
+  readonly usable: boolean;
 }
 
 /** `show stat … 4 …` (CSV): columns by their names, since their order is not promised. */
@@ -85,6 +93,12 @@ export function readServerStats(answer: string): ServerStat[] {
         inFlight: number(current) + number(queued),
         failed: number(connect) + number(response),
         aborted: number(aborted),
+        answered: {
+          succeeded: number(at('hrsp_2xx')) + number(at('hrsp_3xx')) + number(at('hrsp_other')),
+          clientErrors: number(at('hrsp_4xx')),
+          serverErrors: number(at('hrsp_5xx')),
+        },
+        usable: !/^MAINT/.test(cell[status] ?? ''),
         up: !/^DOWN|^NOLB/.test(cell[status] ?? ''),
       };
     });
@@ -104,9 +118,19 @@ export function readTable(answer: string): TableRow[] {
     const fields = new Map<string, number>();
     for (const [, name = '', value] of (match[2] ?? '').matchAll(/ ([a-z_]+\d*)=(\d+)/g))
       fields.set(name, Number(value));
-    rows.push({ key: match[1] ?? '', fields });
+    rows.push({ key: unescaped(match[1] ?? ''), fields });
   }
   return rows;
+}
+
+/** Keys are shown with a backslash before what could be mistaken, and octets that cannot be printed as `\\xNN`. */
+function unescaped(text: string): string {
+  const letters: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', e: '\x1b', 0: '\0' };
+  return text.replace(
+    /\\(?:x([0-9A-Fa-f]{2})|(.))/g,
+    (_, hex: string | undefined, char: string | undefined) =>
+      hex === undefined ? (letters[char ?? ''] ?? char ?? '') : String.fromCharCode(parseInt(hex, 16)),
+  );
 }
 
 function unreadable(command: string, answer: string): ChangeoverError {

@@ -10,6 +10,8 @@ import { readProcess, readServerStats, readTable, type ServerStat } from './runt
 
 /** All servers of all backends: of the columns of `show stat` there is no choice, of its lines there is. */
 const SERVER_STATS = 'show stat -1 4 -1';
+/** The frontends, with the connections of clients. */
+const FRONTEND_STATS = 'show stat -1 1 -1';
 
 /** Reads what HAProxy processes counted and have under way: the one that runs, and old ones that still finish. */
 export class TrafficReader {
@@ -64,7 +66,7 @@ export class TrafficReader {
     };
   }
 
-  async #read(connection: RuntimeConnection): Promise<ServerStat[]> {
+  async #read(connection: RuntimeConnection, replaced = false): Promise<ServerStat[]> {
     const [info = '', stat = '', counts = '', amounts = ''] = await connection.send([
       'show info',
       SERVER_STATS,
@@ -80,20 +82,28 @@ export class TrafficReader {
       clusterOf,
     );
     const { releases } = this.#plane;
-    this.#ledger.read(readProcess(info).id, rows, servers, ({ backend, server }) => {
-      const release = releases.get(backend);
-      return release === undefined ? null : { release, cluster: clusterOf(server) };
-    });
+    this.#ledger.read(
+      readProcess(info).id,
+      rows,
+      servers,
+      ({ backend, server }) => {
+        const release = releases.get(backend);
+        return release === undefined ? null : { release, cluster: clusterOf(server) };
+      },
+      { replaced },
+    );
     return servers;
   }
 
   async #readOld(old: RuntimeConnection): Promise<ServerStat[]> {
     try {
-      const servers = await this.#read(old);
-      if (servers.every(({ inFlight }) => inFlight === 0)) {
-        // Read once more than it had anything under way: what was counted last is in it.
+      const servers = await this.#read(old, true);
+      // Clients with an idle connection to it send it one more request each (`idle-close-on-response`).
+      const [frontends = ''] = await old.send([FRONTEND_STATS]);
+      if (readServerStats(frontends).every(({ inFlight }) => inFlight === 0)) {
         this.#old.delete(old);
-        await this.#read(old);
+        // Read once more than it had anybody: what was counted last is in it.
+        await this.#read(old, true);
         old.close();
       }
       return servers;

@@ -171,7 +171,7 @@ function* keys(): Iterable<string | undefined> {
 
 /** The octets of a text as UTF-8, one character each; what is an octet already stays. */
 function octets(text: string): string {
-  return [...text].some((char) => char.charCodeAt(0) > 0xff) || text.includes('ü') || text.includes('é')
+  return /[^\x00-\xff]/.test(text) || text.includes('ü') || text.includes('é')
     ? Buffer.from(text, 'utf8').toString('latin1')
     : text;
 }
@@ -260,7 +260,9 @@ describe('the same key gets the same release and bucket from HAProxy and from th
     async ({ key, policy, share, pulled = [] }, test) => {
       requireComponent('HAProxy', HAPROXY !== null, test);
       const folder = await mkdtemp(join(tmpdir(), 'keys-'));
-      const plan = planFor(SERVERS, { traffic: { key, policy: structuredClone(policy) as Mutable<TrafficPolicy> } });
+      const plan = planFor(SERVERS, {
+        traffic: { key, policy: structuredClone(policy) as Mutable<TrafficPolicy> },
+      });
       await using fixture = await HaproxyFixture.start(plan);
       // It answers with its decision instead of sending the request on.
       const config = await readFile(join(fixture.folder, 'haproxy.cfg'), 'utf8');

@@ -30,7 +30,6 @@ export function slotOf(key: string, salt: string): number {
  * this form, since that is what came over the wire, whether or not it is UTF-8.
  */
 export function octetsOf(text: string): string {
-  // eslint-disable-next-line no-control-regex -- octets, of which all are meant
   return /^[\x00-\xff]*$/.test(text) ? text : utf8Octets(text);
 }
 
@@ -40,7 +39,6 @@ export function utf8Octets(text: string): string {
 }
 
 function isAscii(text: string): boolean {
-  // eslint-disable-next-line no-control-regex -- octets, of which half are meant
   return /^[\x00-\x7f]*$/.test(text);
 }
 

@@ -101,6 +101,7 @@ export class HaproxyFixture implements AsyncDisposable {
   companion: Companion;
   admin: TrafficGateway;
   output = '';
+  #plan: Plan | null = null;
   readonly #upstreams: readonly AsyncDisposable[];
 
   private constructor(parts: { folder: string; url: string; upstreams: readonly AsyncDisposable[] }) {
@@ -137,6 +138,7 @@ export class HaproxyFixture implements AsyncDisposable {
   }
 
   async render(plan: Plan): Promise<void> {
+    this.#plan = plan;
     const config = renderConfig(plan, {
       bind: `127.0.0.1:${new URL(this.url).port}`,
       socket: this.socket,
@@ -164,6 +166,13 @@ export class HaproxyFixture implements AsyncDisposable {
     this.haproxy.reload();
     await until(async () => (await this.process()) !== before, 'another HAProxy process answers');
     await this.admin.stats({});
+  }
+
+  /** Files as of before there were any routes: a disk that was put back. */
+  async spoilFiles(): Promise<void> {
+    if (this.#plan === null) return;
+    for (const [path, content] of seedFiles(this.#plan, { files: this.folder }))
+      await writeFile(path, content);
   }
 
   /** The process that answers on the Runtime API now. */

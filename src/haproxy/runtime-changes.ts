@@ -1,0 +1,66 @@
+import type { RouteTable } from '../domain/routes/table.ts';
+import { TABLES } from './layout.ts';
+import type { MapEntry } from './route-map.ts';
+import { expectSilence, type RuntimeConnection } from './runtime-api.ts';
+import { readPreparedVersion, type ServerRow } from './runtime-answers.ts';
+import type { ServerState } from './server-states.ts';
+
+/** Entries sent in one batch: the answers of more would be held in memory for nothing. */
+const BATCH = 500;
+
+export async function setStates(
+  connection: RuntimeConnection,
+  changes: readonly { row: ServerRow; state: ServerState }[],
+): Promise<void> {
+  const commands = changes.map(({ row, state }) => `set server ${row.backend}/${row.name} state ${state}`);
+  expectSilence(commands, await connection.send(commands));
+}
+
+/** Servers that moved since the configuration was rendered. Names are HAProxy's to resolve. */
+export async function setAddresses(
+  connection: RuntimeConnection,
+  table: RouteTable,
+  rows: readonly ServerRow[],
+): Promise<void> {
+  const wanted = new Map(table.servers.map(({ name, url }) => [name, new URL(url)]));
+  const commands = rows.flatMap(({ backend, name, address }) => {
+    const url = wanted.get(name);
+    if (url === undefined || !/^[\d.]+$/.test(url.hostname)) return [];
+    const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
+    if (address === `${url.hostname}:${port}`) return [];
+    return [`set server ${backend}/${name} addr ${url.hostname} port ${port}`];
+  });
+  await connection.send(commands);
+}
+
+/** Transactions of a server that takes nothing any more are over there (a draining one keeps them). */
+export async function cutTransactions(
+  connection: RuntimeConnection,
+  table: RouteTable,
+  rows: readonly ServerRow[],
+): Promise<void> {
+  if (table.transactions === null) return;
+  const ids = new Map(rows.map(({ name, id }) => [name, id]));
+  const closed = table.servers.filter(({ ingress }) => ingress === 'closed');
+  await connection.send(
+    closed.map(({ name }) => `clear table ${TABLES.transactions} data.server_id eq ${ids.get(name) ?? 0}`),
+  );
+}
+
+/** Replaces a map as a whole: entries of the next version are invisible until the one moment of `commit`. */
+export async function fillMap(
+  connection: RuntimeConnection,
+  file: string,
+  entries: readonly MapEntry[],
+): Promise<void> {
+  const [prepared = ''] = await connection.send([`prepare map ${file}`]);
+  const version = readPreparedVersion(prepared);
+  for (let at = 0; at < entries.length; at += BATCH) {
+    const commands = entries
+      .slice(at, at + BATCH)
+      .map(([key, value]) => `add map @${version} ${file} ${key} ${value}`);
+    expectSilence(commands, await connection.send(commands));
+  }
+  const commit = [`commit map @${version} ${file}`];
+  expectSilence(commit, await connection.send(commit));
+}
