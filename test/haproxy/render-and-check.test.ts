@@ -1,0 +1,109 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { checkConfig } from '../../src/haproxy/check-config.ts';
+import { haproxyVerdict } from '../../src/haproxy/haproxy-command.ts';
+import { renderConfig, seedFiles } from '../../src/haproxy/render.ts';
+import { requireComponent } from '../support/require-component.ts';
+import { HAPROXY, planFor } from '../gateway/support/haproxy-fixture.ts';
+
+const SERVERS = ['one', 'two', 'three'].map((name, index) => ({
+  name,
+  url: `http://127.0.0.1:${9_000 + index}`,
+}));
+const PLANS = {
+  plain: planFor(SERVERS),
+  'transactions and amounts': planFor(SERVERS, {
+    traffic: { transactions: { id: { from: 'cookie', name: 'sid' }, idle: '10s', endHeader: 'x-end' } },
+    measure: {
+      allocated: { method: 'POST', path: '/visit' },
+      volume: {
+        kind: 'amount',
+        match: { method: 'POST', path: '/visit*', status: '201', header: { name: 'x-ok', value: "it's" } },
+        amountHeader: 'x-amount',
+      },
+    },
+  }),
+  'a key from a file': planFor(SERVERS, {
+    traffic: {
+      key: { from: 'query', name: 'account', lookup: 'ages.csv' },
+      policy: {
+        kind: 'range',
+        rules: [
+          { below: 35, to: '2.0-a' },
+          { from: 35, to: '2.0-b' },
+        ],
+      },
+    },
+  }),
+};
+
+describe.each(Object.entries(PLANS))('a configuration rendered for a plan with %s', (_, plan) => {
+  it('is one that HAProxy takes', async (test) => {
+    requireComponent('HAProxy', HAPROXY !== null, test);
+    const folder = await mkdtemp(join(tmpdir(), 'render-'));
+    try {
+      const options = {
+        bind: ':8080',
+        socket: join(folder, 'a.sock'),
+        files: folder,
+        metrics: '127.0.0.1:8405',
+      };
+      const file = join(folder, 'haproxy.cfg');
+      await writeFile(file, renderConfig(plan, options));
+      for (const [path, content] of seedFiles(plan, options)) await writeFile(path, content);
+      expect(await haproxyVerdict(HAPROXY ?? '', file)).toMatchObject({ ok: true });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('lacks nothing', () => {
+    expect(checkConfig(rendered(plan), plan)).toEqual([]);
+  });
+});
+
+describe('what a configuration lacks is said by line', () => {
+  const plan = PLANS['transactions and amounts'];
+  const text = rendered(plan);
+  const lineOf = (part: string): number => text.split('\n').findIndex((line) => line.includes(part)) + 1;
+
+  it.each([
+    ['level admin', 'stats socket', /cannot be changed/],
+    ['    option idle-close-on-response\n', 'defaults', /reload may cut/],
+    ['    load-server-state-from-file global\n', 'defaults', /state file is not loaded/],
+    ['    id 1001\n', 'backend shop_1', /no fixed id/],
+  ])('without %j', (part, where, missing) => {
+    expect(checkConfig(text.replace(part, ''), plan)).toEqual([
+      expect.objectContaining({ line: lineOf(where), missing: expect.stringMatching(missing) as string }),
+    ]);
+  });
+
+  it('a rule that is gone, after which line and what to write', () => {
+    const rule = '    http-request unset-var(txn.key) unless { var(txn.key),length 1:256 }\n';
+    expect(checkConfig(text.replace(rule, ''), plan)).toEqual([
+      { line: lineOf('set-var(txn.key)'), missing: 'after this line a rule is missing', write: rule.trim() },
+    ]);
+  });
+
+  it('rules of another plan', () => {
+    const problems = checkConfig(rendered(PLANS.plain), plan).map(({ missing }) => missing);
+    expect(problems).toContainEqual(expect.stringContaining('the rules are for measure'));
+    expect(problems).toContainEqual(expect.stringContaining('the rules are for transactions'));
+  });
+
+  it('a configuration that knows nothing of upgrades', () => {
+    const own =
+      'global\n  maxconn 100\ndefaults\n  mode http\nfrontend web\n  bind :80\n  default_backend web\n';
+    expect(checkConfig(own, plan).length).toBeGreaterThan(8);
+  });
+});
+
+function rendered(plan: (typeof PLANS)['plain']): string {
+  return renderConfig(plan, {
+    bind: ':8080',
+    socket: '/run/haproxy/admin.sock',
+    files: '/var/lib/changeover/haproxy',
+  });
+}
