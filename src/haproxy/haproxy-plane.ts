@@ -71,11 +71,7 @@ export class HaproxyPlane implements DataPlane {
 
   async prepare(table: RouteTable, { restored }: { restored: boolean }): Promise<() => Promise<void>> {
     const lookup = await this.#openLookup(table, restored);
-    if (!restored) {
-      const connection = await this.#connect();
-      await refuseOtherRules(connection, table, this.#logger);
-      this.#targetOf(table, await this.#servers(connection));
-    }
+    if (!restored) await this.#refuseUnfit(table);
     return async () => {
       const previous = this.#lookup;
       this.#lookup = lookup;
@@ -94,9 +90,7 @@ export class HaproxyPlane implements DataPlane {
   async check(table: RouteTable): Promise<void> {
     const lookup = await this.#openLookup(table, false);
     try {
-      const connection = await this.#connect();
-      await this.#refuseOtherRules(connection, table);
-      this.#targetOf(table, await this.#servers(connection));
+      await this.#refuseUnfit(table);
     } finally {
       if (lookup !== this.#lookup) lookup?.close();
     }
@@ -128,6 +122,12 @@ export class HaproxyPlane implements DataPlane {
     });
   }
 
+  async #refuseUnfit(table: RouteTable): Promise<void> {
+    const connection = await this.#connect();
+    await refuseOtherRules(connection, table, this.#logger);
+    this.#targetOf(table, await this.#servers(connection));
+  }
+
   close(): void {
     this.#lookup?.close();
     this.#connection?.close();
@@ -140,8 +140,7 @@ export class HaproxyPlane implements DataPlane {
   }
 
   /**
-   * A connection to the process that accepts connections now. After a reload the old process lives on for what it has
-   * under way, and would still answer.
+   * To the process that accepts connections now: after a reload the old one lives on for what it has under way.
    */
   async #connect(): Promise<RuntimeConnection> {
     const known = this.#connection;

@@ -237,10 +237,12 @@ async function decisions(port: number, requests: readonly string[]): Promise<str
   return found;
 }
 
+const TRAITS = { name: 'gw', trustsContext: false, writesContext: false };
+
 /** The embedded gateway's own reading of a request and its decision, behind Node's parser as there. */
 async function embedded(routes: CompiledRoutes): Promise<Server> {
   const server = createServer((req, res) => {
-    const head = readRequestHead(req, routes.requestWatch, 'gw');
+    const head = readRequestHead(req, routes.requestWatch, TRAITS);
     const body =
       head instanceof Refusal
         ? `refused: ${head.reason}`

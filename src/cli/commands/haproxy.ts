@@ -7,6 +7,14 @@ import { haproxyServeCommand } from './haproxy-serve.ts';
 export function haproxyCommand(context: CliContext): Command {
   return new Command('haproxy')
     .description('HAProxy as a gateway: its configuration, and the process beside it')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ changeover haproxy render plan.yaml --seed > /etc/haproxy/haproxy.cfg
+  $ changeover haproxy check /etc/haproxy/haproxy.cfg plan.yaml
+  $ changeover haproxy serve --name gw-2 --service wealth --state /var/lib/changeover/gw-2`,
+    )
     .addCommand(haproxyRenderCommand(context))
     .addCommand(haproxyCheckCommand(context))
     .addCommand(haproxyServeCommand(context));
