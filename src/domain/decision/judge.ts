@@ -1,0 +1,270 @@
+import {
+  isBounded,
+  type AnytimeSpec,
+  type FixedSampleSpec,
+  type MaxEfficacySpec,
+  type RuleSpec,
+} from './rule-spec.ts';
+import { controlOf } from './rule-spec.ts';
+import { survivorsOf, totalsOf, type RuleState } from './rule-state.ts';
+import { numbersOf } from './rule-numbers.ts';
+import type { Comparison, InconclusiveReason, Missing, RuleVerdict } from './rule-verdict.ts';
+import {
+  BEST_OF_CANDIDATES,
+  describeComparison,
+  describeMissing,
+  describeNumbers,
+  joined,
+  listed,
+  NO_ERROR_RATE,
+  OBSERVATIONAL,
+  SPLIT_INSIDE_GROUPS,
+  SYSTEMATIC,
+  formatMargin,
+} from './rule-words.ts';
+import { comparisonsOf, missingOf } from './rules/anytime-outlook.ts';
+import { isComplete, standardScore, twoSided } from './rules/fixed-sample.ts';
+import { assessTotals } from './rules/max-efficacy.ts';
+import { candidatesLeft, leaderOf } from './rules/shares.ts';
+
+type Distributed<T> = T extends unknown
+  ? Omit<T, 'rule' | 'arms' | 'comparisons' | 'missing' | 'sentence' | 'notes'>
+  : never;
+type Outcome = Distributed<RuleVerdict> & { readonly clause: string };
+
+/**
+ * What the evidence says. `isOver`: the trial ends now, whatever it has shown. The same state gives the same verdict,
+ * word for word (invariant 8).
+ */
+export function judge(spec: RuleSpec, state: RuleState, isOver = false): RuleVerdict {
+  const arms = numbersOf(spec, state);
+  const comparisons = comparisonsFor(spec, state);
+  const { clause, ...outcome } = outcomeOf(spec, state, isOver);
+  const missing =
+    outcome.kind === 'collecting' || outcome.kind === 'inconclusive' ? missingFor(spec, state) : null;
+  const notes = notesOf(spec);
+  const sentence = joined([
+    clause,
+    ...comparisons.map((comparison) => describeComparison(comparison, spec)).map(capitalised),
+    arms.map((arm) => describeNumbers(arm, spec)).join('; '),
+    describeMissing(missing, spec),
+  ]);
+  return { ...outcome, rule: spec.rule, arms, comparisons, missing, sentence, notes };
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function notesOf(spec: RuleSpec): readonly string[] {
+  return [
+    ...(spec.comparison === 'segment' ? [OBSERVATIONAL, SPLIT_INSIDE_GROUPS] : []),
+    ...(spec.comparison === 'systematic' ? [SYSTEMATIC] : []),
+    ...(controlOf(spec) === undefined ? [BEST_OF_CANDIDATES] : []),
+    ...(spec.rule === 'max-efficacy' ? [NO_ERROR_RATE] : []),
+    ...(isBounded(spec) && spec.cap !== undefined ? [cappedNote(spec.cap, spec.unit)] : []),
+  ];
+}
+
+function cappedNote(cap: number, unit: string): string {
+  return `What is compared is capped at ${cap} per ${unit}; the uncapped totals are shown beside it.`;
+}
+
+function outcomeOf(spec: RuleSpec, state: RuleState, isOver: boolean): Outcome {
+  const untrusted = untrustedData(state);
+  const lost = noneLeft(spec, state);
+  if (lost !== undefined) return lost;
+  if (untrusted !== undefined) return untrusted;
+  switch (spec.rule) {
+    case 'anytime':
+      return anytimeOutcome(spec, state, isOver);
+    case 'max-efficacy':
+      return greatestOutcome(spec, state, isOver);
+    case 'fixed-sample':
+      return fixedOutcome(spec, state, isOver);
+  }
+}
+
+function untrustedData({ alarm, sampleRatio }: RuleState): Outcome | undefined {
+  if (alarm === null) return undefined;
+  const { reason } = alarm;
+  if (reason === 'aaDifference') {
+    const clause =
+      'The same version on both sides differs: something in the measuring is wrong, nothing is decided';
+    return { kind: 'untrustedData', reason, clause };
+  }
+  const split = Object.entries(sampleRatio.seen).map(
+    ([version, n]) => `${version} got ${n} of ${Math.round(sampleRatio.expected[version] ?? 0)} expected`,
+  );
+  const clause = `The traffic was not split as asked, nothing is decided: ${listed(split)}`;
+  return { kind: 'untrustedData', reason, clause };
+}
+
+function noneLeft(spec: RuleSpec, state: RuleState): Outcome | undefined {
+  const candidates = spec.arms.filter(({ role }) => role === 'candidate');
+  if (candidates.every(({ version }) => Object.hasOwn(state.pulled, version))) {
+    return { kind: 'pulled', clause: 'No candidate is left: every one was pulled' };
+  }
+  return undefined;
+}
+
+function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): Outcome {
+  const { decided } = state;
+  const isLate = isOver || (spec.deadlineMs !== undefined && state.elapsedMs >= spec.deadlineMs);
+  if (decided !== null) return decidedOutcome(spec, state, decided);
+  if (!isLate) return { kind: 'collecting', clause: collectingClause(spec, state) };
+  if (spec.aaTest === true) {
+    const among = spec.arms.map(({ version }) => version);
+    const keep = controlOf(spec) ?? among[0] ?? '';
+    return {
+      kind: 'equivalent',
+      among,
+      keep,
+      clause: `The measuring shows no difference between ${listed(among)}`,
+    };
+  }
+  if (spec.comparison === 'segment')
+    return inconclusive(spec, state, 'observational', 'No winner: the comparison is observational');
+  if (hasNoData(spec, state))
+    return inconclusive(spec, state, 'noData', 'No data: a version got no allocated traffic');
+  return inconclusive(spec, state, 'deadline', 'The time is over and nothing is shown; the baseline stays');
+}
+
+function collectingClause(spec: AnytimeSpec, state: RuleState): string {
+  const leader = leaderOf(spec, state);
+  const ahead = leader === undefined ? '' : `, ${leader} is in front`;
+  const { minDurationMs = 0 } = spec;
+  const early = state.elapsedMs < minDurationMs ? ', and nothing is decided before the minimum duration' : '';
+  return `The trial is collecting${ahead}${early}`;
+}
+
+function decidedOutcome(
+  spec: AnytimeSpec | FixedSampleSpec,
+  state: RuleState,
+  decided: NonNullable<RuleState['decided']>,
+): Outcome {
+  const { version } = decided;
+  const against = survivorsOf(spec, state).filter((one) => one !== version);
+  switch (decided.kind) {
+    case 'winner': {
+      const clause =
+        against.length === 0
+          ? `${version} wins: all others are beaten`
+          : `${version} wins over ${listed(against)}`;
+      return { kind: 'winner', winner: version, clause };
+    }
+    case 'keepBaseline':
+      return {
+        kind: 'keepBaseline',
+        baseline: version,
+        clause: `No candidate is better than the baseline ${version}`,
+      };
+    case 'equivalent': {
+      const among = [version, ...against];
+      const epsilon = spec.rule === 'anytime' ? ` of ${formatMargin(spec.epsilon, spec)}` : '';
+      const clause = `Between ${listed(among)} there is no difference worth acting on${epsilon}; ${version} is kept`;
+      return { kind: 'equivalent', among, keep: version, clause };
+    }
+  }
+}
+
+function inconclusive(spec: RuleSpec, state: RuleState, reason: InconclusiveReason, clause: string): Outcome {
+  return { kind: 'inconclusive', reason, leader: leaderOf(spec, state) ?? null, clause };
+}
+
+function hasNoData(spec: RuleSpec, state: RuleState): boolean {
+  const totals = totalsOf(state);
+  return survivorsOf(spec, state).some((version) => (totals[version]?.n ?? 0) === 0);
+}
+
+function greatestOutcome(spec: MaxEfficacySpec, state: RuleState, isOver: boolean): Outcome {
+  const verdict = assessTotals(spec, state, isOver ? 'end' : 'during');
+  const clause = verdict.sentence.split('. ')[0] ?? '';
+  switch (verdict.kind) {
+    case 'winner':
+      if (spec.comparison === 'segment')
+        return inconclusive(spec, state, 'observational', 'No winner: the comparison is observational');
+      return { kind: 'winner', winner: verdict.winner, clause };
+    case 'inconclusive':
+      return inconclusive(spec, state, verdict.reason, clause);
+    case 'keepBaseline':
+      return { kind: 'keepBaseline', baseline: controlOf(spec) ?? '', clause };
+    case 'collecting':
+    case 'pulled':
+      return { kind: verdict.kind, clause };
+  }
+}
+
+function fixedOutcome(spec: FixedSampleSpec, state: RuleState, isOver: boolean): Outcome {
+  if (spec.comparison === 'segment' && (isOver || isComplete(spec, state))) {
+    return inconclusive(spec, state, 'observational', 'No winner: the comparison is observational');
+  }
+  if (state.decided !== null) return decidedOutcome(spec, state, state.decided);
+  if (isComplete(spec, state)) {
+    return inconclusive(spec, state, 'notSignificant', 'The planned units are there and show no difference');
+  }
+  const isLate = isOver || (spec.deadlineMs !== undefined && state.elapsedMs >= spec.deadlineMs);
+  if (isLate) {
+    return inconclusive(
+      spec,
+      state,
+      'tooFewSamples',
+      `Too few samples: ${spec.unitsPerArm} of each version were planned`,
+    );
+  }
+  return {
+    kind: 'collecting',
+    clause: `The trial is collecting until each version has ${spec.unitsPerArm} ${spec.unit}s; there is one look`,
+  };
+}
+
+function comparisonsFor(spec: RuleSpec, state: RuleState): readonly Comparison[] {
+  switch (spec.rule) {
+    case 'anytime':
+      return comparisonsOf(spec, state);
+    case 'max-efficacy':
+      return [];
+    case 'fixed-sample': {
+      const totals = totalsOf(state);
+      const leader = leaderOf(spec, state);
+      const best = leader === undefined ? undefined : totals[leader];
+      if (leader === undefined || best === undefined || !isComplete(spec, state)) return [];
+      return survivorsOf(spec, state).flatMap((than) => {
+        const other = totals[than];
+        if (than === leader || other === undefined || other.n === 0) return [];
+        const p = twoSided(standardScore(best, other, isBounded(spec)));
+        const threshold = Math.log(Math.max(1, spec.arms.length - 1) / spec.delta);
+        return [{ better: leader, than, margin: 0, evidence: -Math.log(Math.max(p, 1e-300)), threshold }];
+      });
+    }
+  }
+}
+
+function missingFor(spec: RuleSpec, state: RuleState): Missing | null {
+  const inTime = (units: number): Missing => ({
+    units,
+    ms: state.unitsPerMs > 0 ? units / state.unitsPerMs : null,
+  });
+  switch (spec.rule) {
+    case 'anytime': {
+      const units = missingOf(spec, state);
+      return units === undefined ? null : inTime(units);
+    }
+    case 'fixed-sample': {
+      const totals = totalsOf(state);
+      const left = survivorsOf(spec, state).map((version) =>
+        Math.max(0, spec.unitsPerArm - (totals[version]?.n ?? 0)),
+      );
+      const units = Math.max(0, ...left) * left.length;
+      return units === 0 ? null : inTime(units);
+    }
+    case 'max-efficacy': {
+      const totals = totalsOf(state);
+      const left = candidatesLeft(spec, state).map((version) =>
+        Math.max(0, spec.minSamples - (totals[version]?.n ?? 0)),
+      );
+      const units = Math.max(0, ...left) * left.length;
+      return units === 0 ? null : inTime(units);
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import type { VolumeKind } from '../measure.ts';
+import type { ArmEvidence } from './decision.ts';
+
+export const RULES = ['anytime', 'max-efficacy', 'fixed-sample'] as const;
+
+/** How customers came to the versions: what a comparison of them may claim. */
+export const COMPARISONS = ['random', 'systematic', 'segment', 'stratified'] as const;
+/**
+ * `random`: by a salted hash. `systematic`: by a rule that has nothing to do with the customer, such as the last digit.
+ * `segment`: by who the customer is (age, region, lists), so that groups are compared and not versions. `stratified`:
+ * at random inside each such group.
+ */
+export type Comparison = (typeof COMPARISONS)[number];
+
+export interface Arm {
+  readonly version: string;
+  /** A `baseline` arm is the control: it is there only where the plan keeps a baseline share. */
+  readonly role: ArmEvidence['role'];
+}
+
+interface SpecBase {
+  readonly arms: readonly Arm[];
+  readonly volume: VolumeKind;
+  readonly comparison: Comparison;
+  /** What is counted once: a request, or an account where traffic sticks to accounts. */
+  readonly unit: 'request' | 'account';
+  /** For amounts and clicks: an outcome above this counts as this much; outcomes of blocks are divided by it. */
+  readonly cap?: number;
+}
+
+/** P(a version is promoted that is more than `epsilon` worse than another) ≤ `delta`, however often one looks. */
+export interface AnytimeSpec extends SpecBase {
+  readonly rule: 'anytime';
+  readonly delta: number;
+  /** Smallest difference worth acting on, in outcomes between 0 and 1 (an amount divided by the cap). */
+  readonly epsilon: number;
+  /** The difference in standard deviations that bets are placed for; several, since the true one is not known. */
+  readonly grid: readonly Effect[];
+  /** A candidate need not beat the baseline, but be at most this much worse; in the same unit as `epsilon`. */
+  readonly nonInferiority?: number;
+  /** Nothing is decided, and no candidate dropped, before. */
+  readonly minDurationMs?: number;
+  /** ... and later only at the end of whole periods, such as weeks. */
+  readonly everyFullMs?: number;
+  readonly deadlineMs?: number;
+  /** Share of the traffic under trial that the version in front gets; equal shares by default. */
+  readonly leaderShare?: number;
+  /** The same version on two clusters: a difference means that the measuring is wrong. */
+  readonly aaTest?: boolean;
+}
+
+export interface Effect {
+  readonly effect: number;
+  /** Share of the capital; all shares add up to 1. */
+  readonly weight: number;
+}
+
+/** The greatest ratio at the end of the trial wins. No error rate is promised. */
+export interface MaxEfficacySpec extends SpecBase {
+  readonly rule: 'max-efficacy';
+  readonly minSamples: number;
+}
+
+/** One look, when every version has as many units as were planned. P(a wrong winner) ≤ delta, for large samples. */
+export interface FixedSampleSpec extends SpecBase {
+  readonly rule: 'fixed-sample';
+  readonly delta: number;
+  readonly unitsPerArm: number;
+  readonly deadlineMs?: number;
+}
+
+export type RuleSpec = AnytimeSpec | MaxEfficacySpec | FixedSampleSpec;
+
+const DEFAULT_EFFECTS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28];
+const MULTIPLES = [1, 2, 4, 8, 16, 32];
+/** Beyond this the stakes are cut anyway. */
+const MOST_EFFECT = 1.3;
+
+/**
+ * Effects to bet for. Where the smallest difference worth acting on is known, they are multiples of it in standard
+ * deviations at the expected rate; a wrong expectation costs time, never correctness.
+ */
+export function effectGrid(epsilon: number, expectedRate: number | undefined): readonly Effect[] {
+  const sd = expectedRate === undefined ? undefined : Math.sqrt(expectedRate * (1 - expectedRate));
+  const tuned =
+    epsilon > 0 && sd !== undefined && sd > 0
+      ? MULTIPLES.map((multiple) => (epsilon / sd) * multiple).filter((effect) => effect <= MOST_EFFECT)
+      : [];
+  const effects = tuned.length === 0 ? DEFAULT_EFFECTS : tuned;
+  return effects.map((effect) => ({ effect, weight: 1 / effects.length }));
+}
+
+export function controlOf({ arms }: Pick<SpecBase, 'arms'>): string | undefined {
+  return arms.find(({ role }) => role === 'baseline')?.version;
+}
+
+export function isBounded({ volume }: Pick<SpecBase, 'volume'>): boolean {
+  return volume === 'amount' || volume === 'clicks';
+}

@@ -1,0 +1,105 @@
+import { added, assertBlock, type Block, type Sums } from './block.ts';
+import type { RuleSpec } from './rule-spec.ts';
+import { nextSampleRatio, NO_SAMPLE_RATIO, type SampleRatioState } from './statistics/sample-ratio.ts';
+
+/** ln e that `a` is better than `b`, per margin and per effect of the grid. */
+export interface PairEvidence {
+  readonly a: string;
+  readonly b: string;
+  /** In the order of `marginsOf(spec)`, then of the grid. Never e itself, which no number would hold. */
+  readonly lnE: readonly (readonly number[])[];
+}
+
+export interface Dropped {
+  readonly atMs: number;
+  /** The version that shows it best. */
+  readonly by: string;
+  readonly lnE: number;
+}
+
+/** What was decided, and stands from then on. */
+export type Decided =
+  | { readonly kind: 'winner' | 'equivalent'; readonly version: string; readonly atMs: number }
+  | { readonly kind: 'keepBaseline'; readonly version: string; readonly atMs: number };
+
+/**
+ * All that a rule remembers: plain JSON, whose numbers survive it bit for bit, so that a run may continue as new between
+ * any two blocks. Replaying the same blocks gives the same state.
+ */
+export interface RuleState {
+  readonly blocks: number;
+  readonly elapsedMs: number;
+  /** Units per millisecond in the last block that took time. */
+  readonly unitsPerMs: number;
+  /** Group → version → sums over all blocks. */
+  readonly sums: Readonly<Record<string, Sums>>;
+  /** Version → outcomes before capping, where blocks tell them. */
+  readonly uncapped: Readonly<Record<string, number>>;
+  /** Version → why a guardrail, the loss budget or an operator pulled it. */
+  readonly pulled: Readonly<Record<string, string>>;
+  readonly pairs: readonly PairEvidence[];
+  readonly dropped: Readonly<Record<string, Dropped>>;
+  readonly decided: Decided | null;
+  readonly sampleRatio: SampleRatioState;
+  /** Why the data are not trusted, and since when: a split that is not what was asked for, or an A/A test that differs. */
+  readonly alarm: { readonly reason: 'sampleRatio' | 'aaDifference'; readonly atMs: number } | null;
+}
+
+export const NO_BLOCKS: RuleState = {
+  blocks: 0,
+  elapsedMs: 0,
+  unitsPerMs: 0,
+  sums: {},
+  uncapped: {},
+  pulled: {},
+  pairs: [],
+  dropped: {},
+  decided: null,
+  sampleRatio: NO_SAMPLE_RATIO,
+  alarm: null,
+};
+
+/** ln 1000: a right split raises this alarm in at most one of a thousand trials. */
+export const SAMPLE_RATIO_LIMIT = Math.log(1000);
+
+/** What every rule notes of a block. @throws ChangeoverError `InvalidRequest` where its counts cannot be. */
+export function counted(state: RuleState, block: Block): RuleState {
+  assertBlock(block);
+  const sums: Record<string, Sums> = { ...state.sums };
+  const uncapped: Record<string, number> = { ...state.uncapped };
+  const units: Record<string, number> = {};
+  for (const [group, arms] of Object.entries(block.groups)) {
+    sums[group] = added(sums[group] ?? {}, arms);
+    for (const [version, counts] of Object.entries(arms)) {
+      units[version] = (units[version] ?? 0) + counts.n;
+      if (counts.uncapped !== undefined) uncapped[version] = (uncapped[version] ?? 0) + counts.uncapped;
+    }
+  }
+  const lengthMs = block.toMs - block.fromMs;
+  const total = Object.values(units).reduce((sum, n) => sum + n, 0);
+  const sampleRatio =
+    block.shares === undefined ? state.sampleRatio : nextSampleRatio(state.sampleRatio, units, block.shares);
+  const isAlarm = sampleRatio.lnE >= SAMPLE_RATIO_LIMIT;
+  return {
+    ...state,
+    blocks: state.blocks + 1,
+    elapsedMs: block.toMs,
+    unitsPerMs: lengthMs > 0 ? total / lengthMs : state.unitsPerMs,
+    sums,
+    uncapped,
+    sampleRatio,
+    alarm: state.alarm ?? (isAlarm ? { reason: 'sampleRatio', atMs: block.toMs } : null),
+  };
+}
+
+/** Sums over all groups. */
+export function totalsOf({ sums }: Pick<RuleState, 'sums'>): Sums {
+  return Object.values(sums).reduce<Sums>((total, group) => added(total, group), {});
+}
+
+/** Arms that still take part. */
+export function survivorsOf(spec: RuleSpec, { pulled, dropped }: RuleState): readonly string[] {
+  return spec.arms
+    .map(({ version }) => version)
+    .filter((version) => !Object.hasOwn(pulled, version) && !Object.hasOwn(dropped, version));
+}

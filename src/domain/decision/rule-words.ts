@@ -1,0 +1,76 @@
+import type { ArmNumbers, Comparison, Missing } from './rule-verdict.ts';
+import type { RuleSpec } from './rule-spec.ts';
+import { allOf, formatCount, formatEfficacy } from './sentence.ts';
+import { formatDuration } from '../duration.ts';
+
+/** Numbers of a verdict as clauses of its sentence. */
+
+const MOST_SHOWN = Math.log(1e6);
+
+/** Evidence as a number of times: `164`, or `more than a million`. Below 10 with one decimal. */
+export function formatEvidence(lnE: number): string {
+  if (lnE > MOST_SHOWN) return 'more than a million';
+  const times = Math.exp(lnE);
+  return times < 9.95 ? times.toFixed(1) : formatCount(Math.round(times));
+}
+
+export function describeComparison(
+  { better, than, margin, evidence, threshold }: Comparison,
+  spec: RuleSpec,
+): string {
+  const claim =
+    margin === 0
+      ? `${better} is better than ${than}`
+      : `${better} is at most ${formatMargin(-margin, spec)} worse than ${than}`;
+  return `that ${claim}: evidence ${formatEvidence(evidence)} of ${formatEvidence(threshold)} needed`;
+}
+
+/** A difference of efficacies: `1.0 percentage points`, or an amount per request. */
+export function formatMargin(margin: number, { volume, cap = 1, unit }: RuleSpec): string {
+  return volume === 'amount' || volume === 'clicks'
+    ? `${(margin * cap).toFixed(2)} per ${unit}`
+    : `${trimmed(margin * 100)} percentage points`;
+}
+
+function trimmed(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}
+
+/** `2.0-a: 812 of 1,010 = 80.4 % (77.8 % to 82.7 %)`. */
+export function describeNumbers(arm: ArmNumbers, { volume }: RuleSpec): string {
+  const name = arm.role === 'baseline' ? `${arm.version} (baseline)` : arm.version;
+  const out = arm.out === undefined ? '' : `, ${arm.out.why}: ${arm.out.reason}`;
+  if (arm.efficacy === null) return `${name}: nothing allocated${out}`;
+  const kind = volume === 'clicks' ? 'amount' : volume;
+  const shown = (value: number): string => formatEfficacy(value, kind, 1);
+  const range = arm.interval === null ? '' : ` (${shown(arm.interval[0])} to ${shown(arm.interval[1])})`;
+  return `${name}: ${formatVolume(arm.volume)} of ${formatCount(arm.units)} = ${shown(arm.efficacy)}${range}${out}`;
+}
+
+function formatVolume(volume: number): string {
+  return Number.isInteger(volume) ? formatCount(volume) : volume.toFixed(2);
+}
+
+export function describeMissing(missing: Missing | null, { unit }: RuleSpec): string | undefined {
+  if (missing === null) return undefined;
+  const time = missing.ms === null ? '' : `, ${formatDuration(missing.ms)} at the present traffic`;
+  return `If it goes on like this about ${formatCount(Math.ceil(missing.units))} ${unit}s more are needed${time}`;
+}
+
+export function joined(clauses: readonly (string | undefined)[]): string {
+  return clauses.flatMap((clause) => (clause === undefined || clause === '' ? [] : [`${clause}.`])).join(' ');
+}
+
+export function listed(versions: readonly string[]): string {
+  return allOf(versions);
+}
+
+export const OBSERVATIONAL =
+  'Versions were given to different groups of customers. The difference may come from the groups, not the versions; no error rate can be guaranteed.';
+export const SPLIT_INSIDE_GROUPS =
+  'A random split inside each group would compare the versions themselves: its strata are added up.';
+export const SYSTEMATIC =
+  'Customers were dealt by a fixed rule such as the last digit: the error rate holds as far as that digit says nothing about the customer.';
+export const BEST_OF_CANDIDATES =
+  'No baseline share was kept: this is the best of the candidates, not a claim that it is better than today.';
+export const NO_ERROR_RATE = 'The greatest ratio wins by this rule; it promises no error rate.';

@@ -1,0 +1,51 @@
+import { controlOf, type AnytimeSpec } from '../rule-spec.ts';
+import { survivorsOf, totalsOf, type RuleState } from '../rule-state.ts';
+import type { Comparison } from '../rule-verdict.ts';
+import { marginToControl, pooledAgainst, thresholdOf } from './anytime.ts';
+import { evidenceLookup } from './pair-evidence.ts';
+import { candidatesLeft, leaderOf } from './shares.ts';
+
+/** What the version in front still has to show, pair by pair. */
+export function comparisonsOf(spec: AnytimeSpec, state: RuleState): readonly Comparison[] {
+  const subject = state.decided?.version ?? leaderOf(spec, state);
+  if (subject === undefined || state.blocks < 2) return [];
+  const evidence = evidenceLookup(spec, state.pairs);
+  const threshold = thresholdOf(spec);
+  const control = controlOf(spec);
+  return survivorsOf(spec, state)
+    .filter((than) => than !== subject)
+    .map((than) => {
+      const isControl = than === control;
+      const margin = isControl ? marginToControl(spec) : -spec.epsilon;
+      const shown = isControl
+        ? evidence(subject, than, margin)
+        : pooledAgainst(spec, evidence, than, subject);
+      return { better: subject, than, margin: margin === 0 ? 0 : margin, evidence: shown, threshold };
+    });
+}
+
+/**
+ * Units over all versions until the version in front has shown what is asked, if all efficacies stay as they are: what is
+ * missing of ln e, divided by what a unit adds at best, share_a·share_b·(d+margin)²/(2·variance) of a pair's units.
+ * Undefined where it is not on the way there.
+ */
+export function missingOf(spec: AnytimeSpec, state: RuleState): number | undefined {
+  const subject = leaderOf(spec, state) ?? '';
+  const totals = totalsOf(state);
+  const left = survivorsOf(spec, state);
+  const mine = totals[subject];
+  if (mine === undefined || candidatesLeft(spec, state).length === 0) return undefined;
+  const needs = comparisonsOf(spec, state).map(({ than, margin, evidence, threshold }) => {
+    const other = totals[than];
+    if (other === undefined || other.n === 0) return Infinity;
+    const difference = mine.sum / mine.n - other.sum / other.n - margin;
+    if (difference <= 0) return Infinity;
+    const n = mine.n + other.n;
+    const mean = (mine.sum + other.sum) / n;
+    const variance = Math.max(1e-9, (mine.squares + other.squares) / n - mean * mean);
+    const perUnit = (difference * difference) / (8 * variance);
+    return (Math.max(0, threshold - evidence) / perUnit) * (left.length / 2);
+  });
+  const most = Math.max(0, ...needs);
+  return Number.isFinite(most) && most > 0 ? most : undefined;
+}

@@ -1,0 +1,142 @@
+import type { Block } from '../block.ts';
+import { controlOf, type AnytimeSpec } from '../rule-spec.ts';
+import { counted, survivorsOf, totalsOf, type Decided, type Dropped, type RuleState } from '../rule-state.ts';
+import { evidenceLookup, nextEvidence, type EvidenceLookup } from './pair-evidence.ts';
+
+/**
+ * The rule `anytime`: looks after every block and promises P(a version is promoted that is more than ε worse than
+ * another) ≤ δ, and, beside a control arm, P(a candidate is promoted that is not better than it, or is inferior to it by
+ * more than the margin) ≤ δ.
+ *
+ * Why. Let b be the best of K arms, and call an arm bad if it is more than ε worse than b. For each x let m(x) be −ε if
+ * x is bad and 0 if not: E[x,b] with margin m(x) is a test supermartingale that starts at 1, and so is the mean M of
+ * these over the K−1 others. With one stake for all margins E grows as its margin falls, factor by factor. Hence, if b
+ * is dropped (mean of E⁰[x,b] ≥ 1/δ), or a bad arm a is chosen with b still there (mean of E^{−ε}[a,b] and of
+ * E⁰[x,b] for the other x ≥ 1/δ), then M ≥ 1/δ; and P(M ever ≥ 1/δ) ≤ δ. The mean is at least as quick as a bound
+ * over pairs, which asks one of them alone for (K−1)/δ. For the control the pair (a, control) is asked alone.
+ * Arms that were dropped or pulled keep what they had shown, and K counts them.
+ */
+export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Block): RuleState {
+  const pairs = nextEvidence(spec, before, block);
+  const state: RuleState = { ...counted(before, block), pairs };
+  if (state.decided !== null || state.alarm !== null) return state;
+  const evidence = evidenceLookup(spec, pairs);
+  if (spec.aaTest === true) return isDifferent(spec, evidence) ? withAlarm(state) : state;
+  // A segment policy compares groups of customers: nothing is concluded from it, not even that one is worse.
+  if (spec.comparison === 'segment' || !mayDecide(spec, before, state)) return state;
+  const dropped = { ...state.dropped };
+  for (const b of survivorsOf(spec, state)) {
+    const found = beaten(spec, evidence, b);
+    if (found !== undefined) dropped[b] = { atMs: state.elapsedMs, ...found };
+  }
+  const next = { ...state, dropped };
+  return { ...next, decided: decide(spec, next, evidence) };
+}
+
+/** The same version on both sides: evidence of a difference speaks against the measuring. */
+function isDifferent(spec: AnytimeSpec, evidence: EvidenceLookup): boolean {
+  const versions = spec.arms.map(({ version }) => version);
+  return versions.some((a) => versions.some((b) => a !== b && evidence(a, b, 0) >= thresholdOf(spec)));
+}
+
+function withAlarm(state: RuleState): RuleState {
+  return { ...state, alarm: { reason: 'aaDifference', atMs: state.elapsedMs } };
+}
+
+/** From the minimum duration on; with a period only at the first look after each end of it, counted from the start. */
+function mayDecide(
+  { minDurationMs = 0, everyFullMs }: AnytimeSpec,
+  before: RuleState,
+  now: RuleState,
+): boolean {
+  if (now.elapsedMs < minDurationMs) return false;
+  if (everyFullMs === undefined) return true;
+  return Math.floor(now.elapsedMs / everyFullMs) > Math.floor(before.elapsedMs / everyFullMs);
+}
+
+/** ln((K−1)/δ): what a pair has to show alone. */
+export function thresholdOf({ arms, delta }: Pick<AnytimeSpec, 'arms' | 'delta'>): number {
+  return Math.log(Math.max(1, arms.length - 1) / delta);
+}
+
+/** ln of the sum over all other arms of the evidence that they are better than `b`; for `a` within ε. */
+export function pooledAgainst(
+  { arms, epsilon }: AnytimeSpec,
+  evidence: EvidenceLookup,
+  b: string,
+  a?: string,
+): number {
+  const logs = arms
+    .filter(({ version }) => version !== b)
+    .map(({ version }) => evidence(version, b, version === a ? -epsilon : 0));
+  const greatest = Math.max(...logs);
+  return greatest + Math.log(logs.reduce((sum, lnE) => sum + Math.exp(lnE - greatest), 0));
+}
+
+function beaten(spec: AnytimeSpec, evidence: EvidenceLookup, b: string): Omit<Dropped, 'atMs'> | undefined {
+  const lnE = pooledAgainst(spec, evidence, b);
+  if (lnE < thresholdOf(spec)) return undefined;
+  const others = spec.arms.map(({ version }) => version).filter((version) => version !== b);
+  const by = others.reduce((x, y) => (evidence(y, b, 0) > evidence(x, b, 0) ? y : x));
+  return { by, lnE };
+}
+
+/** What a candidate has to show against the baseline beside the other arms; 0 is strictly better. */
+export function marginToControl({ nonInferiority = 0 }: AnytimeSpec): number {
+  return -nonInferiority;
+}
+
+function decide(spec: AnytimeSpec, state: RuleState, evidence: EvidenceLookup): Decided | null {
+  const control = controlOf(spec);
+  const survivors = survivorsOf(spec, state);
+  const candidates = survivors.filter((version) => version !== control);
+  const threshold = thresholdOf(spec);
+  const atMs = state.elapsedMs;
+  if (candidates.length === 0) {
+    return control === undefined ? null : { kind: 'keepBaseline', version: control, atMs };
+  }
+  const isClear = (a: string): boolean =>
+    survivors.every(
+      (b) =>
+        b === a ||
+        (b === control && spec.nonInferiority !== undefined) ||
+        pooledAgainst(spec, evidence, b, a) >= threshold,
+    );
+  const fit = candidates.filter(
+    (a) => isClear(a) && (control === undefined || evidence(a, control, marginToControl(spec)) >= threshold),
+  );
+  // Ties keep the baseline; among candidates the one that the plan names first.
+  const [first] = fit;
+  if (control !== undefined && survivors.includes(control) && isClear(control) && !isSpared(spec, first)) {
+    return { kind: leadsBy(spec, state, control) ? 'keepBaseline' : 'equivalent', version: control, atMs };
+  }
+  if (first === undefined) return null;
+  const clear = fit.find((a) => leadsBy(spec, state, a));
+  return clear === undefined
+    ? { kind: 'equivalent', version: first, atMs }
+    : { kind: 'winner', version: clear, atMs };
+}
+
+/** Where a candidate need not be better than the baseline, it is preferred as soon as that is shown. */
+function isSpared({ nonInferiority }: AnytimeSpec, candidate: string | undefined): boolean {
+  return nonInferiority !== undefined && candidate !== undefined;
+}
+
+/**
+ * Whether the version in question is ahead of every arm that is left by as much as is worth acting on. This names the
+ * verdict and promises nothing: that it is at most ε worse than any is proved either way.
+ */
+function leadsBy(spec: AnytimeSpec, state: RuleState, version: string): boolean {
+  const totals = totalsOf(state);
+  const rate = (one: string): number => {
+    const { n, sum } = totals[one] ?? { n: 0, sum: 0 };
+    return n === 0 ? 0 : sum / n;
+  };
+  const control = controlOf(spec);
+  return survivorsOf(spec, state).every(
+    (other) =>
+      other === version ||
+      (other === control && spec.nonInferiority !== undefined) ||
+      rate(version) - rate(other) >= spec.epsilon,
+  );
+}
