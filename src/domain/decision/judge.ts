@@ -123,6 +123,14 @@ function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): O
       clause: `The measuring shows no difference between ${listed(among)}`,
     };
   }
+  const [only] = spec.arms;
+  if (only !== undefined && spec.arms.length === 1) {
+    return {
+      kind: 'winner',
+      winner: only.version,
+      clause: `${only.version} wins: no other version competes`,
+    };
+  }
   if (spec.comparison === 'segment')
     return inconclusive(spec, state, 'observational', 'No winner: the comparison is observational');
   if (hasNoData(spec, state))

@@ -33,8 +33,14 @@ export function observe(spec: RuleSpec, before: RuleState, block: Block): RuleSt
   }
 }
 
-/** Versions that were pulled meanwhile. A decision for one of them stands no longer. */
+/**
+ * Versions that were pulled meanwhile. A decision for one of them stands no longer, and who was beaten by it takes part
+ * again.
+ */
 export function withPulled(state: RuleState, pulled: Readonly<Record<string, string>>): RuleState {
   const isPulled = state.decided !== null && Object.hasOwn(pulled, state.decided.version);
-  return { ...state, pulled, decided: isPulled ? null : state.decided };
+  const dropped = Object.fromEntries(
+    Object.entries(state.dropped).filter(([, { by }]) => !Object.hasOwn(pulled, by)),
+  );
+  return { ...state, pulled, dropped, decided: isPulled ? null : state.decided };
 }

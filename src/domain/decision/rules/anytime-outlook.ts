@@ -19,7 +19,7 @@ export function comparisonsOf(spec: AnytimeSpec, state: RuleState): readonly Com
       const margin = isControl ? marginToControl(spec) : -spec.epsilon;
       const shown = isControl
         ? evidence(subject, than, margin)
-        : pooledAgainst(spec, evidence, than, subject);
+        : pooledAgainst(spec, { evidence, pulled: state.pulled }, than, subject);
       return { better: subject, than, margin: margin === 0 ? 0 : margin, evidence: shown, threshold };
     });
 }

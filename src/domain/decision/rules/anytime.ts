@@ -26,7 +26,7 @@ export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Bloc
   if (spec.comparison === 'segment' || !mayDecide(spec, before, state)) return state;
   const dropped = { ...state.dropped };
   for (const b of survivorsOf(spec, state)) {
-    const found = beaten(spec, evidence, b);
+    const found = beaten(spec, evidence, state, b);
     if (found !== undefined) dropped[b] = { atMs: state.elapsedMs, ...found };
   }
   const next = { ...state, dropped };
@@ -59,24 +59,35 @@ export function thresholdOf({ arms, delta }: Pick<AnytimeSpec, 'arms' | 'delta'>
   return Math.log(Math.max(1, arms.length - 1) / delta);
 }
 
-/** ln of the sum over all other arms of the evidence that they are better than `b`; for `a` within ε. */
+/**
+ * ln of the sum over the other arms of the evidence that they are better than `b`; for `a` within ε. Arms that were
+ * pulled are left out: what they have shown is true, but nobody can have them.
+ */
 export function pooledAgainst(
   { arms, epsilon }: AnytimeSpec,
-  evidence: EvidenceLookup,
+  { evidence, pulled }: { evidence: EvidenceLookup; pulled: RuleState['pulled'] },
   b: string,
   a?: string,
 ): number {
   const logs = arms
-    .filter(({ version }) => version !== b)
+    .filter(({ version }) => version !== b && !Object.hasOwn(pulled, version))
     .map(({ version }) => evidence(version, b, version === a ? -epsilon : 0));
   const greatest = Math.max(...logs);
+  if (greatest === -Infinity) return -Infinity;
   return greatest + Math.log(logs.reduce((sum, lnE) => sum + Math.exp(lnE - greatest), 0));
 }
 
-function beaten(spec: AnytimeSpec, evidence: EvidenceLookup, b: string): Omit<Dropped, 'atMs'> | undefined {
-  const lnE = pooledAgainst(spec, evidence, b);
+function beaten(
+  spec: AnytimeSpec,
+  evidence: EvidenceLookup,
+  { pulled }: RuleState,
+  b: string,
+): Omit<Dropped, 'atMs'> | undefined {
+  const lnE = pooledAgainst(spec, { evidence, pulled }, b);
   if (lnE < thresholdOf(spec)) return undefined;
-  const others = spec.arms.map(({ version }) => version).filter((version) => version !== b);
+  const others = spec.arms
+    .map(({ version }) => version)
+    .filter((version) => version !== b && !Object.hasOwn(pulled, version));
   const by = others.reduce((x, y) => (evidence(y, b, 0) > evidence(x, b, 0) ? y : x));
   return { by, lnE };
 }
@@ -87,6 +98,8 @@ export function marginToControl({ nonInferiority = 0 }: AnytimeSpec): number {
 }
 
 function decide(spec: AnytimeSpec, state: RuleState, evidence: EvidenceLookup): Decided | null {
+  // Alone, a version has nothing to show: the end of the trial decides.
+  if (spec.arms.length < 2) return null;
   const control = controlOf(spec);
   const survivors = survivorsOf(spec, state);
   const candidates = survivors.filter((version) => version !== control);
@@ -100,7 +113,7 @@ function decide(spec: AnytimeSpec, state: RuleState, evidence: EvidenceLookup): 
       (b) =>
         b === a ||
         (b === control && spec.nonInferiority !== undefined) ||
-        pooledAgainst(spec, evidence, b, a) >= threshold,
+        pooledAgainst(spec, { evidence, pulled: state.pulled }, b, a) >= threshold,
     );
   const fit = candidates.filter(
     (a) => isClear(a) && (control === undefined || evidence(a, control, marginToControl(spec)) >= threshold),

@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest';
+import {
+  assessEvidence,
+  assessLiveness,
+  UNWATCHED,
+  watched,
+  type GuardrailBounds,
+  type OutcomeCounts,
+} from '../../../src/domain/decision/guardrail-evidence.ts';
+import { comparisonOf } from '../../../src/domain/decision/comparison-of.ts';
+
+const BOUNDS: GuardrailBounds = { errorCeiling: 0.01, slowCeiling: 0.2, errorRatio: 2, alpha: 0.001 };
+
+function counts(finished: number, errors: number, more: Partial<OutcomeCounts> = {}): OutcomeCounts {
+  return { finished, errors, slow: 0, ...more };
+}
+
+function after(blocks: readonly { candidate: OutcomeCounts; baseline: OutcomeCounts }[], bounds = BOUNDS) {
+  const state = blocks.reduce((before, block) => watched(before, block, bounds), UNWATCHED);
+  return assessEvidence(state, bounds);
+}
+
+describe('a guardrail', () => {
+  test('is silent without data', () => {
+    expect(assessEvidence(UNWATCHED, BOUNDS)).toEqual({ kind: 'holds' });
+  });
+
+  test('pulls a version that fails every request after two, by its ceiling', () => {
+    expect(after([{ candidate: counts(1, 1), baseline: counts(0, 0) }]).kind).toBe('holds');
+    expect(after([{ candidate: counts(2, 2), baseline: counts(90, 0) }])).toEqual({
+      kind: 'breach',
+      guardrail: 'errors',
+      reason: '2 of 2 requests failed, allowed are 1 %',
+    });
+  });
+
+  test('lets a version at its limit pass', () => {
+    expect(after([{ candidate: counts(10_000, 100), baseline: counts(10_000, 100) }]).kind).toBe('holds');
+  });
+
+  test('pulls a version that is too slow', () => {
+    const finding = after([
+      { candidate: counts(100, 0, { slow: 60 }), baseline: counts(100, 0, { slow: 3 }) },
+    ]);
+    expect(finding).toMatchObject({ kind: 'breach', guardrail: 'slow' });
+  });
+
+  test('blames nobody where the baseline breaches as well', () => {
+    const finding = after([{ candidate: counts(100, 90), baseline: counts(100, 85) }]);
+    expect(finding).toMatchObject({ kind: 'environment', guardrail: 'errors' });
+  });
+
+  test('pulls a version that fails more than twice as often as the baseline, below every ceiling', () => {
+    const bounds: GuardrailBounds = { errorRatio: 2, alpha: 0.001 };
+    const block = { candidate: counts(200, 20), baseline: counts(1000, 10) };
+    expect(after([block], bounds).kind).toBe('holds');
+    expect(after([block, block, block, block], bounds)).toMatchObject({ guardrail: 'errorsAgainstBaseline' });
+    const alike = { candidate: counts(200, 4), baseline: counts(1000, 20) };
+    expect(
+      after(
+        Array.from({ length: 50 }, () => alike),
+        bounds,
+      ).kind,
+    ).toBe('holds');
+  });
+
+  test('pulls a version that spent its loss budget, before anything is significant', () => {
+    const bounds: GuardrailBounds = { lossBudget: 40, alpha: 0.001 };
+    const block = {
+      candidate: counts(100, 0, { units: 100, volume: 5 }),
+      baseline: counts(900, 0, { units: 900, volume: 180 }),
+    };
+    expect(after([block, block], bounds).kind).toBe('holds');
+    expect(after([block, block, block], bounds)).toEqual({
+      kind: 'breach',
+      guardrail: 'lossBudget',
+      reason: 'about 45 lost against the baseline, the budget is 40',
+    });
+  });
+
+  test('carries its state through JSON bit for bit', () => {
+    const block = { candidate: counts(200, 7), baseline: counts(1000, 11) };
+    const one = watched(watched(UNWATCHED, block, BOUNDS), block, BOUNDS);
+    const carried = JSON.parse(JSON.stringify(one)) as typeof one;
+    expect(watched(carried, block, BOUNDS)).toStrictEqual(watched(one, block, BOUNDS));
+  });
+});
+
+describe('counters', () => {
+  const base = { readAtMs: 9_000, grewAtMs: 9_000, expectsTraffic: true };
+  test.each([
+    ['are alive while they grow', base, 'alive'],
+    ['are no data when they are not read', { ...base, readAtMs: 1_000 }, 'noData'],
+    ['are stuck when they stand still', { ...base, grewAtMs: 1_000 }, 'stuck'],
+    [
+      'may stand still where no traffic is meant to come',
+      { ...base, grewAtMs: 0, expectsTraffic: false },
+      'alive',
+    ],
+  ])('%s', (_what, liveness, kind) => {
+    expect(assessLiveness(liveness, 10_000, 5_000).kind).toBe(kind);
+  });
+});
+
+test.each([
+  ['hash', 'random'],
+  ['tail', 'systematic'],
+  ['range', 'segment'],
+  ['values', 'segment'],
+] as const)('a policy by %s is a comparison that is %s', (kind, comparison) => {
+  expect(comparisonOf({ kind })).toBe(comparison);
+});

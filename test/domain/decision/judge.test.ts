@@ -1,0 +1,297 @@
+import { describe, expect, test } from 'vitest';
+import { EVERYONE, type Block } from '../../../src/domain/decision/block.ts';
+import { judge } from '../../../src/domain/decision/judge.ts';
+import { beginRule, observe, withPulled } from '../../../src/domain/decision/rule.ts';
+import {
+  effectGrid,
+  type Arm,
+  type FixedSampleSpec,
+  type MaxEfficacySpec,
+  type RuleSpec,
+} from '../../../src/domain/decision/rule-spec.ts';
+import type { RuleVerdict } from '../../../src/domain/decision/rule-verdict.ts';
+
+const CANDIDATES: readonly Arm[] = [
+  { version: '2.0-a', role: 'candidate' },
+  { version: '2.0-b', role: 'candidate' },
+];
+const WITH_CONTROL: readonly Arm[] = [{ version: '1.4', role: 'baseline' }, ...CANDIDATES];
+
+const ANYTIME = {
+  rule: 'anytime',
+  arms: CANDIDATES,
+  volume: 'successes',
+  comparison: 'random',
+  unit: 'request',
+  delta: 0.05,
+  epsilon: 0.02,
+  grid: effectGrid(0.02, 0.2),
+} as const satisfies RuleSpec;
+const FIXED: FixedSampleSpec = { ...ANYTIME, rule: 'fixed-sample', unitsPerArm: 2000 };
+const GREATEST: MaxEfficacySpec = { ...ANYTIME, rule: 'max-efficacy', minSamples: 200 };
+
+interface Row {
+  readonly state: string;
+  readonly spec?: RuleSpec;
+  /** Successes per version of the 500 units that each has in a block of a minute. */
+  readonly successes: Readonly<Record<string, number>>;
+  readonly blocks?: number;
+  readonly isOver?: boolean;
+  readonly pulled?: Readonly<Record<string, string>>;
+  readonly shares?: Readonly<Record<string, number>>;
+  readonly verdict: Partial<Record<'kind' | 'winner' | 'keep' | 'reason' | 'leader' | 'baseline', string>>;
+  readonly says: string;
+}
+
+const FAR = { '2.0-a': 150, '2.0-b': 75 };
+const ALIKE = { '2.0-a': 100, '2.0-b': 100 };
+
+const ROWS: readonly Row[] = [
+  {
+    state: 'one version is clearly better',
+    successes: FAR,
+    verdict: { kind: 'winner', winner: '2.0-a' },
+    says: '2.0-a wins: all others are beaten.',
+  },
+  {
+    state: 'versions differ by less than is worth acting on',
+    successes: ALIKE,
+    blocks: 40,
+    verdict: { kind: 'equivalent', keep: '2.0-a' },
+    says: 'Between 2.0-a and 2.0-b there is no difference worth acting on of 2 percentage points; 2.0-a is kept.',
+  },
+  {
+    state: 'too little is known',
+    successes: ALIKE,
+    blocks: 3,
+    verdict: { kind: 'collecting' },
+    says: 'more are needed',
+  },
+  {
+    state: 'the deadline passes with nothing shown',
+    spec: { ...ANYTIME, deadlineMs: 180_000 },
+    successes: ALIKE,
+    blocks: 3,
+    verdict: { kind: 'inconclusive', reason: 'deadline', leader: '2.0-a' },
+    says: 'The time is over and nothing is shown; the baseline stays.',
+  },
+  {
+    state: 'the trial ends without traffic for one version',
+    successes: { '2.0-a': 100 },
+    isOver: true,
+    verdict: { kind: 'inconclusive', reason: 'noData' },
+    says: '2.0-b: nothing allocated',
+  },
+  {
+    state: 'the minimum duration is not reached',
+    spec: { ...ANYTIME, minDurationMs: 3_600_000 },
+    successes: FAR,
+    verdict: { kind: 'collecting' },
+    says: 'nothing is decided before the minimum duration',
+  },
+  {
+    state: 'a period is not full',
+    spec: { ...ANYTIME, everyFullMs: 3_600_000 },
+    successes: FAR,
+    blocks: 59,
+    verdict: { kind: 'collecting' },
+    says: '2.0-a is in front',
+  },
+  {
+    state: 'a period is full',
+    spec: { ...ANYTIME, everyFullMs: 3_600_000 },
+    successes: FAR,
+    blocks: 61,
+    verdict: { kind: 'winner', winner: '2.0-a' },
+    says: '2.0-a wins',
+  },
+  {
+    state: 'a candidate beats the baseline and the other one',
+    spec: { ...ANYTIME, arms: WITH_CONTROL },
+    successes: { '1.4': 75, ...FAR },
+    verdict: { kind: 'winner', winner: '2.0-a' },
+    says: '1.4 (baseline)',
+  },
+  {
+    state: 'the baseline is better than every candidate',
+    spec: { ...ANYTIME, arms: WITH_CONTROL },
+    successes: { '1.4': 150, '2.0-a': 75, '2.0-b': 75 },
+    verdict: { kind: 'keepBaseline', baseline: '1.4' },
+    says: 'No candidate is better than the baseline 1.4.',
+  },
+  {
+    state: 'candidates are as good as the baseline',
+    spec: { ...ANYTIME, arms: WITH_CONTROL },
+    successes: { '1.4': 100, ...ALIKE },
+    blocks: 60,
+    verdict: { kind: 'equivalent', keep: '1.4' },
+    says: '1.4 is kept.',
+  },
+  {
+    state: 'a candidate need not be better than the baseline, and is as good',
+    spec: { ...ANYTIME, arms: WITH_CONTROL, nonInferiority: 0.03 },
+    successes: { '1.4': 100, '2.0-a': 100, '2.0-b': 60 },
+    blocks: 60,
+    verdict: { kind: 'winner', winner: '2.0-a' },
+    says: '2.0-a wins over 1.4.',
+  },
+  {
+    state: 'every candidate was pulled',
+    successes: FAR,
+    pulled: { '2.0-a': 'errors 12 %', '2.0-b': 'errors 9 %' },
+    verdict: { kind: 'pulled' },
+    says: 'pulled: errors 12 %',
+  },
+  {
+    state: 'the winner was pulled',
+    successes: FAR,
+    pulled: { '2.0-a': 'errors 12 %' },
+    verdict: { kind: 'collecting' },
+    says: 'pulled: errors 12 %',
+  },
+  {
+    state: 'traffic was not split as asked',
+    successes: FAR,
+    shares: { '2.0-a': 0.7, '2.0-b': 0.3 },
+    verdict: { kind: 'untrustedData', reason: 'sampleRatio' },
+    says: '2.0-a got 4500 of 6300 expected',
+  },
+  {
+    state: 'versions were given to groups of customers',
+    spec: { ...ANYTIME, comparison: 'segment' },
+    successes: FAR,
+    isOver: true,
+    verdict: { kind: 'inconclusive', reason: 'observational' },
+    says: 'No winner: the comparison is observational.',
+  },
+  {
+    state: 'the same version differs from itself',
+    spec: { ...ANYTIME, aaTest: true },
+    successes: FAR,
+    verdict: { kind: 'untrustedData', reason: 'aaDifference' },
+    says: 'something in the measuring is wrong',
+  },
+  {
+    state: 'the same version does not differ from itself',
+    spec: { ...ANYTIME, aaTest: true },
+    successes: ALIKE,
+    isOver: true,
+    verdict: { kind: 'equivalent' },
+    says: 'The measuring shows no difference',
+  },
+  {
+    state: 'the planned sample is not complete',
+    spec: FIXED,
+    successes: FAR,
+    blocks: 3,
+    verdict: { kind: 'collecting' },
+    says: 'about 1,000 requests more are needed, 60 s at the present traffic',
+  },
+  {
+    state: 'the planned sample is complete and differs',
+    spec: FIXED,
+    successes: FAR,
+    verdict: { kind: 'winner', winner: '2.0-a' },
+    says: '2.0-a wins over 2.0-b.',
+  },
+  {
+    state: 'the planned sample is complete and does not differ',
+    spec: FIXED,
+    successes: ALIKE,
+    verdict: { kind: 'inconclusive', reason: 'notSignificant' },
+    says: 'show no difference',
+  },
+  {
+    state: 'the planned sample is not reached in time',
+    spec: FIXED,
+    successes: FAR,
+    blocks: 3,
+    isOver: true,
+    verdict: { kind: 'inconclusive', reason: 'tooFewSamples' },
+    says: 'Too few samples: 2000 of each version were planned.',
+  },
+  {
+    state: 'the greatest efficacy wins at the end',
+    spec: GREATEST,
+    successes: { '2.0-a': 101, '2.0-b': 100 },
+    isOver: true,
+    verdict: { kind: 'winner', winner: '2.0-a' },
+    says: '2.0-a: 909 of 4,500 = 20.20 % (19.05 % to 21.40 %)',
+  },
+  {
+    state: 'the greatest efficacy is shared',
+    spec: GREATEST,
+    successes: ALIKE,
+    isOver: true,
+    verdict: { kind: 'inconclusive', reason: 'tie' },
+    says: 'A tie: 2.0-a and 2.0-b have the same, greatest efficacy.',
+  },
+];
+
+function blocksOf({ successes, blocks = 9, shares }: Row): Block[] {
+  const counts = Object.fromEntries(
+    Object.entries(successes).map(([version, sum]) => [version, { n: 500, sum }]),
+  );
+  return Array.from({ length: blocks }, (_, i) => ({
+    fromMs: i * 60_000,
+    toMs: (i + 1) * 60_000,
+    groups: { [EVERYONE]: counts },
+    ...(shares === undefined ? {} : { shares }),
+  }));
+}
+
+function verdictOf(row: Row): RuleVerdict {
+  const { spec = ANYTIME, pulled = {}, isOver = false } = row;
+  const state = blocksOf(row).reduce((before, block) => observe(spec, before, block), beginRule(spec));
+  return judge(spec, withPulled(state, pulled), isOver);
+}
+
+describe('the verdict', () => {
+  test.each(ROWS)('when $state', (row) => {
+    const verdict = verdictOf(row);
+    expect(verdict.sentence).toContain(row.says);
+    expect(verdict).toMatchObject(row.verdict);
+  });
+
+  test('of a rule without an error rate says so', () => {
+    expect(verdictOf({ ...ROWS[0]!, spec: GREATEST }).notes).toContain(
+      'The greatest ratio wins by this rule; it promises no error rate.',
+    );
+  });
+
+  test('on groups of customers says what cannot be guaranteed, and offers what could', () => {
+    const { notes } = verdictOf({ ...ROWS[0]!, spec: { ...ANYTIME, comparison: 'segment' } });
+    expect(notes[0]).toContain('no error rate can be guaranteed');
+    expect(notes[1]).toContain('A random split inside each group');
+  });
+
+  test('without a control arm claims the best of the candidates only', () => {
+    expect(verdictOf(ROWS[0]!).notes).toContain(
+      'No baseline share was kept: this is the best of the candidates, not a claim that it is better than today.',
+    );
+    expect(verdictOf({ ...ROWS[0]!, spec: { ...ANYTIME, arms: WITH_CONTROL } }).notes).toEqual([]);
+  });
+
+  test('goes to who is left when the winner is pulled', () => {
+    const state = blocksOf(ROWS[0]!).reduce((s, block) => observe(ANYTIME, s, block), beginRule(ANYTIME));
+    const pulled = withPulled(state, { '2.0-a': 'errors 12 %' });
+    expect(judge(ANYTIME, pulled).kind).toBe('collecting');
+    const next = observe(ANYTIME, pulled, { ...blocksOf(ROWS[0]!)[0]!, fromMs: 600_000, toMs: 660_000 });
+    expect(judge(ANYTIME, next)).toMatchObject({ kind: 'winner', winner: '2.0-b' });
+  });
+
+  test('of a candidate without any competitor waits for the end of the trial', () => {
+    const row: Row = { ...ROWS[0]!, spec: { ...ANYTIME, arms: CANDIDATES.slice(0, 1) } };
+    expect(verdictOf(row).kind).toBe('collecting');
+    expect(verdictOf({ ...row, isOver: true })).toMatchObject({ kind: 'winner', winner: '2.0-a' });
+  });
+
+  test('stands once it was made', () => {
+    const decided = blocksOf(ROWS[0]!).reduce((s, block) => observe(ANYTIME, s, block), beginRule(ANYTIME));
+    const after = blocksOf({ ...ROWS[0]!, successes: { '2.0-a': 10, '2.0-b': 200 } }).reduce(
+      (s, block) => observe(ANYTIME, s, { ...block, fromMs: 600_000, toMs: 660_000 }),
+      decided,
+    );
+    expect(judge(ANYTIME, after)).toMatchObject({ kind: 'winner', winner: '2.0-a' });
+  });
+});
