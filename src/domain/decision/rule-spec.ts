@@ -36,6 +36,13 @@ export interface AnytimeSpec extends SpecBase {
   readonly epsilon: number;
   /** The difference in standard deviations that bets are placed for; several, since the true one is not known. */
   readonly grid: readonly Effect[];
+  /**
+   * How the evidence of several versions against one is put together: `leader` lets the version in front bet alone,
+   * `pooled` takes the mean over all of them.
+   */
+  readonly against: 'leader' | 'pooled';
+  /** Rate of success that the plan expects; bets begin with the first block then. A wrong one costs time alone. */
+  readonly expectedRate?: number;
   /** A candidate need not beat the baseline, but be at most this much worse; in the same unit as `epsilon`. */
   readonly nonInferiority?: number;
   /** Nothing is decided, and no candidate dropped, before. */
@@ -45,6 +52,8 @@ export interface AnytimeSpec extends SpecBase {
   readonly deadlineMs?: number;
   /** Share of the traffic under trial that the version in front gets; equal shares by default. */
   readonly leaderShare?: number;
+  /** Three versions or more: less traffic for those that are far behind, as the shares of the lower bound have it. */
+  readonly tracking?: boolean;
   /** The same version on two clusters: a difference means that the measuring is wrong. */
   readonly aaTest?: boolean;
 }
@@ -72,7 +81,18 @@ export interface FixedSampleSpec extends SpecBase {
 export type RuleSpec = AnytimeSpec | MaxEfficacySpec | FixedSampleSpec;
 
 const DEFAULT_EFFECTS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28];
-const MULTIPLES = [1, 2, 4, 8, 16, 32];
+/**
+ * Multiples of ε with their share of the capital. A tie has to show a difference of ε (from −ε), a version that is
+ * better by ε one of 2ε: most is bet for what lies between 2ε and 3ε, the rest for differences that are far greater,
+ * which are found soon in any case.
+ */
+const MULTIPLES = [
+  [1.5, 0.25],
+  [2.5, 0.65],
+  [6, 0.07],
+  [16, 0.02],
+  [32, 0.01],
+] as const;
 /** Beyond this the stakes are cut anyway. */
 const MOST_EFFECT = 1.3;
 
@@ -82,12 +102,13 @@ const MOST_EFFECT = 1.3;
  */
 export function effectGrid(epsilon: number, expectedRate: number | undefined): readonly Effect[] {
   const sd = expectedRate === undefined ? undefined : Math.sqrt(expectedRate * (1 - expectedRate));
-  const tuned =
-    epsilon > 0 && sd !== undefined && sd > 0
-      ? MULTIPLES.map((multiple) => (epsilon / sd) * multiple).filter((effect) => effect <= MOST_EFFECT)
-      : [];
-  const effects = tuned.length === 0 ? DEFAULT_EFFECTS : tuned;
-  return effects.map((effect) => ({ effect, weight: 1 / effects.length }));
+  if (epsilon <= 0 || sd === undefined || sd <= 0) {
+    return DEFAULT_EFFECTS.map((effect) => ({ effect, weight: 1 / DEFAULT_EFFECTS.length }));
+  }
+  return MULTIPLES.map(([multiple, weight]) => ({
+    effect: Math.min(MOST_EFFECT, (epsilon / sd) * multiple),
+    weight,
+  }));
 }
 
 export function controlOf({ arms }: Pick<SpecBase, 'arms'>): string | undefined {

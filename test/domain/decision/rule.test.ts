@@ -5,7 +5,7 @@ import { judge } from '../../../src/domain/decision/judge.ts';
 import { beginRule, observe } from '../../../src/domain/decision/rule.ts';
 import { effectGrid, type AnytimeSpec } from '../../../src/domain/decision/rule-spec.ts';
 import type { RuleState } from '../../../src/domain/decision/rule-state.ts';
-import { evidenceLookup } from '../../../src/domain/decision/rules/pair-evidence.ts';
+import { evidenceIn } from '../../../src/domain/decision/rules/pair-evidence.ts';
 import { referenceValues } from './reference-values.ts';
 
 const { replay } = referenceValues();
@@ -16,6 +16,7 @@ const SPEC: AnytimeSpec = {
   volume: 'successes',
   comparison: 'random',
   unit: 'request',
+  against: 'pooled',
   delta: replay.delta,
   epsilon: replay.eps,
   grid: replay.grid.map((effect) => ({ effect, weight: 1 / replay.grid.length })),
@@ -40,10 +41,10 @@ describe('the stored blocks', () => {
     let state = beginRule(SPEC);
     for (const { look, event, ...expected } of replay.log) {
       state = observe(SPEC, state, BLOCKS[look]!);
-      const evidence = evidenceLookup(SPEC, state.pairs);
-      expect(evidence('2', '0', 0)).toBeCloseTo(expected.lnE0_20, 10);
-      expect(evidence('2', '1', 0)).toBeCloseTo(expected.lnE0_21, 10);
-      expect(evidence('2', '1', -replay.eps)).toBeCloseTo(expected.lnEe_21, 10);
+      const evidence = evidenceIn(SPEC, state);
+      expect(evidence.ofPair('2', '0', 0)).toBeCloseTo(expected.lnE0_20, 10);
+      expect(evidence.ofPair('2', '1', 0)).toBeCloseTo(expected.lnE0_21, 10);
+      expect(evidence.ofPair('2', '1', -replay.eps)).toBeCloseTo(expected.lnEe_21, 10);
       expect(Object.keys(state.dropped)).toEqual(event === null ? [] : ['0']);
       expect(judge(SPEC, state)).toMatchObject(
         event === null ? { kind: 'collecting' } : { kind: 'winner', winner: '2' },
@@ -68,20 +69,20 @@ describe('the stored blocks', () => {
       const { 0: a, 1: b, 2: c } = block.groups[EVERYONE]!;
       return { ...block, groups: { [EVERYONE]: { '0': c!, '1': b!, '2': a! } } };
     });
-    const straight = evidenceLookup(SPEC, through(BLOCKS).pairs);
-    const mirrored = evidenceLookup(SPEC, through(swapped).pairs);
-    expect(mirrored('0', '2', 0)).toBe(straight('2', '0', 0));
-    expect(mirrored('1', '0', 0)).toBe(straight('1', '2', 0));
+    const straight = evidenceIn(SPEC, through(BLOCKS));
+    const mirrored = evidenceIn(SPEC, through(swapped));
+    expect(mirrored.ofPair('0', '2', 0)).toBe(straight.ofPair('2', '0', 0));
+    expect(mirrored.ofPair('1', '0', 0)).toBe(straight.ofPair('1', '2', 0));
   });
 
   test('give the same evidence in whatever order the plan names the versions', () => {
     fc.assert(
       fc.property(fc.shuffledSubarray(SPEC.arms.slice(), { minLength: 3 }), (arms) => {
         const spec = { ...SPEC, arms };
-        const other = evidenceLookup(spec, through(BLOCKS, beginRule(spec), spec).pairs);
-        const straight = evidenceLookup(SPEC, through(BLOCKS).pairs);
+        const other = evidenceIn(spec, through(BLOCKS, beginRule(spec), spec));
+        const straight = evidenceIn(SPEC, through(BLOCKS));
         return ['0', '1', '2'].every((a) =>
-          ['0', '1', '2'].every((b) => a === b || other(a, b, 0) === straight(a, b, 0)),
+          ['0', '1', '2'].every((b) => a === b || other.ofPair(a, b, 0) === straight.ofPair(a, b, 0)),
         );
       }),
       { numRuns: 20 },
@@ -119,8 +120,64 @@ describe('groups that are split at random inside', () => {
       },
     };
     const state = through([block, block, block, block, block, block], beginRule(spec), spec);
-    const evidence = evidenceLookup(spec, state.pairs);
-    expect(evidence('1', '0', 0)).toBeLessThan(0);
+    const evidence = evidenceIn(spec, state);
+    expect(evidence.ofPair('1', '0', 0)).toBeLessThan(0);
     expect(Object.keys(state.dropped)).toEqual([]);
+  });
+});
+
+describe('bets of the version in front', () => {
+  const led: AnytimeSpec = {
+    ...SPEC,
+    against: 'leader',
+    expectedRate: 0.4,
+    epsilon: 0.2,
+    grid: effectGrid(0.2, 0.4),
+  };
+
+  /** Expectation of the evidence against 0 over all outcomes of blocks with 2 units per version, by enumeration. */
+  function expectation(
+    rates: readonly number[],
+    a: string | null,
+    blocks: number,
+    state = beginRule(led),
+  ): number {
+    if (blocks === 0) return Math.exp(evidenceIn(led, state).led('0', a));
+    let sum = 0;
+    for (const [x, px] of chances(rates[0]!)) {
+      for (const [y, py] of chances(rates[1]!)) {
+        for (const [z, pz] of chances(rates[2]!)) {
+          const groups = {
+            [EVERYONE]: { '0': { n: 2, sum: x }, '1': { n: 2, sum: y }, '2': { n: 2, sum: z } },
+          };
+          const next = observe(led, state, { fromMs: 0, toMs: 0, groups });
+          sum += px * py * pz * expectation(rates, a, blocks - 1, next);
+        }
+      }
+    }
+    return sum;
+  }
+
+  function chances(p: number): [number, number][] {
+    return [
+      [0, (1 - p) ** 2],
+      [1, 2 * p * (1 - p)],
+      [2, p ** 2],
+    ];
+  }
+
+  test.each([
+    ['that all are alike', [0.4, 0.4, 0.4], null],
+    ['that it is best', [0.5, 0.5, 0.1], null],
+    ['that the other is just ε worse, and a third is as good', [0.5, 0.3, 0.5], '1'],
+    ['that both others are just ε worse', [0.5, 0.3, 0.3], '2'],
+  ] as const)('have an expectation ≤ 1 where the truth is %s, whoever was in front', (_what, rates, a) => {
+    expect(expectation(rates, a, 2)).toBeLessThanOrEqual(1 + 1e-12);
+  });
+
+  test('survive JSON bit for bit', () => {
+    const whole = through(BLOCKS, beginRule(led), led);
+    const carried = JSON.parse(JSON.stringify(through(BLOCKS.slice(0, 3), beginRule(led), led))) as RuleState;
+    expect(through(BLOCKS.slice(3), carried, led)).toStrictEqual(whole);
   });
 });

@@ -1,16 +1,15 @@
 import { controlOf, type AnytimeSpec } from '../rule-spec.ts';
 import { survivorsOf, totalsOf, type RuleState } from '../rule-state.ts';
 import type { Comparison } from '../rule-verdict.ts';
-import { marginToControl, pooledAgainst, thresholdOf } from './anytime.ts';
-import { evidenceLookup } from './pair-evidence.ts';
+import { marginToControl, shownAgainst, thresholdOf } from './anytime.ts';
+import { evidenceIn } from './pair-evidence.ts';
 import { candidatesLeft, leaderOf } from './shares.ts';
 
 /** What the version in front still has to show, pair by pair. */
 export function comparisonsOf(spec: AnytimeSpec, state: RuleState): readonly Comparison[] {
   const subject = state.decided?.version ?? leaderOf(spec, state);
-  if (subject === undefined || state.blocks < 2) return [];
-  const evidence = evidenceLookup(spec, state.pairs);
-  const threshold = thresholdOf(spec);
+  if (subject === undefined || state.blocks < 1) return [];
+  const evidence = evidenceIn(spec, state);
   const control = controlOf(spec);
   return survivorsOf(spec, state)
     .filter((than) => than !== subject)
@@ -18,9 +17,10 @@ export function comparisonsOf(spec: AnytimeSpec, state: RuleState): readonly Com
       const isControl = than === control;
       const margin = isControl ? marginToControl(spec) : -spec.epsilon;
       const shown = isControl
-        ? evidence(subject, than, margin)
-        : pooledAgainst(spec, { evidence, pulled: state.pulled }, than, subject);
-      return { better: subject, than, margin: margin === 0 ? 0 : margin, evidence: shown, threshold };
+        ? { lnE: evidence.ofPair(subject, than, margin), threshold: thresholdOf(spec) }
+        : shownAgainst(spec, { evidence, pulled: state.pulled }, than, subject);
+      const { lnE, threshold } = shown;
+      return { better: subject, than, margin: margin === 0 ? 0 : margin, evidence: lnE, threshold };
     });
 }
 

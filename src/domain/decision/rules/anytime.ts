@@ -1,7 +1,7 @@
 import type { Block } from '../block.ts';
 import { controlOf, type AnytimeSpec } from '../rule-spec.ts';
 import { counted, survivorsOf, totalsOf, type Decided, type Dropped, type RuleState } from '../rule-state.ts';
-import { evidenceLookup, nextEvidence, type EvidenceLookup } from './pair-evidence.ts';
+import { evidenceIn, nextEvidence, type Evidence } from './pair-evidence.ts';
 
 /**
  * The rule `anytime`: looks after every block and promises P(a version is promoted that is more than ε worse than
@@ -9,18 +9,22 @@ import { evidenceLookup, nextEvidence, type EvidenceLookup } from './pair-eviden
  * more than the margin) ≤ δ.
  *
  * Why. Let b be the best of K arms, and call an arm bad if it is more than ε worse than b. For each x let m(x) be −ε if
- * x is bad and 0 if not: E[x,b] with margin m(x) is a test supermartingale that starts at 1, and so is the mean M of
- * these over the K−1 others. With one stake for all margins E grows as its margin falls, factor by factor. Hence, if b
- * is dropped (mean of E⁰[x,b] ≥ 1/δ), or a bad arm a is chosen with b still there (mean of E^{−ε}[a,b] and of
- * E⁰[x,b] for the other x ≥ 1/δ), then M ≥ 1/δ; and P(M ever ≥ 1/δ) ≤ δ. The mean is at least as quick as a bound
- * over pairs, which asks one of them alone for (K−1)/δ. For the control the pair (a, control) is asked alone.
- * Arms that were dropped or pulled keep what they had shown, and K counts them.
+ * x is bad and 0 if not: the bets of x against b with margin m(x) make a test supermartingale. So does M, which bets in
+ * every block with the arm x that is in front of the others by then: who that is, is known before the block, and each
+ * factor has expectation ≤ 1 whoever it is. With one stake for all margins a factor grows as its margin falls. Hence
+ * the evidence that drops b (margin 0 whoever is in front) is ≤ M, and so is the evidence that chooses a bad arm a
+ * with b still there (margin −ε while a is in front, else 0). Both need 1/δ, and P(M ever ≥ 1/δ) ≤ δ: one event,
+ * whatever K is. With `pooled`, M is the mean over x of the K−1 products of its own bets, and the same comparison holds
+ * term by term; that is never slower than asking a pair for (K−1)/δ. Against the control the pair is asked, for
+ * (K−1)/δ: a candidate has to show by itself that it is better. Arms that were dropped keep what they had shown.
+ *
+ * A pulled arm changes the question, to which of those that are left is best. It is answered by `pooled` over these (K
+ * counts all), with an error ≤ δ of its own.
  */
 export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Block): RuleState {
-  const pairs = nextEvidence(spec, before, block);
-  const state: RuleState = { ...counted(before, block), pairs };
+  const state: RuleState = { ...counted(before, block), ...nextEvidence(spec, before, block) };
   if (state.decided !== null || state.alarm !== null) return state;
-  const evidence = evidenceLookup(spec, pairs);
+  const evidence = evidenceIn(spec, state);
   if (spec.aaTest === true) return isDifferent(spec, evidence) ? withAlarm(state) : state;
   // A segment policy compares groups of customers: nothing is concluded from it, not even that one is worse.
   if (spec.comparison === 'segment' || !mayDecide(spec, before, state)) return state;
@@ -34,9 +38,9 @@ export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Bloc
 }
 
 /** The same version on both sides: evidence of a difference speaks against the measuring. */
-function isDifferent(spec: AnytimeSpec, evidence: EvidenceLookup): boolean {
+function isDifferent(spec: AnytimeSpec, evidence: Evidence): boolean {
   const versions = spec.arms.map(({ version }) => version);
-  return versions.some((a) => versions.some((b) => a !== b && evidence(a, b, 0) >= thresholdOf(spec)));
+  return versions.some((a) => versions.some((b) => a !== b && evidence.ofPair(a, b, 0) >= thresholdOf(spec)));
 }
 
 function withAlarm(state: RuleState): RuleState {
@@ -59,36 +63,46 @@ export function thresholdOf({ arms, delta }: Pick<AnytimeSpec, 'arms' | 'delta'>
   return Math.log(Math.max(1, arms.length - 1) / delta);
 }
 
-/**
- * ln of the sum over the other arms of the evidence that they are better than `b`; for `a` within ε. Arms that were
- * pulled are left out: what they have shown is true, but nobody can have them.
- */
-export function pooledAgainst(
-  { arms, epsilon }: AnytimeSpec,
-  { evidence, pulled }: { evidence: EvidenceLookup; pulled: RuleState['pulled'] },
+export interface Shown {
+  readonly lnE: number;
+  readonly threshold: number;
+}
+
+/** Evidence that `b` is not the best; with `a`, that `a` is at most ε worse than `b`. */
+export function shownAgainst(
+  spec: AnytimeSpec,
+  { evidence, pulled }: { evidence: Evidence; pulled: RuleState['pulled'] },
   b: string,
   a?: string,
-): number {
-  const logs = arms
+): Shown {
+  // Bets of a version that was pulled cannot be told apart from those of others: pairs are asked again.
+  if (spec.against === 'leader' && Object.keys(pulled).length === 0) {
+    return { lnE: evidence.led(b, a ?? null), threshold: Math.log(1 / spec.delta) };
+  }
+  // What pulled arms have shown is true, but nobody can have them.
+  const logs = spec.arms
     .filter(({ version }) => version !== b && !Object.hasOwn(pulled, version))
-    .map(({ version }) => evidence(version, b, version === a ? -epsilon : 0));
+    .map(({ version }) => evidence.ofPair(version, b, version === a ? -spec.epsilon : 0));
   const greatest = Math.max(...logs);
-  if (greatest === -Infinity) return -Infinity;
-  return greatest + Math.log(logs.reduce((sum, lnE) => sum + Math.exp(lnE - greatest), 0));
+  const sum = logs.reduce((total, lnE) => total + Math.exp(lnE - greatest), 0);
+  const lnE = greatest === -Infinity ? -Infinity : greatest + Math.log(sum);
+  return { lnE, threshold: thresholdOf(spec) };
 }
 
 function beaten(
   spec: AnytimeSpec,
-  evidence: EvidenceLookup,
+  evidence: Evidence,
   { pulled }: RuleState,
   b: string,
 ): Omit<Dropped, 'atMs'> | undefined {
-  const lnE = pooledAgainst(spec, { evidence, pulled }, b);
-  if (lnE < thresholdOf(spec)) return undefined;
+  const { lnE, threshold } = shownAgainst(spec, { evidence, pulled }, b);
+  if (lnE < threshold) return undefined;
   const others = spec.arms
     .map(({ version }) => version)
     .filter((version) => version !== b && !Object.hasOwn(pulled, version));
-  const by = others.reduce((x, y) => (evidence(y, b, 0) > evidence(x, b, 0) ? y : x));
+  const [first] = others;
+  if (first === undefined) return undefined;
+  const by = others.reduce((x, y) => (evidence.ofPair(y, b, 0) > evidence.ofPair(x, b, 0) ? y : x), first);
   return { by, lnE };
 }
 
@@ -97,7 +111,7 @@ export function marginToControl({ nonInferiority = 0 }: AnytimeSpec): number {
   return -nonInferiority;
 }
 
-function decide(spec: AnytimeSpec, state: RuleState, evidence: EvidenceLookup): Decided | null {
+function decide(spec: AnytimeSpec, state: RuleState, evidence: Evidence): Decided | null {
   // Alone, a version has nothing to show: the end of the trial decides.
   if (spec.arms.length < 2) return null;
   const control = controlOf(spec);
@@ -108,15 +122,16 @@ function decide(spec: AnytimeSpec, state: RuleState, evidence: EvidenceLookup): 
   if (candidates.length === 0) {
     return control === undefined ? null : { kind: 'keepBaseline', version: control, atMs };
   }
+  const isShown = (a: string, b: string): boolean => {
+    const shown = shownAgainst(spec, { evidence, pulled: state.pulled }, b, a);
+    return shown.lnE >= shown.threshold;
+  };
   const isClear = (a: string): boolean =>
-    survivors.every(
-      (b) =>
-        b === a ||
-        (b === control && spec.nonInferiority !== undefined) ||
-        pooledAgainst(spec, { evidence, pulled: state.pulled }, b, a) >= threshold,
-    );
+    survivors.every((b) => b === a || (b === control && spec.nonInferiority !== undefined) || isShown(a, b));
   const fit = candidates.filter(
-    (a) => isClear(a) && (control === undefined || evidence(a, control, marginToControl(spec)) >= threshold),
+    (a) =>
+      isClear(a) &&
+      (control === undefined || evidence.ofPair(a, control, marginToControl(spec)) >= threshold),
   );
   // Ties keep the baseline; among candidates the one that the plan names first.
   const [first] = fit;

@@ -1,0 +1,93 @@
+import { EVERYONE, type ArmCounts, type Block } from '../block.ts';
+import { beginRule, observe } from '../rule.ts';
+import type { RuleSpec } from '../rule-spec.ts';
+import { totalsOf, type Decided, type RuleState } from '../rule-state.ts';
+import { decideAtEnd } from '../rules/max-efficacy.ts';
+import { nextShares } from '../rules/shares.ts';
+import { binomial, type Random } from './random.ts';
+
+/** Traffic that one run of a rule meets. */
+export interface SyntheticTrial {
+  readonly spec: RuleSpec;
+  /** Units between two looks, over all versions. */
+  readonly unitsPerBlock: number;
+  /** Length of a block, in milliseconds. */
+  readonly blockMs: number;
+  /** The trial ends after this many units. */
+  readonly maxUnits: number;
+  /** What `n` units of the version at this position of the plan bring, assigned after `before` units in all. */
+  readonly outcomes: (arm: number, n: number, before: number) => ArmCounts;
+  /** Shares of the versions by name; by default the rule's own. */
+  readonly sharesOf?: (state: RuleState) => Readonly<Record<string, number>>;
+  /** Units of every version in each block, where not chance deals them. */
+  readonly dealt?: readonly number[];
+}
+
+export interface SyntheticResult {
+  /** Null: inconclusive. */
+  readonly decided: Decided | null;
+  readonly units: number;
+  readonly blocks: number;
+  /** Units of every version, in the plan's order. */
+  readonly perArm: readonly number[];
+  readonly state: RuleState;
+}
+
+/** One trial from its first unit to its verdict. Every unit falls to a version by chance, as a hashed key does. */
+export function runTrial(trial: SyntheticTrial, random: Random): SyntheticResult {
+  const { spec, unitsPerBlock, blockMs, maxUnits, outcomes } = trial;
+  const sharesOf = trial.sharesOf ?? ((now: RuleState) => nextShares(spec, now));
+  let state = beginRule(spec);
+  let units = 0;
+  while (units < maxUnits && state.decided === null && !isLate(spec, state)) {
+    const shares = sharesOf(state);
+    const size = Math.min(unitsPerBlock, maxUnits - units);
+    const counts = trial.dealt ?? deal(spec, shares, size, random);
+    const arms: Record<string, ArmCounts> = {};
+    spec.arms.forEach(({ version }, arm) => {
+      const n = counts[arm] ?? 0;
+      if (n > 0) arms[version] = outcomes(arm, n, units);
+    });
+    const block: Block = {
+      fromMs: state.elapsedMs,
+      toMs: state.elapsedMs + blockMs,
+      groups: { [EVERYONE]: arms },
+    };
+    state = observe(spec, state, block);
+    units += size;
+  }
+  const totals = totalsOf(state);
+  return {
+    decided: spec.rule === 'max-efficacy' ? decideAtEnd(spec, state) : state.decided,
+    units,
+    blocks: state.blocks,
+    perArm: spec.arms.map(({ version }) => totals[version]?.n ?? 0),
+    state,
+  };
+}
+
+function isLate(spec: RuleSpec, { elapsedMs }: RuleState): boolean {
+  return spec.rule !== 'max-efficacy' && spec.deadlineMs !== undefined && elapsedMs >= spec.deadlineMs;
+}
+
+function deal(
+  { arms }: RuleSpec,
+  shares: Readonly<Record<string, number>>,
+  size: number,
+  random: Random,
+): readonly number[] {
+  let left = size;
+  let share = 1;
+  return arms.map(({ version }) => {
+    const mine = shares[version] ?? 0;
+    const n = binomial(random, left, Math.min(1, share <= 0 ? 0 : mine / share));
+    left -= n;
+    share -= mine;
+    return n;
+  });
+}
+
+/** Outcomes that succeed with the rate of their version. */
+export function successes(rates: readonly number[], random: Random): SyntheticTrial['outcomes'] {
+  return (arm, n) => ({ n, sum: binomial(random, n, rates[arm] ?? 0) });
+}
