@@ -1,5 +1,6 @@
 import { effectGrid, type AnytimeSpec } from '../../src/domain/decision/rule-spec.ts';
-import { binomial, normal, seededRandom, type Random } from '../../src/domain/decision/simulation/random.ts';
+import { seededRandom, type Random } from '../../src/domain/decision/simulation/random.ts';
+import { drawAmounts } from '../../src/domain/decision/simulation/amounts.ts';
 import { runTrial } from '../../src/domain/decision/simulation/trial.ts';
 import type { ArmCounts } from '../../src/domain/decision/block.ts';
 import type { ErrorRow } from './error-rates.ts';
@@ -16,17 +17,7 @@ export function capFor(sigma: number): number {
 }
 
 function counted(random: Random, n: number, sigma: number, factor: number): ArmCounts {
-  const cap = capFor(sigma);
-  const mu = Math.log(MEAN) - (sigma * sigma) / 2;
-  const buyers = binomial(random, n, BUYERS);
-  let sum = 0;
-  let squares = 0;
-  for (let i = 0; i < buyers; i += 1) {
-    const x = Math.min(1, (factor * Math.exp(mu + sigma * normal(random))) / cap);
-    sum += x;
-    squares += x * x;
-  }
-  return { n, sum, squares };
+  return drawAmounts(random, n, { buyers: BUYERS, mean: factor * MEAN, sigma, cap: capFor(sigma) });
 }
 
 const SPEC: AnytimeSpec = {
@@ -35,7 +26,6 @@ const SPEC: AnytimeSpec = {
   volume: 'amount',
   comparison: 'random',
   unit: 'request',
-  against: 'leader',
   delta: 0.05,
   epsilon: 0,
   grid: effectGrid(0, undefined),

@@ -57,10 +57,11 @@ export const VARIANTS: readonly Variant[] = [
   { ...FIRST, name: 'weights on 1.4 … 4 ε', grid: SPREAD },
   { ...FIRST, name: 'weights on 1.5 and 2.5 ε', grid: NARROW },
   { ...FIRST, name: 'first block by the expected rate', priorUnits: 200 },
-  { ...ALL, name: 'leader, narrow weights, expected rate' },
-  { ...ALL, name: '… and tracked shares', shares: 'tracking' },
-  { ...ALL, name: '… tracked without caution', shares: 'tracking', caution: 0 },
-  { ...ALL, name: '… tracked, looks every 250', shares: 'tracking', every: 250 },
+  { ...ALL, name: 'narrow weights, expected rate, mean', against: 'pooled' },
+  { ...ALL, name: '… and tracked shares', against: 'pooled', shares: 'tracking' },
+  { ...ALL, name: '… and looks every 250', against: 'pooled', shares: 'tracking', every: 250 },
+  { ...ALL, name: '… with bets of the leader', shares: 'tracking', every: 250 },
+  { ...ALL, name: '… and without caution', shares: 'tracking', every: 250, caution: 0 },
 ];
 
 export interface AttemptRow {

@@ -30,7 +30,6 @@ function sameArms(arms: number, more: Partial<AnytimeSpec> = {}): AnytimeSpec {
     volume: 'successes',
     comparison: 'random',
     unit: 'request',
-    against: 'leader',
     delta: 0.05,
     epsilon: 0,
     grid: effectGrid(0, undefined),

@@ -55,7 +55,6 @@ export function specFor(scenario: Scenario, epsilon: number, more: Partial<Anyti
     volume: 'successes',
     comparison: 'random',
     unit: 'request',
-    against: 'leader',
     delta: DELTA,
     epsilon,
     grid: effectGrid(epsilon, mean),

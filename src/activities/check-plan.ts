@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { formatPlanProblems } from '../domain/plan/problem.ts';
 import { readPlan } from '../domain/plan/read-plan.ts';
+import { runProblems } from '../domain/plan/runnable.ts';
 import type { Plan } from '../domain/plan/schema.ts';
 
 /** History entries larger than this are refused before they are sent: past Temporal's limit a run would be stuck. */
@@ -17,11 +18,13 @@ export function checkPlan(): (input: unknown) => Promise<Plan> {
     const bytes = Buffer.byteLength(JSON.stringify(input ?? null));
     const read = readPlan(input);
     const tooLarge = bytes > PLAN_LIMIT_BYTES;
-    if (read.ok && !tooLarge) return Promise.resolve(read.plan);
-    const message = read.ok
-      ? `The plan has ${bytes} bytes as JSON; at most ${PLAN_LIMIT_BYTES} can go into a history.`
-      : formatPlanProblems(read.problems);
-    const details = read.ok ? [] : [read.problems];
+    const problems = read.ok ? runProblems(read.plan) : read.problems;
+    if (read.ok && !tooLarge && problems.length === 0) return Promise.resolve(read.plan);
+    const message =
+      problems.length === 0
+        ? `The plan has ${bytes} bytes as JSON; at most ${PLAN_LIMIT_BYTES} can go into a history.`
+        : formatPlanProblems(problems);
+    const details = problems.length === 0 ? [] : [problems];
     return Promise.reject(
       ApplicationFailure.create({ type: 'InvalidPlan', message, nonRetryable: true, details }),
     );

@@ -9,12 +9,14 @@ import { extendCommand } from './commands/extend.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { haproxyCommand } from './commands/haproxy.ts';
 import { pauseCommand } from './commands/pause.ts';
+import { planCommand } from './commands/plan.ts';
 import { removeGatewayCommand } from './commands/remove-gateway.ts';
 import { replayCommand } from './commands/replay.ts';
 import { reportCommand } from './commands/report.ts';
 import { resumeCommand } from './commands/resume.ts';
 import { retryServerCommand } from './commands/retry-server.ts';
 import { schemaCommand } from './commands/schema.ts';
+import { simulateCommand } from './commands/simulate.ts';
 import { skipServerCommand } from './commands/skip-server.ts';
 import { startCommand } from './commands/start.ts';
 import { statusCommand } from './commands/status.ts';
@@ -27,7 +29,7 @@ import { EXIT, EXIT_CODES_HELP, type ExitCode } from './exit-code.ts';
 import { exitCodeOf, messageOf } from './failure.ts';
 
 const GROUPS = [
-  ['Plans:', [validateCommand, schemaCommand, adoptCommand]],
+  ['Plans:', [validateCommand, planCommand, simulateCommand, schemaCommand, adoptCommand]],
   ['Upgrades:', [startCommand, statusCommand, watchCommand, reportCommand, replayCommand]],
   [
     'Operating an upgrade:',

@@ -111,7 +111,8 @@ function collect(
   context: StepContext,
 ) {
   const rule: DecisionRule = {
-    rule: plan.decision.rule,
+    // The others are planned and simulated, and refused by `checkPlan`.
+    rule: 'max-efficacy',
     volume: plan.measure.volume.kind,
     minSamples: plan.trial.minSamples,
     beatBaseline: plan.trial.baselineShare > 0,

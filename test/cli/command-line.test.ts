@@ -12,7 +12,7 @@ describe('the command line', () => {
       [
         ...['validate', 'start', 'status', 'watch', 'approve', 'extend', 'abort', 'pause', 'resume'],
         ...['retry-server', 'skip-server', 'report', 'replay', 'worker', 'controller', 'gateway', 'agent'],
-        ...['schema', 'adopt', 'exclude-gateway', 'remove-gateway', 'unlock', 'haproxy'],
+        ...['schema', 'plan', 'simulate', 'adopt', 'exclude-gateway', 'remove-gateway', 'unlock', 'haproxy'],
       ].sort(),
     );
   });

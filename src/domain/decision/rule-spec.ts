@@ -36,11 +36,6 @@ export interface AnytimeSpec extends SpecBase {
   readonly epsilon: number;
   /** The difference in standard deviations that bets are placed for; several, since the true one is not known. */
   readonly grid: readonly Effect[];
-  /**
-   * How the evidence of several versions against one is put together: `leader` lets the version in front bet alone,
-   * `pooled` takes the mean over all of them.
-   */
-  readonly against: 'leader' | 'pooled';
   /** Rate of success that the plan expects; bets begin with the first block then. A wrong one costs time alone. */
   readonly expectedRate?: number;
   /** A candidate need not beat the baseline, but be at most this much worse; in the same unit as `epsilon`. */

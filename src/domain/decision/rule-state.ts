@@ -10,16 +10,6 @@ export interface PairEvidence {
   readonly lnE: readonly (readonly number[])[];
 }
 
-/**
- * ln e of the bets that the version in front of all others placed against `b`, per effect: with `a` null for strictly
- * better all along, else at most ε worse while it was `a` that was in front.
- */
-export interface LedEvidence {
-  readonly a: string | null;
-  readonly b: string;
-  readonly lnE: readonly number[];
-}
-
 export interface Dropped {
   readonly atMs: number;
   /** The version that shows it best. */
@@ -48,7 +38,6 @@ export interface RuleState {
   /** Version → why a guardrail, the loss budget or an operator pulled it. */
   readonly pulled: Readonly<Record<string, string>>;
   readonly pairs: readonly PairEvidence[];
-  readonly led: readonly LedEvidence[];
   readonly dropped: Readonly<Record<string, Dropped>>;
   readonly decided: Decided | null;
   readonly sampleRatio: SampleRatioState;
@@ -64,7 +53,6 @@ export const NO_BLOCKS: RuleState = {
   uncapped: {},
   pulled: {},
   pairs: [],
-  led: [],
   dropped: {},
   decided: null,
   sampleRatio: NO_SAMPLE_RATIO,

@@ -29,7 +29,7 @@ export function describeComparison(
 export function formatMargin(margin: number, { volume, cap = 1, unit }: RuleSpec): string {
   return volume === 'amount' || volume === 'clicks'
     ? `${(margin * cap).toFixed(2)} per ${unit}`
-    : `${trimmed(margin * 100)} percentage points`;
+    : `${trimmed(margin * 100)} percentage point${trimmed(margin * 100) === '1' ? '' : 's'}`;
 }
 
 function trimmed(value: number): string {

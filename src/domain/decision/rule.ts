@@ -3,16 +3,14 @@ import type { RuleSpec } from './rule-spec.ts';
 import { counted, NO_BLOCKS, type RuleState } from './rule-state.ts';
 import { observeAnytime } from './rules/anytime.ts';
 import { decideOnce, isComplete } from './rules/fixed-sample.ts';
-import { noEvidence, noLedEvidence } from './rules/pair-evidence.ts';
+import { noEvidence } from './rules/pair-evidence.ts';
 
 /**
  * The interface of every rule: blocks of counter differences in, a verdict out (`judge`). Pure; the state in between is
  * plain JSON.
  */
 export function beginRule(spec: RuleSpec): RuleState {
-  return spec.rule === 'anytime'
-    ? { ...NO_BLOCKS, pairs: noEvidence(spec), led: noLedEvidence(spec) }
-    : NO_BLOCKS;
+  return spec.rule === 'anytime' ? { ...NO_BLOCKS, pairs: noEvidence(spec) } : NO_BLOCKS;
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   rulesHaveModes,
   serverNamesAreUnique,
 } from './checks/clusters.ts';
+import { decisionFitsRule, decisionTimesFit } from './checks/decision.ts';
 import { haproxyReadsNoBaggage } from './checks/gateways.ts';
 import { candidatesGetTraffic, policyIsTotal, policyVersionsExist } from './checks/policy.ts';
 import {
@@ -55,6 +56,8 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   readingsFitStages,
   baselineShareLeavesTraffic,
   amountHasHeader,
+  decisionFitsRule,
+  decisionTimesFit,
 ];
 
 export function checkPlan(plan: PlanDraft): PlanProblem[] {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { OS_TYPES } from '../upgrade-params.ts';
+import { decisionSchema } from './decision-schema.ts';
 import { trialSchema } from './schema.ts';
 import { measureSchema, policySchema } from './traffic-schema.ts';
 
@@ -34,6 +35,7 @@ const planDraft = z.object({
   ),
   trial: maybe(trialSchema),
   measure: maybe(measureSchema),
+  decision: maybe(decisionSchema),
   minServing: maybe(z.number()),
 });
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { OS_TYPES } from '../upgrade-params.ts';
 import { GATEWAY_KINDS } from '../routes/table.ts';
+import { decisionSchema } from './decision-schema.ts';
 import { addressSchema, durationSchema, nameSchema, shareSchema, versionSchema } from './scalars.ts';
 import { measureSchema, trafficSchema } from './traffic-schema.ts';
 
@@ -157,12 +158,7 @@ export const planSchema = z.strictObject({
   traffic: trafficSchema.describe('How traffic is drawn to the versions'),
   trial: trialSchema.prefault({}).describe('How the candidates are tried'),
   measure: measureSchema.describe('What counts'),
-  decision: z
-    .strictObject({
-      rule: z.enum(['max-efficacy']).default('max-efficacy').describe('The greatest efficacy wins'),
-    })
-    .prefault({})
-    .describe('How the winner is chosen'),
+  decision: decisionSchema.prefault({}).describe('How the winner is chosen'),
   guardrails: guardrailsSchema.prefault({}).describe('What pulls a candidate during the trial'),
   approval: z
     .enum(['required', 'automatic'])

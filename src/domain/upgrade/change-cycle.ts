@@ -103,7 +103,7 @@ function batchOfOneCluster(plan: Plan, open: readonly Member[]): readonly Member
 }
 
 /** Servers changed at once after the decision: the plan's number, or a third of the cluster. */
-function promotionBatch(plan: Plan, cluster: string): number {
+export function promotionBatch(plan: Plan, cluster: string): number {
   return plan.promotion.batch ?? Math.max(1, Math.ceil((plan.clusters[cluster]?.servers.length ?? 1) / 3));
 }
 

@@ -23,7 +23,6 @@ const ANYTIME = {
   volume: 'successes',
   comparison: 'random',
   unit: 'request',
-  against: 'leader',
   delta: 0.05,
   epsilon: 0.02,
   grid: effectGrid(0.02, 0.2),

@@ -17,7 +17,7 @@ export function comparisonsOf(spec: AnytimeSpec, state: RuleState): readonly Com
       const isControl = than === control;
       const margin = isControl ? marginToControl(spec) : -spec.epsilon;
       const shown = isControl
-        ? { lnE: evidence.ofPair(subject, than, margin), threshold: thresholdOf(spec) }
+        ? { lnE: evidence(subject, than, margin), threshold: thresholdOf(spec) }
         : shownAgainst(spec, { evidence, pulled: state.pulled }, than, subject);
       const { lnE, threshold } = shown;
       return { better: subject, than, margin: margin === 0 ? 0 : margin, evidence: lnE, threshold };

@@ -1,6 +1,7 @@
 import type { Block } from '../block.ts';
 import { controlOf, type AnytimeSpec } from '../rule-spec.ts';
 import { counted, survivorsOf, totalsOf, type Decided, type Dropped, type RuleState } from '../rule-state.ts';
+import { candidatesLeft } from './shares.ts';
 import { evidenceIn, nextEvidence, type Evidence } from './pair-evidence.ts';
 
 /**
@@ -9,27 +10,28 @@ import { evidenceIn, nextEvidence, type Evidence } from './pair-evidence.ts';
  * more than the margin) ≤ δ.
  *
  * Why. Let b be the best of K arms, and call an arm bad if it is more than ε worse than b. For each x let m(x) be −ε if
- * x is bad and 0 if not: the bets of x against b with margin m(x) make a test supermartingale. So does M, which bets in
- * every block with the arm x that is in front of the others by then: who that is, is known before the block, and each
- * factor has expectation ≤ 1 whoever it is. With one stake for all margins a factor grows as its margin falls. Hence
- * the evidence that drops b (margin 0 whoever is in front) is ≤ M, and so is the evidence that chooses a bad arm a
- * with b still there (margin −ε while a is in front, else 0). Both need 1/δ, and P(M ever ≥ 1/δ) ≤ δ: one event,
- * whatever K is. With `pooled`, M is the mean over x of the K−1 products of its own bets, and the same comparison holds
- * term by term; that is never slower than asking a pair for (K−1)/δ. Against the control the pair is asked, for
- * (K−1)/δ: a candidate has to show by itself that it is better. Arms that were dropped keep what they had shown.
+ * x is bad and 0 if not: E[x,b] with margin m(x) is a test supermartingale that starts at 1, and so is the mean M of
+ * these over the K−1 others. With one stake for all margins E grows as its margin falls, factor by factor. Hence, if b
+ * is dropped (mean of E⁰[x,b] ≥ 1/δ), or a bad arm a is chosen with b still there (mean of E^{−ε}[a,b] and of
+ * E⁰[x,b] for the other x ≥ 1/δ), then M ≥ 1/δ; and P(M ever ≥ 1/δ) ≤ δ. The mean is never slower than to ask one pair
+ * for (K−1)/δ. Against the control the pair is asked, for (K−1)/δ: a candidate has to show by itself that it is better;
+ * so the control is never dropped, and where it is the best these pairs are all that can go wrong. To keep the control
+ * while a candidate is more than ε better has a chance of at most δ + δ/(K−1), for the same reasons. Arms that were
+ * dropped keep what they had shown.
  *
- * A pulled arm changes the question, to which of those that are left is best. It is answered by `pooled` over these (K
- * counts all), with an error ≤ δ of its own.
+ * A pulled arm is left out, which makes sums smaller only, and K counts it. Who was beaten by it takes part again: the
+ * question is then which of those that are left is best, and its answer has an error ≤ δ of its own.
  */
 export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Block): RuleState {
-  const state: RuleState = { ...counted(before, block), ...nextEvidence(spec, before, block) };
+  const state: RuleState = { ...counted(before, block), pairs: nextEvidence(spec, before, block) };
   if (state.decided !== null || state.alarm !== null) return state;
   const evidence = evidenceIn(spec, state);
   if (spec.aaTest === true) return isDifferent(spec, evidence) ? withAlarm(state) : state;
   // A segment policy compares groups of customers: nothing is concluded from it, not even that one is worse.
   if (spec.comparison === 'segment' || !mayDecide(spec, before, state)) return state;
   const dropped = { ...state.dropped };
-  for (const b of survivorsOf(spec, state)) {
+  // The control keeps its traffic to the end: whoever wins has to beat it by itself.
+  for (const b of candidatesLeft(spec, state)) {
     const found = beaten(spec, evidence, state, b);
     if (found !== undefined) dropped[b] = { atMs: state.elapsedMs, ...found };
   }
@@ -40,7 +42,7 @@ export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Bloc
 /** The same version on both sides: evidence of a difference speaks against the measuring. */
 function isDifferent(spec: AnytimeSpec, evidence: Evidence): boolean {
   const versions = spec.arms.map(({ version }) => version);
-  return versions.some((a) => versions.some((b) => a !== b && evidence.ofPair(a, b, 0) >= thresholdOf(spec)));
+  return versions.some((a) => versions.some((b) => a !== b && evidence(a, b, 0) >= thresholdOf(spec)));
 }
 
 function withAlarm(state: RuleState): RuleState {
@@ -75,14 +77,10 @@ export function shownAgainst(
   b: string,
   a?: string,
 ): Shown {
-  // Bets of a version that was pulled cannot be told apart from those of others: pairs are asked again.
-  if (spec.against === 'leader' && Object.keys(pulled).length === 0) {
-    return { lnE: evidence.led(b, a ?? null), threshold: Math.log(1 / spec.delta) };
-  }
   // What pulled arms have shown is true, but nobody can have them.
   const logs = spec.arms
     .filter(({ version }) => version !== b && !Object.hasOwn(pulled, version))
-    .map(({ version }) => evidence.ofPair(version, b, version === a ? -spec.epsilon : 0));
+    .map(({ version }) => evidence(version, b, version === a ? -spec.epsilon : 0));
   const greatest = Math.max(...logs);
   const sum = logs.reduce((total, lnE) => total + Math.exp(lnE - greatest), 0);
   const lnE = greatest === -Infinity ? -Infinity : greatest + Math.log(sum);
@@ -102,7 +100,7 @@ function beaten(
     .filter((version) => version !== b && !Object.hasOwn(pulled, version));
   const [first] = others;
   if (first === undefined) return undefined;
-  const by = others.reduce((x, y) => (evidence.ofPair(y, b, 0) > evidence.ofPair(x, b, 0) ? y : x), first);
+  const by = others.reduce((x, y) => (evidence(y, b, 0) > evidence(x, b, 0) ? y : x), first);
   return { by, lnE };
 }
 
@@ -115,8 +113,7 @@ function decide(spec: AnytimeSpec, state: RuleState, evidence: Evidence): Decide
   // Alone, a version has nothing to show: the end of the trial decides.
   if (spec.arms.length < 2) return null;
   const control = controlOf(spec);
-  const survivors = survivorsOf(spec, state);
-  const candidates = survivors.filter((version) => version !== control);
+  const candidates = candidatesLeft(spec, state);
   const threshold = thresholdOf(spec);
   const atMs = state.elapsedMs;
   if (candidates.length === 0) {
@@ -127,15 +124,15 @@ function decide(spec: AnytimeSpec, state: RuleState, evidence: Evidence): Decide
     return shown.lnE >= shown.threshold;
   };
   const isClear = (a: string): boolean =>
-    survivors.every((b) => b === a || (b === control && spec.nonInferiority !== undefined) || isShown(a, b));
-  const fit = candidates.filter(
-    (a) =>
-      isClear(a) &&
-      (control === undefined || evidence.ofPair(a, control, marginToControl(spec)) >= threshold),
-  );
+    candidates.every((b) => b === a || isShown(a, b)) &&
+    (control === undefined || evidence(a, control, marginToControl(spec)) >= threshold);
+  // To stay is no promotion: pair by pair, as the control need not be in front.
+  const isEnough = (kept: string): boolean =>
+    candidates.every((b) => evidence(kept, b, -spec.epsilon) >= threshold);
+  const fit = candidates.filter(isClear);
   // Ties keep the baseline; among candidates the one that the plan names first.
   const [first] = fit;
-  if (control !== undefined && survivors.includes(control) && isClear(control) && !isSpared(spec, first)) {
+  if (control !== undefined && isEnough(control) && !isSpared(spec, first)) {
     return { kind: leadsBy(spec, state, control) ? 'keepBaseline' : 'equivalent', version: control, atMs };
   }
   if (first === undefined) return null;

@@ -1,6 +1,6 @@
-import { NOTHING, type ArmCounts, type Block, type Sums } from '../block.ts';
+import { NOTHING, type ArmCounts, type Block } from '../block.ts';
 import { isBounded, type AnytimeSpec } from '../rule-spec.ts';
-import { survivorsOf, totalsOf, type LedEvidence, type PairEvidence, type RuleState } from '../rule-state.ts';
+import type { PairEvidence, RuleState } from '../rule-state.ts';
 import { blockBet, blockStakes } from '../statistics/block-bet.ts';
 import { boundedBet } from '../statistics/bounded-bet.ts';
 import { logMeanExp } from '../statistics/mixture.ts';
@@ -21,69 +21,26 @@ export function noEvidence(spec: AnytimeSpec): readonly PairEvidence[] {
   return versions.flatMap((a) => versions.filter((b) => b !== a).map((b) => ({ a, b, lnE: zeros })));
 }
 
-/** The bets of the version in front, as far as the rule uses them. */
-export function noLedEvidence(spec: AnytimeSpec): readonly LedEvidence[] {
-  if (spec.against === 'pooled') return [];
-  const versions = spec.arms.map(({ version }) => version);
-  const lnE = spec.grid.map(() => 0);
-  return versions.flatMap((b) => [
-    { a: null, b, lnE },
-    ...(spec.epsilon > 0 ? versions.filter((a) => a !== b).map((a) => ({ a, b, lnE })) : []),
-  ]);
-}
-
 /**
- * Evidence after one more block. Centre, spread and who is in front come from earlier blocks alone (`before`): a bet
- * that had seen its own block would promise nothing. Without an expected rate nothing but these is learned of a group's
- * first block. Groups (strata) are bet on one by one with the same effects, and their ln e added up.
+ * Evidence of every ordered pair after one more block. Centre and spread come from earlier blocks alone (`before`): a
+ * bet that had seen its own block would promise nothing. Without an expected rate nothing but these is learned of a
+ * group's first block. Groups (strata) are bet on one by one with the same effects, and their ln e added up.
  */
-export function nextEvidence(
-  spec: AnytimeSpec,
-  before: RuleState,
-  block: Block,
-): Pick<RuleState, 'pairs' | 'led'> {
+export function nextEvidence(spec: AnytimeSpec, before: RuleState, block: Block): readonly PairEvidence[] {
   const margins = marginsOf(spec);
-  const brought = new Map<string, readonly (readonly number[])[]>();
-  const pairs = before.pairs.map((pair) => {
-    const more = margins.map(() => spec.grid.map(() => 0));
+  return before.pairs.map((pair) => {
+    const lnE = pair.lnE.map((row) => [...row]);
     for (const [group, arms] of Object.entries(block.groups)) {
       const sums = before.sums[group] ?? {};
-      bet(spec, margins, more, {
+      bet(spec, margins, lnE, {
         a: arms[pair.a] ?? NOTHING,
         b: arms[pair.b] ?? NOTHING,
         sumsA: sums[pair.a] ?? NOTHING,
         sumsB: sums[pair.b] ?? NOTHING,
       });
     }
-    brought.set(key(pair.a, pair.b), more);
-    return { ...pair, lnE: pair.lnE.map((row, m) => row.map((lnE, h) => lnE + (more[m]?.[h] ?? 0))) };
+    return { ...pair, lnE };
   });
-  const totals = totalsOf(before);
-  const left = survivorsOf(spec, before);
-  const led = before.led.map((one) => {
-    const leader = inFront(left, totals, one.b);
-    const more = brought.get(key(leader ?? '', one.b))?.[one.a !== null && one.a === leader ? 1 : 0];
-    return more === undefined ? one : { ...one, lnE: one.lnE.map((lnE, h) => lnE + (more[h] ?? 0)) };
-  });
-  return { pairs, led };
-}
-
-function key(a: string, b: string): string {
-  return `${a}\n${b}`;
-}
-
-/** The version with the greatest mean but `b`; the first one where they are equal, or nothing is known. */
-function inFront(left: readonly string[], totals: Sums, b: string): string | undefined {
-  const mean = (version: string): number => {
-    const { n, sum } = totals[version] ?? NOTHING;
-    return n === 0 ? 0 : sum / n;
-  };
-  return left
-    .filter((version) => version !== b)
-    .reduce<string | undefined>(
-      (best, version) => (best === undefined || mean(version) > mean(best) ? version : best),
-      undefined,
-    );
 }
 
 interface PairBlock {
@@ -148,26 +105,14 @@ function add(lnE: number[][], m: number, h: number, more: number): void {
   if (row !== undefined) row[h] = (row[h] ?? 0) + more;
 }
 
-/** ln e, mixed over the grid. */
-export interface Evidence {
-  /** That `a` is better than `b` by more than the margin. */
-  readonly ofPair: (a: string, b: string, margin: number) => number;
-  /** Of the version in front against `b`; with `a` as {@link LedEvidence} has it. */
-  readonly led: (b: string, a: string | null) => number;
-}
+/** ln e, mixed over the grid, that `a` is better than `b` by more than the margin. */
+export type Evidence = (a: string, b: string, margin: number) => number;
 
-export function evidenceIn(spec: AnytimeSpec, { pairs, led }: Pick<RuleState, 'pairs' | 'led'>): Evidence {
+export function evidenceIn(spec: AnytimeSpec, { pairs }: Pick<RuleState, 'pairs'>): Evidence {
   const margins = marginsOf(spec);
   const weights = spec.grid.map(({ weight }) => weight);
-  return {
-    ofPair: (a, b, margin) => {
-      const row = pairs.find((pair) => pair.a === a && pair.b === b)?.lnE[margins.indexOf(margin)];
-      return row === undefined ? 0 : logMeanExp(row, weights);
-    },
-    led: (b, a) => {
-      const wanted = spec.epsilon > 0 ? a : null;
-      const row = led.find((one) => one.a === wanted && one.b === b)?.lnE;
-      return row === undefined ? 0 : logMeanExp(row, weights);
-    },
+  return (a, b, margin) => {
+    const row = pairs.find((pair) => pair.a === a && pair.b === b)?.lnE[margins.indexOf(margin)];
+    return row === undefined ? 0 : logMeanExp(row, weights);
   };
 }

@@ -10,11 +10,13 @@ import { binomial, type Random } from './random.ts';
 export interface SyntheticTrial {
   readonly spec: RuleSpec;
   /** Units between two looks, over all versions. */
-  readonly unitsPerBlock: number;
+  readonly unitsPerBlock: number | ((state: RuleState) => number);
   /** Length of a block, in milliseconds. */
   readonly blockMs: number;
   /** The trial ends after this many units. */
   readonly maxUnits: number;
+  /** ... or after this time. */
+  readonly maxMs?: number;
   /** What `n` units of the version at this position of the plan bring, assigned after `before` units in all. */
   readonly outcomes: (arm: number, n: number, before: number) => ArmCounts;
   /** Shares of the versions by name; by default the rule's own. */
@@ -35,13 +37,14 @@ export interface SyntheticResult {
 
 /** One trial from its first unit to its verdict. Every unit falls to a version by chance, as a hashed key does. */
 export function runTrial(trial: SyntheticTrial, random: Random): SyntheticResult {
-  const { spec, unitsPerBlock, blockMs, maxUnits, outcomes } = trial;
+  const { spec, unitsPerBlock, blockMs, maxUnits, maxMs = Infinity, outcomes } = trial;
   const sharesOf = trial.sharesOf ?? ((now: RuleState) => nextShares(spec, now));
   let state = beginRule(spec);
   let units = 0;
-  while (units < maxUnits && state.decided === null && !isLate(spec, state)) {
+  while (units < maxUnits && state.elapsedMs < maxMs && state.decided === null && !isLate(spec, state)) {
     const shares = sharesOf(state);
-    const size = Math.min(unitsPerBlock, maxUnits - units);
+    const wanted = typeof unitsPerBlock === 'number' ? unitsPerBlock : unitsPerBlock(state);
+    const size = Math.min(wanted, maxUnits - units);
     const counts = trial.dealt ?? deal(spec, shares, size, random);
     const arms: Record<string, ArmCounts> = {};
     spec.arms.forEach(({ version }, arm) => {

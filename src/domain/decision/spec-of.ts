@@ -1,0 +1,45 @@
+import type { Plan } from '../plan/schema.ts';
+import { comparisonOf } from './comparison-of.ts';
+import { effectGrid, isBounded, type Arm, type RuleSpec } from './rule-spec.ts';
+
+/** The rule that a plan names, ready for blocks. The baseline is an arm where the plan keeps a share of it. */
+export function ruleSpecOf({ baseline, candidates, trial, traffic, measure, decision }: Plan): RuleSpec {
+  const control: Arm[] = trial.baselineShare > 0 ? [{ version: baseline.version, role: 'baseline' }] : [];
+  const shared = {
+    arms: [...control, ...candidates.map(({ version }): Arm => ({ version, role: 'candidate' }))],
+    volume: measure.volume.kind,
+    comparison: comparisonOf(traffic.policy),
+    unit: decision.unit,
+    ...(decision.cap === undefined ? {} : { cap: decision.cap }),
+  };
+  const { deadlineMs } = decision;
+  const deadline = deadlineMs === undefined ? {} : { deadlineMs };
+  switch (decision.rule) {
+    case 'max-efficacy':
+      return { ...shared, rule: 'max-efficacy', minSamples: trial.minSamples };
+    case 'fixed-sample': {
+      const { delta, unitsPerVersion = 0 } = decision;
+      return { ...shared, rule: 'fixed-sample', delta, unitsPerArm: unitsPerVersion, ...deadline };
+    }
+    case 'anytime': {
+      const scale = isBounded(shared) ? (decision.cap ?? 1) : 1;
+      const epsilon = (decision.epsilon ?? 0) / scale;
+      const { delta, expectedRate, nonInferiority, minDurationMs, everyFullMs, leaderShare, aaTest } =
+        decision;
+      return {
+        ...shared,
+        rule: 'anytime',
+        delta,
+        epsilon,
+        grid: effectGrid(epsilon, isBounded(shared) ? undefined : expectedRate),
+        ...(expectedRate === undefined ? {} : { expectedRate }),
+        ...(nonInferiority === undefined ? {} : { nonInferiority: nonInferiority / scale }),
+        ...(minDurationMs === undefined ? {} : { minDurationMs }),
+        ...(everyFullMs === undefined ? {} : { everyFullMs }),
+        ...(leaderShare === undefined ? {} : { leaderShare }),
+        ...(aaTest === undefined ? {} : { aaTest }),
+        ...deadline,
+      };
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import { formatDuration } from '../../duration.ts';
+import type { PlanDraft } from '../draft.ts';
+import { planProblem, type PlanProblem } from '../problem.ts';
+
+/** What belongs to a rule, and what a rule needs. */
+
+export function decisionFitsRule({ decision, measure, trial, candidates }: PlanDraft): PlanProblem[] {
+  if (decision === undefined) return [];
+  const { rule, delta, unitsPerVersion, cap, epsilon, nonInferiority, leaderShare, expectedRate } = decision;
+  const problem = (field: string, value: unknown, message: string): PlanProblem =>
+    planProblem({ path: ['decision', field], value, message });
+  const problems: PlanProblem[] = [];
+
+  if (delta <= 0 || delta > 0.5)
+    problems.push(problem('delta', delta, 'must be more than 0% and at most 50%'));
+  if (expectedRate !== undefined && (expectedRate <= 0 || expectedRate >= 1)) {
+    problems.push(problem('expectedRate', expectedRate, 'must be more than 0% and less than 100%'));
+  }
+  if (rule === 'fixed-sample' && unitsPerVersion === undefined) {
+    problems.push(problem('unitsPerVersion', undefined, 'must say how many are planned of each version'));
+  }
+  if (rule !== 'fixed-sample' && unitsPerVersion !== undefined) {
+    problems.push(
+      problem(
+        'unitsPerVersion',
+        unitsPerVersion,
+        `must not be there: it belongs to fixed-sample, and rule is ${rule}`,
+      ),
+    );
+  }
+  if (rule !== 'anytime') {
+    for (const [field, value] of Object.entries({
+      epsilon,
+      nonInferiority,
+      leaderShare,
+      aaTest: decision.aaTest,
+    })) {
+      if (value === undefined) continue;
+      problems.push(problem(field, value, `must not be there: it belongs to anytime, and rule is ${rule}`));
+    }
+  }
+
+  const kind = measure?.volume.kind;
+  const isCapped = kind === 'amount' || kind === 'clicks';
+  if (kind !== undefined && isCapped && rule !== 'max-efficacy' && cap === undefined) {
+    const message = `must say above what an outcome counts as this much: ${kind} without a bound have no error rate`;
+    problems.push(problem('cap', undefined, message));
+  }
+  if (kind !== undefined && !isCapped && cap !== undefined) {
+    problems.push(
+      problem('cap', cap, `must not be there: it belongs to amount and clicks, and kind is ${kind}`),
+    );
+  }
+  const greatest = isCapped ? cap : 1;
+  for (const [field, value] of Object.entries({ epsilon, nonInferiority })) {
+    if (kind === undefined || value === undefined || greatest === undefined || value < greatest) continue;
+    problems.push(problem(field, value, `must be less than ${isCapped ? `cap, ${greatest}` : '100%'}`));
+  }
+
+  const hasControl = (trial?.baselineShare ?? 0) > 0;
+  if (trial !== undefined && nonInferiority !== undefined && !hasControl) {
+    problems.push(
+      problem(
+        'nonInferiority',
+        nonInferiority,
+        'must have a baseline to compare with: set trial.baselineShare',
+      ),
+    );
+  }
+  const arms = (candidates?.length ?? 0) + (hasControl ? 1 : 0);
+  if (trial !== undefined && candidates !== undefined && rule === 'anytime' && arms < 2) {
+    problems.push(
+      problem('rule', rule, 'must have two versions to compare: set trial.baselineShare, or add a candidate'),
+    );
+  }
+  if (leaderShare !== undefined && (leaderShare >= 1 || leaderShare * Math.max(2, arms) < 1)) {
+    const message = `must be less than 100% and no less than an equal share of ${arms} versions`;
+    problems.push(problem('leaderShare', leaderShare, message));
+  }
+  return problems;
+}
+
+export function decisionTimesFit({ decision }: PlanDraft): PlanProblem[] {
+  const { deadlineMs, minDurationMs, everyFullMs } = decision ?? {};
+  if (deadlineMs === undefined) return [];
+  return Object.entries({ minDuration: minDurationMs, everyFull: everyFullMs }).flatMap(([field, value]) => {
+    if (value === undefined || value <= deadlineMs) return [];
+    const message = `must be at most decision.deadline, ${formatDuration(deadlineMs)}: nothing could be decided`;
+    return [planProblem({ path: ['decision', field], value: formatDuration(value), message })];
+  });
+}

@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { RULES } from '../decision/rule-spec.ts';
+import { durationSchema, shareSchema } from './scalars.ts';
+
+const DIFFERENCE_MESSAGE = 'must be a difference from 0, such as 0.5% of the customers, or for amounts 0.25';
+
+/** `0.5%` or `0.005` of the units; of amounts and clicks a number per unit. */
+const differenceSchema = z
+  .union([z.string().regex(/^\d+(\.\d+)?%$/, DIFFERENCE_MESSAGE), z.number()], DIFFERENCE_MESSAGE)
+  .transform((value) => (typeof value === 'number' ? value : Number(value.slice(0, -1)) / 100))
+  .refine((value) => value >= 0 && Number.isFinite(value), DIFFERENCE_MESSAGE);
+
+/** How the winner is chosen. What belongs to one rule only is checked across fields. */
+export const decisionSchema = z
+  .strictObject({
+    rule: z
+      .enum(RULES)
+      .default('max-efficacy')
+      .describe(
+        'max-efficacy: the greatest efficacy at the end of the trial wins, no error rate is promised; anytime: looks at every reading and decides as soon as the evidence is there; fixed-sample: a planned number per version, one look',
+      ),
+    epsilon: differenceSchema
+      .exactOptional()
+      .describe('Smallest difference of efficacies worth acting on, such as 0.5%; smaller ones end as a tie'),
+    delta: shareSchema
+      .prefault('5%')
+      .describe('Chance that is accepted of promoting a version that is worse by more than epsilon'),
+    expectedRate: shareSchema
+      .exactOptional()
+      .describe(
+        'Efficacy that is expected, such as 10%: bets are placed for it; a wrong one costs time alone',
+      ),
+    deadline: durationSchema
+      .exactOptional()
+      .describe('The trial ends inconclusive when this much of it passed without a verdict'),
+    minDuration: durationSchema.exactOptional().describe('Nothing is decided before, such as 7d'),
+    everyFull: durationSchema
+      .exactOptional()
+      .describe('Decide only at the end of whole periods, such as 7d: weekends differ from weekdays'),
+    leaderShare: shareSchema
+      .exactOptional()
+      .describe('Share of the traffic under trial for the version in front; equal shares by default'),
+    nonInferiority: differenceSchema
+      .exactOptional()
+      .describe('A candidate need not beat the baseline, but be at most this much worse'),
+    cap: z
+      .number()
+      .positive()
+      .exactOptional()
+      .describe('Amount or clicks above which an outcome counts as this much, such as the 99.5 % quantile'),
+    unit: z
+      .enum(['request', 'account'])
+      .default('account')
+      .describe(
+        'What counts once: account where traffic sticks to accounts, request where every one is dealt anew',
+      ),
+    unitsPerVersion: z
+      .int()
+      .positive()
+      .exactOptional()
+      .describe('For fixed-sample: requests or accounts of every version before the one look'),
+    aaTest: z
+      .boolean()
+      .exactOptional()
+      .describe('The same version on two clusters: a difference means that the measuring is wrong'),
+    traffic: z
+      .number()
+      .positive()
+      .exactOptional()
+      .describe('Requests or accounts per second, to say how long a verdict takes'),
+  })
+  .transform(({ deadline, minDuration, everyFull, ...rest }) => ({
+    ...rest,
+    ...(deadline === undefined ? {} : { deadlineMs: deadline }),
+    ...(minDuration === undefined ? {} : { minDurationMs: minDuration }),
+    ...(everyFull === undefined ? {} : { everyFullMs: everyFull }),
+  }));
