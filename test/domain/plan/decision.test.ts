@@ -1,0 +1,129 @@
+import { describe, expect, test } from 'vitest';
+import { ruleSpecOf } from '../../../src/domain/decision/spec-of.ts';
+import { readPlan } from '../../../src/domain/plan/read-plan.ts';
+import { runProblems } from '../../../src/domain/plan/runnable.ts';
+import type { Plan } from '../../../src/domain/plan/schema.ts';
+import { outlineBatches } from '../../../src/domain/upgrade/outline.ts';
+import { editedPlan, problemsAfter, type Edits } from './example.ts';
+
+function plan(edits: Edits = {}): Plan {
+  const read = readPlan(editedPlan(edits));
+  if (!read.ok) throw new Error(JSON.stringify(read.problems));
+  return read.plan;
+}
+
+const ANYTIME = { rule: 'anytime', epsilon: '1%', expectedRate: '10%' };
+
+describe('the decision of a plan', () => {
+  test('is by the greatest efficacy where it says nothing', () => {
+    expect(ruleSpecOf(plan({ decision: undefined }))).toMatchObject({
+      rule: 'max-efficacy',
+      minSamples: 1000,
+      comparison: 'systematic',
+    });
+  });
+
+  test('becomes a rule with the baseline as control where it keeps a share', () => {
+    expect(ruleSpecOf(plan({ decision: ANYTIME }))).toMatchObject({
+      rule: 'anytime',
+      delta: 0.05,
+      epsilon: 0.01,
+      arms: [
+        { version: '1.4', role: 'baseline' },
+        { version: '2.0-a', role: 'candidate' },
+        { version: '2.0-b', role: 'candidate' },
+      ],
+    });
+    const alone = ruleSpecOf(plan({ decision: ANYTIME, 'trial.baselineShare': '0%' }));
+    expect(alone.arms.map(({ version }) => version)).toEqual(['2.0-a', '2.0-b']);
+  });
+
+  test('on amounts counts differences in parts of the cap', () => {
+    const spec = ruleSpecOf(
+      plan({
+        decision: { rule: 'anytime', epsilon: 0.5, cap: 50 },
+        'measure.volume': { kind: 'amount', amountHeader: 'x-amount' },
+      }),
+    );
+    expect(spec).toMatchObject({ epsilon: 0.01, cap: 50 });
+  });
+
+  test('can be planned and simulated by every rule, and run by the greatest efficacy only', () => {
+    expect(runProblems(plan())).toEqual([]);
+    expect(runProblems(plan({ decision: ANYTIME }))).toMatchObject([
+      { field: 'decision.rule', held: '"anytime"', message: expect.stringContaining('in a run for now') },
+    ]);
+  });
+
+  test.each<[string, Edits, RegExp]>([
+    [
+      'an unknown rule',
+      { decision: { rule: 'anyhow' } },
+      /^decision.rule: must be one of anytime, max-efficacy or fixed-sample/,
+    ],
+    [
+      'a margin that its rule has no use for',
+      { decision: { epsilon: '1%' } },
+      /^decision.epsilon: must not be there: it belongs to anytime/,
+    ],
+    [
+      'a margin of all customers',
+      { decision: { ...ANYTIME, epsilon: '100%' } },
+      /^decision.epsilon: must be less than 100%/,
+    ],
+    [
+      'an error of nothing',
+      { decision: { delta: '0%' } },
+      /^decision.delta: must be more than 0% and at most 50%/,
+    ],
+    [
+      'a fixed sample without its number',
+      { decision: { rule: 'fixed-sample' } },
+      /^decision.unitsPerVersion: must say how many/,
+    ],
+    [
+      'a cap on successes',
+      { decision: { cap: 5 } },
+      /^decision.cap: must not be there: it belongs to amount and clicks/,
+    ],
+    [
+      'amounts without a cap',
+      { decision: { rule: 'anytime' }, 'measure.volume': { kind: 'amount', amountHeader: 'x-amount' } },
+      /^decision.cap: must say above what/,
+    ],
+    [
+      'a candidate that may be worse than nothing',
+      { decision: { ...ANYTIME, nonInferiority: '1%' }, 'trial.baselineShare': '0%' },
+      /^decision.nonInferiority: must have a baseline to compare with/,
+    ],
+    [
+      'a leader with less than its part',
+      { decision: { ...ANYTIME, leaderShare: '20%' } },
+      /^decision.leaderShare: must be less than 100% and no less/,
+    ],
+    [
+      'a period beyond the deadline',
+      { decision: { ...ANYTIME, deadline: '3d', everyFull: '7d' } },
+      /^decision.everyFull: must be at most decision.deadline, 72 h/,
+    ],
+  ])('names %s', (_what, edits, problem) => {
+    const problems = problemsAfter(edits);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(problem);
+  });
+});
+
+describe('the outline of an upgrade', () => {
+  test('has every server once, and says what serves meanwhile (invariant 3)', () => {
+    const batches = outlineBatches(plan({ 'clusters.main.capacity': 400 }), '2.0-a');
+    expect(batches.map(({ part, servers }) => [part, servers.length])).toEqual([
+      ['trial', 5],
+      ['trial', 1],
+      ...Array.from({ length: 6 }, () => ['promotion', 1]),
+    ]);
+    expect(batches.map(({ serving }) => serving.servers)).toEqual([4, 3, 3, 4, 5, 6, 7, 8]);
+    // Only the cluster main states what it can carry: known where it serves alone.
+    expect(batches[1]!.serving.perSecond).toBe(1200);
+    expect(batches[0]!.serving.perSecond).toBeNull();
+  });
+});
