@@ -56,7 +56,7 @@ export function leastFavourable(arms: number, { runs, seed }: Effort): ErrorRow 
   for (let run = 0; run < runs; run += 1) {
     const outcomes = successes(rates, random);
     const { decided } = runTrial(
-      { spec, unitsPerBlock: 200, blockMs: 1, maxUnits: HORIZON, outcomes },
+      { spec, unitsPerBlock: 100 * arms, blockMs: 1, maxUnits: HORIZON, outcomes },
       random,
     );
     if (decided !== null && decided.version !== 'v0') wrong += 1;

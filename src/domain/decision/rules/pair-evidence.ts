@@ -111,8 +111,16 @@ export type Evidence = (a: string, b: string, margin: number) => number;
 export function evidenceIn(spec: AnytimeSpec, { pairs }: Pick<RuleState, 'pairs'>): Evidence {
   const margins = marginsOf(spec);
   const weights = spec.grid.map(({ weight }) => weight);
+  const versions = spec.arms.map(({ version }) => version);
+  const known = new Map<readonly number[], number>();
   return (a, b, margin) => {
-    const row = pairs.find((pair) => pair.a === a && pair.b === b)?.lnE[margins.indexOf(margin)];
-    return row === undefined ? 0 : logMeanExp(row, weights);
+    // In the order of `noEvidence`.
+    const [i, j] = [versions.indexOf(a), versions.indexOf(b)];
+    const pair = pairs[i * (versions.length - 1) + (j < i ? j : j - 1)];
+    const row = pair?.lnE[margins.indexOf(margin)];
+    if (row === undefined) return 0;
+    const mixed = known.get(row) ?? logMeanExp(row, weights);
+    known.set(row, mixed);
+    return mixed;
   };
 }
