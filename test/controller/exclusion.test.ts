@@ -231,4 +231,15 @@ describe('many gateways', () => {
     const { gateways } = await up.client.checkRoutes(service, trial);
     expect(gateways[1]?.problem).toContain('gw-2');
   });
+
+  it('are not asked where they only pull: there is no way to them', async () => {
+    await using up = await startPair();
+    await up.two.stop();
+    await up.pull('gw-2', 1);
+    const { gateways } = await up.client.checkRoutes(service, trial);
+    expect(gateways).toEqual([
+      { gateway: 'gw-1', problem: null },
+      { gateway: 'gw-2', problem: null },
+    ]);
+  });
 });
