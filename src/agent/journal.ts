@@ -45,14 +45,25 @@ export interface Journal {
   update(change: (state: JournalState) => Partial<JournalState>): Promise<void>;
   /** The same for the upgrade; without one nothing changes. */
   updateUpgrade(change: (upgrade: UpgradeRecord) => UpgradeRecord): Promise<void>;
+  /** The upgrade is at this step. */
+  reach(step: UpgradeRecord['step']): Promise<void>;
 }
+
+/**
+ * Steps that may be repeated from `stopping` on. A server is out of traffic meanwhile, and waiting for the disk at each
+ * of them would take longer than the step: a note that outlives a kill will do. After a power cut nothing runs, and the
+ * upgrade goes on from the step that is on the disk.
+ */
+const NOTED: readonly UpgradeRecord['step'][] = ['switching', 'starting', 'waitingForHealth'];
+const noteSchema = z.object({ key: z.string(), step: z.enum(UPGRADE_STEPS) });
 
 /** @throws ChangeoverError `Internal` if the journal on disk cannot be understood: nothing is guessed then. */
 export async function openJournal(stateDir: string): Promise<Journal> {
   await mkdir(stateDir, { recursive: true });
   const path = join(stateDir, 'journal.json');
+  const notePath = join(stateDir, 'step.json');
   const inTurn = createExclusive();
-  let state = await readJournal(path);
+  let state = withNote(await readJournal(path), await readNote(notePath));
 
   const update: Journal['update'] = (change) =>
     inTurn(async () => {
@@ -60,13 +71,41 @@ export async function openJournal(stateDir: string): Promise<Journal> {
       await writeFileAtomic(path, `${JSON.stringify(next, undefined, 2)}\n`, { mode: 0o600 });
       state = next;
     });
+  const updateUpgrade: Journal['updateUpgrade'] = (change) =>
+    update(({ upgrade }) => ({ upgrade: upgrade && change(upgrade) }));
   return {
     get state() {
       return state;
     },
     update,
-    updateUpgrade: (change) => update(({ upgrade }) => ({ upgrade: upgrade && change(upgrade) })),
+    updateUpgrade,
+    reach: async (step) => {
+      if (!NOTED.includes(step)) return updateUpgrade((upgrade) => ({ ...upgrade, step }));
+      await inTurn(async () => {
+        const { upgrade } = state;
+        if (upgrade === null) return;
+        const note: z.infer<typeof noteSchema> = { key: upgrade.request.key, step };
+        await writeFileAtomic(notePath, JSON.stringify(note), { mode: 0o600, fsync: false });
+        state = { ...state, upgrade: { ...upgrade, step } };
+      });
+    },
   };
+}
+
+/** A note that is unreadable (a power cut) or of another upgrade says nothing. */
+async function readNote(path: string): Promise<z.infer<typeof noteSchema> | undefined> {
+  try {
+    return noteSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+function withNote(state: JournalState, note: z.infer<typeof noteSchema> | undefined): JournalState {
+  const { upgrade } = state;
+  if (upgrade === null || note?.key !== upgrade.request.key) return state;
+  if (UPGRADE_STEPS.indexOf(note.step) <= UPGRADE_STEPS.indexOf(upgrade.step)) return state;
+  return { ...state, upgrade: { ...upgrade, step: note.step } };
 }
 
 async function readJournal(path: string): Promise<JournalState> {

@@ -78,10 +78,11 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
 
   const begin = async (request: UpgradeRequest): Promise<void> => {
     const present = journal.state.upgrade;
-    // A superseded upgrade may have left its half-started version as current: the good one stays what it was.
+    // A superseded upgrade may have left its half-started version as current (after a power cut nobody knows how far it
+    // came after `stopping`): the good one stays what it was.
     const midway =
       present?.state === 'running' &&
-      UPGRADE_STEPS.indexOf(present.step) >= UPGRADE_STEPS.indexOf('switching');
+      UPGRADE_STEPS.indexOf(present.step) >= UPGRADE_STEPS.indexOf('stopping');
     const good = midway ? journal.state.good : ((await releases.current())?.name ?? null);
     await journal.update(({ pending }) => ({
       // An even newer request may have come meanwhile.
@@ -127,11 +128,8 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
     const { signal } = interrupt;
     for (const step of UPGRADE_STEPS.slice(UPGRADE_STEPS.indexOf(from))) {
       signal.throwIfAborted();
-      // Each note in the journal waits for the disk, and the server is out of traffic meanwhile.
       if (OF_THE_PACKAGE.includes(step) && (await releases.find(request.params))) continue;
-      if (journal.state.upgrade?.step !== step) {
-        await journal.updateUpgrade((upgrade) => ({ ...upgrade, step }));
-      }
+      if (journal.state.upgrade?.step !== step) await journal.reach(step);
       await deps.checkpoint(step);
       await deps.steps[step]({ params: request.params, signal, note });
       await deps.checkpoint(`${step}:done`);
