@@ -1,4 +1,5 @@
 import type { Plan } from '../domain/plan/schema.ts';
+import { HANDED_OVER, HANDOVER_NEEDS } from './handover.ts';
 import { MARKS, marksOf, serversOf, slotId, slotName, TABLES } from './layout.ts';
 import { addressOf, renderConfig, rulePartsOf } from './render.ts';
 
@@ -28,6 +29,7 @@ export function checkConfig(text: string, plan: Plan): ConfigProblem[] {
     ...checkFrontend(sections, plan, last),
     ...checkSlots(sections, plan, last),
     ...checkTables(sections, plan, last),
+    ...checkHandover(sections, plan, last),
   ].sort((a, b) => a.line - b.line);
 }
 
@@ -214,7 +216,7 @@ function checkTables(sections: readonly Section[], plan: Plan, last: number): Co
       ? []
       : ([TABLES.transactions, TABLES.ended].map((name) => [
           name,
-          `stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}`,
+          `stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}${HANDED_OVER}`,
         ]) as [string, string][])),
   ];
   return needed.flatMap(([name, write]) => {
@@ -223,6 +225,38 @@ function checkTables(sections: readonly Section[], plan: Plan, last: number): Co
       ? []
       : [{ line: last, missing: `there is no table ${name}`, write: `backend ${name}: ${write}` }];
   });
+}
+
+/** Without it, a reload would cut transactions. */
+function checkHandover(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
+  if (plan.traffic.transactions === undefined) return [];
+  const global = sections.find(({ kind }) => kind === 'global');
+  const why = 'a reload would cut transactions';
+  const tables = sections.filter(({ name }) => name === TABLES.transactions || name === TABLES.ended);
+  return [
+    ...HANDOVER_NEEDS.global
+      .filter((words) => !global?.lines.some((line) => line.words.startsWith(words)))
+      .map((words) => ({
+        line: global?.line ?? last,
+        missing: `without \`${words.trim()}\` ${why}`,
+        write: words === 'localpeer ' ? 'localpeer local' : words,
+      })),
+    ...HANDOVER_NEEDS.sections
+      .filter(([kind, name]) => !sections.some((section) => section.kind === kind && section.name === name))
+      .map(([kind, name]) => ({
+        line: last,
+        missing: `without \`${kind} ${name}\` ${why}`,
+        write: 'take it from `changeover haproxy render`, and its `bind abns@…` in the frontend too',
+      })),
+    ...tables
+      .flatMap(({ lines }) => lines.filter(({ words }) => words.startsWith('stick-table ')))
+      .filter(({ words }) => !words.includes(HANDED_OVER))
+      .map(({ number, words }) => ({
+        line: number,
+        missing: `without \`${HANDED_OVER.trim()}\` ${why}`,
+        write: `${words}${HANDED_OVER}`,
+      })),
+  ];
 }
 
 function anywhere(sections: readonly Section[], words: string): boolean {

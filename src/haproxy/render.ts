@@ -1,5 +1,6 @@
 import { LATENCY_BOUNDS_MS } from '../domain/measure.ts';
 import type { Plan } from '../domain/plan/schema.ts';
+import { HANDED_OVER, HANDOVER_GLOBAL, handoverBind, handoverSections } from './handover.ts';
 import {
   AMOUNT_BITS,
   filesIn,
@@ -36,6 +37,8 @@ export interface RenderOptions {
   readonly metrics?: string;
   /** Releases that can have servers at the same time; by default the plan's versions and one more. */
   readonly slots?: number;
+  /** Writes what was decided, and the key, into W3C baggage for the services behind; nothing is written by default. */
+  readonly context?: boolean;
 }
 
 /** Milliseconds without a response after which the client gets 504, and without a byte after which it is cut off. */
@@ -66,6 +69,7 @@ export function renderConfig(plan: Plan, options: RenderOptions): string {
     ...globalSection(plan, options, files, parts),
     ...frontendSection(plan, options, files, parts),
     ...tableSections(parts),
+    ...(hasTransactions(parts) ? handoverSections(options) : []),
     ...Array.from({ length: slots }, (_, index) => slotSection(plan, index + 1, parts)).flat(),
   ].join('\n');
 }
@@ -86,6 +90,7 @@ function globalSection(plan: Plan, options: RenderOptions, files: Files, parts: 
     ...Object.entries(MARKS).map(
       ([name, variable]) => `    setenv ${variable} ${markOf(marks[name as keyof typeof MARKS])}`,
     ),
+    ...(hasTransactions(parts) ? HANDOVER_GLOBAL : []),
     '',
     'defaults',
     '    mode http',
@@ -113,7 +118,7 @@ function frontendSection(plan: Plan, options: RenderOptions, files: Files, parts
   return [
     `frontend ${plan.service}`,
     ...tls,
-    '    option forwardfor',
+    ...(hasTransactions(parts) ? handoverBind(options) : []),
     '    # A request may be sent again only where that changes nothing.',
     '    http-request disable-l7-retry unless METH_GET or { method HEAD OPTIONS }',
     ...indented(['# Which release a key belongs to.', ...routingRules(parts, files)]),
@@ -122,7 +127,7 @@ function frontendSection(plan: Plan, options: RenderOptions, files: Files, parts
       ...noteRules(parts),
       ...countingRules(parts, files),
       '# Where it goes.',
-      ...destinationRules(parts, files, plan.service),
+      ...destinationRules(parts, files, { service: plan.service, context: options.context ?? false }),
     ]),
     '',
     ...(options.metrics === undefined
@@ -135,6 +140,10 @@ function frontendSection(plan: Plan, options: RenderOptions, files: Files, parts
           '',
         ]),
   ];
+}
+
+function hasTransactions({ transactions }: RuleParts): boolean {
+  return transactions !== null && transactions !== undefined;
 }
 
 function tableSections({ transactions, measure }: RuleParts): string[] {
@@ -155,10 +164,10 @@ function tableSections({ transactions, measure }: RuleParts): string[] {
       : [
           `backend ${TABLES.transactions}`,
           `    # Idle for longer than this, a transaction is over.`,
-          `    stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}`,
+          `    stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}${HANDED_OVER}`,
           '',
           `backend ${TABLES.ended}`,
-          `    stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)} store gpt(1)`,
+          `    stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}${HANDED_OVER} store gpt(1)`,
           '',
         ]),
   ];
@@ -168,6 +177,7 @@ function slotSection(plan: Plan, slot: number, parts: RuleParts): string[] {
   return [
     `backend ${slotName(plan.service, slot)}`,
     `    id ${slotId(slot)}`,
+    '    option forwardfor',
     '    balance leastconn',
     '    option redispatch 1',
     '    retry-on conn-failure empty-response',

@@ -1,6 +1,8 @@
 import { ChangeoverError } from '../domain/errors.ts';
 import type { ExchangeMatch } from '../domain/measure.ts';
 import { MAX_KEY_OCTETS, SLOTS } from '../domain/policy/route-key.ts';
+import { contextRules, STRIP_RULES } from './baggage-rules.ts';
+import { HANDOVER_RULES, HANDOVER_UNCOUNTED, HANDOVER_WAY } from './handover.ts';
 import {
   AMOUNT_BITS,
   AMOUNT_DECIMALS,
@@ -112,7 +114,11 @@ function policyRules(parts: RuleParts, files: Files, routes: string): string[] {
 }
 
 /** Transactions go on where they began; where nobody can take what was decided, the refuges do. */
-export function destinationRules(parts: RuleParts, files: Files, service: string): string[] {
+export function destinationRules(
+  parts: RuleParts,
+  files: Files,
+  { service, context }: { service: string; context: boolean },
+): string[] {
   const { transactions } = parts;
   if (transactions?.id.from === 'baggage') throw withoutBaggage();
   const pinned =
@@ -123,6 +129,7 @@ export function destinationRules(parts: RuleParts, files: Files, service: string
           `http-request set-var(txn.id) ${transactions.id.from === 'header' ? `req.fhdr(${transactions.id.name},1)` : `req.cook(${transactions.id.name})`}`,
           'http-request unset-var(txn.id) unless { var(txn.id),length 1:256 }',
           `http-request unset-var(txn.id) if { var(txn.id),in_table(${TABLES.ended}) }`,
+          ...HANDOVER_RULES,
           `http-request set-var(txn.home) var(txn.id),table_server_id(${TABLES.transactions}),add(${HOME_BASE}),${lookUp(parts, files)} if { var(txn.id) -m found }`,
           'http-request set-var(txn.slot) var(txn.home),field(1,:) if { var(txn.home) -m found }',
           'http-request set-var(txn.go) var(txn.home) if { var(txn.slot) -m found } !{ var(txn.go),field(1,:),strcmp(txn.slot) eq 0 }',
@@ -134,10 +141,9 @@ export function destinationRules(parts: RuleParts, files: Files, service: string
       (refuge) =>
         `http-request set-var(txn.go) ${special(refuge, parts, files)} if { var(txn.go),field(1,:),nbsrv eq 0 }${draining}`,
     ),
-    '# W3C baggage: what clients say of routes is deleted, what was decided here travels on.',
-    String.raw`http-request replace-value baggage '^\s*changeover\..*$' '%[var(txn.nothing)]' if { req.hdr_cnt(baggage) gt 0 }`,
-    `http-request add-header baggage changeover.route.${service}=%[var(txn.go),field(2,:)]`,
-    'http-request add-header baggage changeover.key=%[var(txn.key),url_enc] if { var(txn.key) -m found }',
+    ...STRIP_RULES,
+    ...(context ? contextRules(service, { transactions: pinned.length > 0 }) : []),
+    ...(pinned.length === 0 ? [] : [HANDOVER_WAY]),
     'use_backend %[var(txn.go),field(1,:)]',
   ];
 }
@@ -191,6 +197,7 @@ export function countingRules(parts: RuleParts, files: Files): string[] {
   ];
   const end = transactions?.endHeader;
   return [
+    ...(transactions === null || transactions === undefined ? [] : [HANDOVER_UNCOUNTED]),
     'http-response set-var(txn.server) srv_name',
     'http-response set-var(txn.class) status,div(100)',
     'http-response set-var(txn.took) date(0,ms),sub(txn.began)',

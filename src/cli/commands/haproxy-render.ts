@@ -15,6 +15,7 @@ interface RenderCommandOptions {
   readonly files: string;
   readonly metrics?: string;
   readonly slots?: number;
+  readonly context?: boolean;
   readonly seed?: boolean;
 }
 
@@ -28,6 +29,7 @@ export function haproxyRenderCommand({ out }: CliContext): Command {
     .option('--files <dir>', 'folder of its maps and of its server-state file', DEFAULT_FILES)
     .option('--metrics <address>', 'where its Prometheus exporter listens, as `bind` takes it')
     .option('--slots <n>', 'versions that can have servers at a time', parseCountOption)
+    .option('--context', 'write key and decision into W3C baggage, for sidecars behind the service')
     .option('--seed', 'also write the files that HAProxy needs for its first start, those that are missing')
     .addHelpText(
       'after',

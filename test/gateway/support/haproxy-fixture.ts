@@ -120,7 +120,7 @@ export class HaproxyFixture implements AsyncDisposable {
 
   static async start(
     plan: Plan,
-    options: { upstreams?: readonly AsyncDisposable[] } = {},
+    options: { upstreams?: readonly AsyncDisposable[]; context?: boolean } = {},
   ): Promise<HaproxyFixture> {
     const folder = await mkdtemp(join(tmpdir(), 'haproxy-'));
     const [port = 0] = await freePorts(1);
@@ -129,7 +129,7 @@ export class HaproxyFixture implements AsyncDisposable {
       url: `http://127.0.0.1:${port}`,
       upstreams: options.upstreams ?? [],
     });
-    await fixture.render(plan);
+    await fixture.render(plan, { context: options.context ?? false });
     for (const [path, content] of seedFiles(plan, { files: folder })) await writeFile(path, content);
     fixture.haproxy.start();
     await fixture.waitForHaproxy();
@@ -137,12 +137,13 @@ export class HaproxyFixture implements AsyncDisposable {
     return fixture;
   }
 
-  async render(plan: Plan): Promise<void> {
+  async render(plan: Plan, { context = false } = {}): Promise<void> {
     this.#plan = plan;
     const config = renderConfig(plan, {
       bind: `127.0.0.1:${new URL(this.url).port}`,
       socket: this.socket,
       files: this.folder,
+      context,
     });
     await writeFile(join(this.folder, 'haproxy.cfg'), config);
   }

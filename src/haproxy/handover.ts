@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { TABLES } from './layout.ts';
+
+/**
+ * Transactions over a reload. The process that goes pushes its tables to the one that came (`peers` section with the local
+ * peer alone, configuration.txt 3.5), and purges its own once that is done. So two things remain to be seen to:
+ *
+ * - A connection that was idle at the reload brings the old process one more request. If it belongs to a transaction, the
+ *   old process passes it to the new one, which knows where it belongs.
+ * - The new process serves before all has reached it. What it does not know yet goes round once more, until it is known
+ *   or everything must have arrived: else a transaction under way would pass for one that begins.
+ */
+
+const PEERS = 'changeover';
+/** Backend that leads to the process that listens now. */
+const SUCCESSOR = 'changeover_successor';
+/** The same after a moment. */
+const LATER = 'changeover_later';
+const WAITING = 'changeover_waiting';
+
+/** One round of waiting, in milliseconds. Few long ones: what waits holds a connection for each round that it has made. */
+const ROUND_MS = 250;
+/**
+ * So long after its first request of a transaction a process waits for what it does not know, in milliseconds: 100,000
+ * entries, which is a full table, take 300 ms to be handed over on two busy cores.
+ */
+const SETTLED_MS = 700;
+/** Whoever is older than this, in milliseconds, has everything, also where no request came. */
+const GROWN_MS = 10_000;
+
+/** Of a stick table that a reload must not empty. */
+export const HANDED_OVER = ` peers ${PEERS}`;
+
+export const HANDOVER_GLOBAL = [
+  '    # A reload hands transactions to the new process, which tells by its age whether all can have arrived.',
+  '    localpeer local',
+  '    set-var proc.started date(0,ms)',
+];
+
+/** Rules of the frontend, once `txn.id` is known to be an id or unset. */
+export const HANDOVER_RULES = [
+  '# While a reload hands transactions over: the process that goes passes requests on to the one that came, and that one',
+  '# waits a moment for transactions that it does not know yet.',
+  `http-request set-var(txn.hop) str(${SUCCESSOR}) if { var(txn.id) -m found } { stopping }`,
+  'http-request set-var(proc.settling) date(0,ms) if { var(txn.id) -m found } !{ var(proc.settling) -m found }',
+  `http-request set-var(txn.age) date(0,ms),sub(proc.settling) if { var(txn.id) -m found } !{ var(txn.hop) -m found } !{ var(txn.id),in_table(${TABLES.transactions}) }`,
+  `http-request set-var(txn.hop) str(${LATER}) if { var(txn.age) -m int lt ${SETTLED_MS} } { date(0,ms),sub(proc.started) lt ${GROWN_MS} }`,
+];
+export const HANDOVER_WAY = 'use_backend %[var(txn.hop)] if { var(txn.hop) -m found }';
+
+/** What is passed on is counted where it is answered. */
+export const HANDOVER_UNCOUNTED = 'http-response allow if { var(txn.hop) -m found }';
+
+/** Where processes of one HAProxy meet: abstract sockets, which a chroot does not hide, and nobody else's. */
+function meetingPoint({ files, socket }: { files: string; socket: string }, what: string): string {
+  const own = createHash('sha256').update(`${files}\n${socket}`).digest('hex').slice(0, 12);
+  return `abns@changeover-${own}-${what}`;
+}
+
+export function handoverBind(where: { files: string; socket: string }): string[] {
+  return [
+    '    # What a process that was replaced still gets of transactions.',
+    `    bind ${meetingPoint(where, 'next')} accept-proxy`,
+  ];
+}
+
+export function handoverSections(where: { files: string; socket: string }): string[] {
+  const next = `    server next ${meetingPoint(where, 'next')}`;
+  const later = meetingPoint(where, 'later');
+  return [
+    `peers ${PEERS}`,
+    `    peer local ${meetingPoint(where, 'peers')}`,
+    '',
+    `backend ${SUCCESSOR}`,
+    `${next} send-proxy-v2`,
+    '',
+    `backend ${LATER}`,
+    '    # Each request waits: none may take a connection that has waited already.',
+    '    option httpclose',
+    `    server later ${later} send-proxy-v2`,
+    '',
+    `listen ${WAITING}`,
+    '    # In TCP mode: of HTTP, a complete request would not be held.',
+    '    mode tcp',
+    `    bind ${later}`,
+    `    tcp-request inspect-delay ${ROUND_MS}ms`,
+    '    tcp-request content accept if WAIT_END',
+    next,
+    '',
+  ];
+}
+
+/** What a configuration has to have for it, by section. */
+export const HANDOVER_NEEDS = {
+  sections: [
+    ['peers', PEERS],
+    ['backend', SUCCESSOR],
+    ['backend', LATER],
+    ['listen', WAITING],
+  ],
+  global: ['localpeer ', 'set-var proc.started date(0,ms)'],
+} as const;
