@@ -73,7 +73,7 @@ export function createFlowController(options: {
       }),
 
     load: (service, servers) =>
-      call(service, { method: 'GET', path: '/load', query: { server: servers }, answer: loadAnswerSchema }),
+      call(service, { method: 'POST', path: '/load', body: { servers }, answer: loadAnswerSchema }),
     traffic: (service) => call(service, { method: 'GET', path: '/traffic', answer: trafficAnswerSchema }),
     checkRoutes: (service, transitions) =>
       call(service, {

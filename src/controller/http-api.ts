@@ -8,6 +8,7 @@ import {
   checkRequestSchema,
   excludeRequestSchema,
   guardrailsRequestSchema,
+  loadRequestSchema,
   lockRequestSchema,
   readyReportSchema,
   releaseRequestSchema,
@@ -188,6 +189,13 @@ function addTrafficRoutes(app: Hono, deps: ApiDeps): void {
     return c.json({ ...loadOf(readings, servers), ...(excluded.length === 0 ? {} : { excluded }) });
   });
 
+  app.post(`${SERVICE}/load`, async (c) => {
+    const service = c.req.param('service');
+    const { servers } = await readBody(c, loadRequestSchema);
+    refuseUnknownServers(store, service, servers);
+    return c.json(loadOf(await observatory.read(service), servers));
+  });
+
   app.post(`${SERVICE}/gateways/:name/stats`, async (c) => {
     const { service, name: gateway } = c.req.param();
     const stats = await readBody(c, gatewayStatsSchema);
@@ -250,6 +258,7 @@ function refuseUnknownServers(store: ServiceStore, service: string, servers: rea
 
 /** No data is never zero: a gateway that cannot say something about each server fails the whole answer (invariant 2). */
 function loadOf(readings: readonly Reading[], servers: readonly string[]): LoadAnswer {
+  const wanted = new Set(servers);
   const problems: { gateway: string; problem: string }[] = [];
   const gateways: LoadAnswer['gateways'] = [];
   for (const reading of readings) {
@@ -259,8 +268,9 @@ function loadOf(readings: readonly Reading[], servers: readonly string[]): LoadA
       continue;
     }
     const { tableVersion } = reading.stats;
-    const asked = reading.stats.servers.filter(({ name }) => servers.includes(name));
-    const missing = servers.filter((server) => !asked.some(({ name }) => name === server));
+    const asked = reading.stats.servers.filter(({ name }) => wanted.has(name));
+    const told = new Set(asked.map(({ name }) => name));
+    const missing = servers.filter((server) => !told.has(server));
     if (missing.length === 0) gateways.push({ gateway, tableVersion, servers: asked });
     else
       problems.push({

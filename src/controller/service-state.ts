@@ -199,8 +199,14 @@ export function newGateway(address: GatewayAddress): GatewayRecord {
 }
 
 export function refuseDuplicates(field: string, list: readonly { readonly name: string }[]): void {
-  const names = list.map(({ name }) => name);
-  const twice = names.filter((name, index) => names.indexOf(name) !== index);
+  const seen = new Set<string>();
+  const twice = list
+    .map(({ name }) => name)
+    .filter((name) => {
+      const known = seen.has(name);
+      seen.add(name);
+      return known;
+    });
   if (twice.length > 0) {
     throw new ChangeoverError('InvalidRequest', `${field}: ${twice.join(', ')} is there more than once.`);
   }

@@ -30,6 +30,7 @@ import { gatewayServerSchema, trafficCountSchema } from './gateway.ts';
  * | `POST /gateways/:name/stats` GatewayStats → 204 | a gateway that nobody can read says what it counted and what is in flight |
  * | `POST /ready` ReadyReport → 204 | a server group reports that it can take traffic |
  * | `GET /load?server=a&server=b` → LoadAnswer | in-flight business on these servers, asked of every gateway now |
+ * | `POST /load` LoadRequest → LoadAnswer | the same for any number of servers: an address holds about a thousand names |
  * | `GET /traffic` → TrafficAnswer | the observatory: counters over all gateways since the service was adopted |
  * | `PUT /guardrails` GuardrailsRequest → 204 | arms (or with no rules disarms) the guardrails; the controller pulls by itself |
  *
@@ -133,6 +134,8 @@ export const serviceStatusSchema = z.object({
   ready: z.record(z.string(), z.object({ release: z.string(), at: z.string() })),
 });
 export type ServiceStatus = z.infer<typeof serviceStatusSchema>;
+
+export const loadRequestSchema = z.strictObject({ servers: z.array(z.string()).min(1) });
 
 export const loadAnswerSchema = z.object({
   /** One entry a gateway; `servers` only those asked for. A gateway that does not answer makes the call fail (503). */

@@ -146,6 +146,19 @@ describe('the load on servers', () => {
     ]);
   });
 
+  it('can be asked of more servers than an address has room for', async () => {
+    await using dir = await makeStateDir();
+    const gateway = await startStubGateway('gw-1');
+    await using controller = await startController({ stateDir: dir.path });
+    const names = Array.from({ length: 3_000 }, (_, index) => `server-${index}`);
+    const servers = names.map((name) => ({ name, cluster: 'main', url: `http://${name}:8080` }));
+    await controller.client.adopt(service, { ...definitionWith([gateway.address]), servers });
+    await controller.client.publish(service);
+    const { gateways } = await controller.client.load(service, names);
+    expect(gateways[0]?.servers.map(({ name }) => name)).toEqual(names);
+    await gateway.stop();
+  });
+
   it('is not known while a gateway does not answer: no data is never zero (invariant 2)', async () => {
     await using up = await startPair();
     await up.two.stop();

@@ -15,7 +15,7 @@ const CANDIDATE = { ...STATIC_HOME, startDelayMs: 1_500 };
 const CALL_IN: readonly (readonly [Phase, CallPattern])[] = [
   ['preflight', { method: 'POST', path: /\/lock$/ }],
   ['closingIngress', { method: 'POST', path: /\/routes\/activate$/ }],
-  ['draining', { method: 'GET', path: /\/load$/ }],
+  ['draining', { method: 'POST', path: /\/load$/ }],
   ['staging', { method: 'POST', path: /\/routes\/stage$/ }],
   ['reportingReady', { method: 'POST', path: /\/ready$/ }],
   ['applyingRoutes', { method: 'PUT', path: /\/guardrails$/ }],

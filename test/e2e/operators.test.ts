@@ -66,7 +66,7 @@ describe('abort', () => {
   const HELD_IN: readonly (readonly [Phase, CallPattern])[] = [
     ['preflight', { method: 'POST', path: /\/lock$/ }],
     ['closingIngress', activate],
-    ['draining', { method: 'GET', path: /\/load$/ }],
+    ['draining', { method: 'POST', path: /\/load$/ }],
     ['staging', { method: 'POST', path: /\/routes\/stage$/ }],
     ['reportingReady', { method: 'POST', path: /\/ready$/ }],
     ['applyingRoutes', { method: 'PUT', path: /\/guardrails$/ }],
@@ -109,7 +109,7 @@ describe('abort', () => {
 
 describe('an operator', () => {
   test('pauses in the middle of a drain and resumes, while a second upgrade is refused everywhere', async () => {
-    const held = gate.hold({ method: 'GET', path: /\/load$/ });
+    const held = gate.hold({ method: 'POST', path: /\/load$/ });
     const file = await writePlan('plan.json', plan());
     expect((await changeover(fleet, 'start', file)).code).toBe(0);
     await held.reached('the drain');
