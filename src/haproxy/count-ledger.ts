@@ -99,7 +99,7 @@ export class CountLedger {
 
   #startFrom(process: Stored['processes'][number], servers: readonly ServerStat[]): void {
     for (const { backend, server, failed, aborted } of servers)
-      process.unanswered[`${backend}/${server}`] = { failed, aborted };
+      if (failed + aborted > 0) process.unanswered[`${backend}/${server}`] = { failed, aborted };
   }
 
   #addUnanswered(
@@ -107,6 +107,8 @@ export class CountLedger {
     stat: ServerStat,
     place: { release: string; cluster: string } | null,
   ): void {
+    // Most of thousands of servers, of which nothing has to be kept.
+    if (stat.failed + stat.aborted === 0) return;
     const key = `${stat.backend}/${stat.server}`;
     const before = process.unanswered[key] ?? { failed: 0, aborted: 0 };
     const failed = Math.max(0, stat.failed - before.failed);

@@ -82,10 +82,12 @@ export function readServerStats(answer: string): ServerStat[] {
   ];
   const [connect, response, aborted] = [at('econ'), at('eresp'), at('cli_abrt')];
   if (backend < 0 || current < 0) throw unreadable('show stat', answer);
+  // Of about a hundred columns, those up to the last one of interest.
+  const columns = 1 + Math.max(backend, server, current, queued, status, connect, response, aborted);
   return lines
     .filter((line) => line !== '')
     .map((line) => {
-      const cell = line.split(',');
+      const cell = line.split(',', columns);
       const number = (index: number): number => Number(cell[index] ?? 0);
       return {
         backend: cell[backend] ?? '',

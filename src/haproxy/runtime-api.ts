@@ -6,6 +6,8 @@ import { ChangeoverError } from '../domain/errors.ts';
 const TIMEOUT_MS = 5_000;
 /** Ends each answer in interactive mode (management.txt 9.3). */
 const PROMPT = '\n> ';
+/** So much of a prompt can be at the end of what came without being one. */
+const SEAM = PROMPT.length - 1;
 /** HAProxy closes an interactive connection that is idle for longer, in seconds. */
 const IDLE_SECONDS = 86_400;
 
@@ -38,7 +40,10 @@ export function argument(text: string): string {
 export class RuntimeConnection {
   readonly #socket: Socket;
   readonly #name: string;
-  #text = '';
+  /** What came and belongs to no answer yet, in pieces: joined and searched anew for each, a long answer takes squared time. */
+  #pieces: string[] = [];
+  /** The end of it, in which a prompt may have begun. */
+  #tail = '';
   #waiting: { resolve: (answer: string) => void; reject: (error: Error) => void }[] = [];
   #failure: ChangeoverError | null = null;
 
@@ -109,19 +114,19 @@ export class RuntimeConnection {
   }
 
   #read(chunk: string): void {
-    this.#text += chunk;
-    // `prompt` itself is answered by a prompt without a line before it.
-    for (let at = this.#end(); at !== null; at = this.#end()) {
-      const answer = this.#text.slice(0, at.answer);
-      this.#text = this.#text.slice(at.next);
+    const seam = this.#tail + chunk;
+    this.#pieces.push(chunk);
+    this.#tail = seam.slice(-SEAM);
+    // A prompt alone is an answer too, so that a beginning is looked at as a whole.
+    if (seam.length === chunk.length + SEAM && !seam.includes(PROMPT)) return;
+    let text = this.#pieces.join('');
+    for (let at = endIn(text); at !== null; at = endIn(text)) {
+      const answer = text.slice(0, at.answer);
+      text = text.slice(at.next);
       this.#waiting.shift()?.resolve(answer);
     }
-  }
-
-  #end(): { answer: number; next: number } | null {
-    if (this.#text.startsWith(PROMPT.slice(1))) return { answer: 0, next: PROMPT.length - 1 };
-    const at = this.#text.indexOf(PROMPT);
-    return at < 0 ? null : { answer: at, next: at + PROMPT.length };
+    this.#pieces = [text];
+    this.#tail = text.slice(-SEAM);
   }
 
   #fail(why: string): void {
@@ -134,6 +139,13 @@ export class RuntimeConnection {
     for (const { reject } of this.#waiting) reject(this.#failure);
     this.#waiting = [];
   }
+}
+
+/** `prompt` itself is answered by a prompt without a line before it. */
+function endIn(text: string): { answer: number; next: number } | null {
+  if (text.startsWith(PROMPT.slice(1))) return { answer: 0, next: PROMPT.length - 1 };
+  const at = text.indexOf(PROMPT);
+  return at < 0 ? null : { answer: at, next: at + PROMPT.length };
 }
 
 /** For commands that say nothing where they succeed. @throws ChangeoverError `GatewayUnreachable` with what was said. */

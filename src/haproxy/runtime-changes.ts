@@ -1,12 +1,14 @@
 import type { RouteTable } from '../domain/routes/table.ts';
 import { TABLES } from './layout.ts';
 import type { MapEntry } from './route-map.ts';
-import { expectSilence, type RuntimeConnection } from './runtime-api.ts';
-import { readPreparedVersion, type ServerRow } from './runtime-answers.ts';
+import { argument, expectSilence, type RuntimeConnection } from './runtime-api.ts';
+import { readPreparedVersion, readTable, type ServerRow } from './runtime-answers.ts';
 import type { ServerState } from './server-states.ts';
 
 /** Entries sent in one batch: the answers of more would be held in memory for nothing. */
 const BATCH = 500;
+/** For each of so many servers HAProxy searches the table of transactions; for more of them it is read once, as a whole. */
+export const FEW_SERVERS = 16;
 
 export async function setStates(
   connection: RuntimeConnection,
@@ -41,10 +43,31 @@ export async function cutTransactions(
 ): Promise<void> {
   if (table.transactions === null) return;
   const ids = new Map(rows.map(({ name, id }) => [name, id]));
-  const closed = table.servers.filter(({ ingress }) => ingress === 'closed');
-  await connection.send(
-    closed.map(({ name }) => `clear table ${TABLES.transactions} data.server_id eq ${ids.get(name) ?? 0}`),
-  );
+  const closed = table.servers
+    .filter(({ ingress }) => ingress === 'closed')
+    .map(({ name }) => ids.get(name) ?? 0);
+  if (closed.length <= FEW_SERVERS) {
+    await connection.send(closed.map((id) => `clear table ${TABLES.transactions} data.server_id eq ${id}`));
+    return;
+  }
+  const open = await transactionsByServer(connection);
+  const cut = closed.flatMap((id) => open.get(id) ?? []);
+  await connection.send(cut.map((key) => `clear table ${TABLES.transactions} key ${argument(key)}`));
+}
+
+/** Open transactions of each server, by HAProxy's number of it. */
+export async function transactionsByServer(
+  connection: RuntimeConnection,
+): Promise<ReadonlyMap<number, readonly string[]>> {
+  const [answer = ''] = await connection.send([`show table ${TABLES.transactions}`]);
+  const byServer = new Map<number, string[]>();
+  for (const { key, fields } of readTable(answer)) {
+    const id = fields.get('server_id') ?? 0;
+    const known = byServer.get(id);
+    if (known === undefined) byServer.set(id, [key]);
+    else known.push(key);
+  }
+  return byServer;
 }
 
 /** Replaces a map as a whole: entries of the next version are invisible until the one moment of `commit`. */

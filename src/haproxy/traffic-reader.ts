@@ -6,6 +6,7 @@ import { countsOf } from './count-rows.ts';
 import type { HaproxyPlane } from './haproxy-plane.ts';
 import { slotName, TABLES } from './layout.ts';
 import { argument, type RuntimeConnection } from './runtime-api.ts';
+import { FEW_SERVERS, transactionsByServer } from './runtime-changes.ts';
 import { readProcess, readServerStats, readTable, type ServerStat } from './runtime-answers.ts';
 
 /** All servers of all backends: of the columns of `show stat` there is no choice, of its lines there is. */
@@ -132,6 +133,11 @@ export class TrafficReader {
     );
     if (draining.length === 0) return open;
     const ids = await this.#plane.serverIds(connection);
+    if (draining.length > FEW_SERVERS) {
+      const byServer = await transactionsByServer(connection);
+      for (const { name } of draining) open.set(name, byServer.get(ids.get(name) ?? 0)?.length ?? 0);
+      return open;
+    }
     const answers = await connection.send(
       draining.map(({ name }) => `show table ${TABLES.transactions} data.server_id eq ${ids.get(name) ?? 0}`),
     );

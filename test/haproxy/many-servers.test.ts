@@ -1,0 +1,44 @@
+import { request } from 'undici';
+import { expect, it } from 'vitest';
+import type { Ingress } from '../../src/domain/routes/table.ts';
+import { FEW_SERVERS } from '../../src/haproxy/runtime-changes.ts';
+import { requireComponent } from '../support/require-component.ts';
+import { tableOf } from '../gateway/support/gateway-fixture.ts';
+import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
+import { UpstreamServer } from '../gateway/support/upstream-server.ts';
+
+it('knows the transactions of each of many draining servers, and cuts those of closed ones (invariants 2 and 5)', async (test) => {
+  requireComponent('HAProxy', HAPROXY !== null, test);
+  const names = Array.from({ length: FEW_SERVERS + 3 }, (_, index) => `server-${index}`);
+  const servers = await Promise.all(names.map((name) => new UpstreamServer(name).listen()));
+  const transactions = { id: { from: 'header', name: 'x-transaction' } } as const;
+  const plan = planFor(servers, { traffic: { transactions: { ...transactions, idle: '30s' } } });
+  await using fixture = await HaproxyFixture.start(plan, { upstreams: servers });
+  const all = tableOf(servers, { transactions: plan.traffic.transactions ?? null, measure: plan.measure });
+  const routes = (version: number, ingress: Ingress) => ({
+    ...all,
+    version,
+    servers: all.servers.map((server, index) => (index === 0 ? server : { ...server, ingress })),
+  });
+  const open = async () =>
+    new Map((await fixture.admin.stats({})).servers.map(({ name, transactions: count }) => [name, count]));
+
+  await fixture.admin.publish(routes(1, 'open'), {});
+  const homes = new Map<string, number>();
+  for (let number = 0; number < 3 * names.length; number += 1) {
+    const { body } = await request(fixture.url, { headers: { 'x-transaction': `t ${number};` } });
+    const home = await body.text();
+    homes.set(home, (homes.get(home) ?? 0) + 1);
+  }
+  homes.delete('server-0');
+  expect(homes.size).toBeGreaterThan(0);
+
+  await fixture.admin.publish(routes(2, 'draining'), {});
+  const draining = await open();
+  for (const name of names.slice(1)) expect(draining.get(name)).toBe(homes.get(name) ?? 0);
+
+  await fixture.admin.publish(routes(3, 'closed'), {});
+  await fixture.admin.publish(routes(4, 'draining'), {});
+  const afterwards = await open();
+  for (const name of names.slice(1)) expect(afterwards.get(name)).toBe(0);
+});
