@@ -119,7 +119,7 @@ function urlOf(port: number): string {
 }
 
 /** Looks on PATH, and where this project keeps what it was given. */
-function onPath(command: string): string | null {
+export function onPath(command: string): string | null {
   const own = join(homedir(), '.cache', 'changeover', 'bin', command);
   if (existsSync(own)) return own;
   try {

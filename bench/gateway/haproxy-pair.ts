@@ -1,0 +1,136 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { until } from '../../demo/fleet/until.ts';
+import { createGatewayOverHttp } from '../../src/adapters/gateway-over-http.ts';
+import { bindToThisProcess, endProcess } from '../../src/dev-server/bound-process.ts';
+import { answers, freePorts } from '../../src/dev-server/free-port.ts';
+import { renderConfig, seedFiles } from '../../src/haproxy/render.ts';
+import { benchPlan, trialTable } from './bench-plan.ts';
+
+const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+const READY_MS = 10_000;
+const GRACE_MS = 3_000;
+const SERVERS = 6;
+
+/** An HAProxy of one thread in front of the servers of the bench. */
+export interface OneThread {
+  readonly name: 'plain' | 'changeover';
+  readonly port: number;
+  readonly pid: number;
+}
+
+export interface HaproxyPair extends AsyncDisposable {
+  readonly targets: readonly OneThread[];
+}
+
+/**
+ * Two HAProxies with the same bind options, timeouts and servers, of one thread each, on one processor of their own:
+ * one with the configuration that `changeover haproxy render` prints for a plan and its companion at work, one with
+ * plain backends. The servers are an HAProxy that answers by itself, the only thing here that is faster than they are.
+ */
+export async function startHaproxyPair(folder: string, haproxy: string): Promise<HaproxyPair> {
+  await mkdir(folder, { recursive: true });
+  const started: ChildProcess[] = [];
+  const start = async (name: string, config: string, cpu: number, port: number): Promise<ChildProcess> => {
+    const path = join(folder, `${name}.cfg`);
+    await writeFile(path, config);
+    const child = spawn('taskset', ['-c', String(cpu), haproxy, '-db', '-f', path], { stdio: 'ignore' });
+    bindToThisProcess(child);
+    started.push(child);
+    await until(`${name} listens`, () => answers(port), { timeoutMs: READY_MS });
+    return child;
+  };
+  try {
+    const [ours = 0, plain = 0, admin = 0, ...ports] = await freePorts(3 + SERVERS);
+    await start('servers', serversConfig(ports), 1, ports[0] ?? 0);
+    const plan = benchPlan(ports.map((port) => `http://127.0.0.1:${port}`));
+    const socket = join(folder, 'admin.sock');
+    const options = { bind: `127.0.0.1:${ours}`, socket, files: folder };
+    for (const [path, content] of seedFiles(plan, options)) await writeFile(path, content);
+    const rendered = oneThread(renderConfig(plan, options));
+    const child = await start('changeover', rendered, 0, ours);
+    started.push(companion({ folder, socket, admin }));
+    await until('the companion answers', () => answers(admin), { timeoutMs: READY_MS });
+    await createGatewayOverHttp({ name: 'bench', admin: `http://127.0.0.1:${admin}` }).publish(
+      trialTable(plan, 1),
+      {},
+    );
+    const peer = await start('plain', plainConfig(plain, ports), 0, plain);
+    return {
+      targets: [
+        { name: 'plain', port: plain, pid: peer.pid ?? 0 },
+        { name: 'changeover', port: ours, pid: child.pid ?? 0 },
+      ],
+      [Symbol.asyncDispose]: () => endAll(started),
+    };
+  } catch (error) {
+    await endAll(started);
+    throw error;
+  }
+}
+
+async function endAll(children: readonly ChildProcess[]): Promise<void> {
+  for (const child of children.toReversed()) await endProcess(child, GRACE_MS);
+}
+
+function companion(parts: { folder: string; socket: string; admin: number }): ChildProcess {
+  const { folder, socket, admin } = parts;
+  const child = spawn(
+    'taskset',
+    [
+      ...['-c', '1', process.execPath, CLI, 'haproxy', 'serve', '--name', 'bench', '--service', 'bench'],
+      ...['--socket', `unix@${socket}`, '--files', folder, '--admin', `127.0.0.1:${admin}`],
+      ...['--no-controller', '--state', join(folder, 'state')],
+    ],
+    { stdio: 'ignore' },
+  );
+  bindToThisProcess(child);
+  return child;
+}
+
+/** The only thing that is changed of what is rendered: both get one thread. */
+function oneThread(config: string): string {
+  return config.replace(/^global$/m, 'global\n    nbthread 1');
+}
+
+/** Somebody's HAProxy before Changeover: the same binds, timeouts and servers, and no rules, maps or tables. */
+function plainConfig(port: number, servers: readonly number[]): string {
+  return `global
+    nbthread 1
+    log stdout format raw local0 notice
+defaults
+    mode http
+    log global
+    timeout connect 3s
+    timeout client 75s
+    timeout server 60s
+    timeout http-request 10s
+    timeout http-keep-alive 75s
+    option idle-close-on-response
+frontend web
+    bind 127.0.0.1:${port}
+    option forwardfor
+    default_backend servers
+backend servers
+    balance leastconn
+    option redispatch 1
+${servers.map((at, i) => `    server s${i} 127.0.0.1:${at} check inter 1s fall 2 rise 1`).join('\n')}
+`;
+}
+
+function serversConfig(ports: readonly number[]): string {
+  const body = 'x'.repeat(1_024);
+  return `global
+    nbthread 1
+defaults
+    mode http
+    timeout connect 3s
+    timeout client 300s
+    timeout server 60s
+frontend servers
+${ports.map((port) => `    bind 127.0.0.1:${port}`).join('\n')}
+    http-request return status 200 content-type text/plain hdr X-Amount 1 string ${body}
+`;
+}
