@@ -1,5 +1,6 @@
 import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { request } from 'undici';
 import writeFileAtomic from 'write-file-atomic';
 import { freePorts } from '../../src/dev-server/free-port.ts';
@@ -7,6 +8,7 @@ import { ChangeoverError } from '../../src/domain/errors.ts';
 import type { Plan } from '../../src/domain/plan/schema.ts';
 import { findHaproxy } from '../../src/haproxy/haproxy-command.ts';
 import { renderConfig, seedFiles } from '../../src/haproxy/render.ts';
+import { syncFiles } from '../../src/haproxy/sync.ts';
 import { common, gatewayReadiness, type GatewayProcess, type Surroundings } from './fleet-parts.ts';
 import { createFleetProcess } from './fleet-process.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
@@ -63,7 +65,25 @@ export async function createHaproxyGateway(
     return true;
   }
 
+  /** As `ExecStartPre=` of its service does: an HAProxy that was away does not serve by routes of an upgrade it missed. */
+  async function synchronized(): Promise<void> {
+    const logger = pino({ level: 'silent' });
+    const outcome = await syncFiles(
+      {
+        ...{ name, service, controllerUrl, filesDir: folder, stateDir: join(folder, 'state') },
+        ...{ lookupDir: undefined, controllerToken: undefined, patienceMs: LISTEN_TIMEOUT_MS },
+      },
+      logger,
+    );
+    if (outcome.kind !== 'held') return;
+    throw new ChangeoverError(
+      'ControllerUnreachable',
+      `${name}: HAProxy stays away until the flow controller says which routes are current (upgrade ${outcome.upgrade}).`,
+    );
+  }
+
   async function startHaproxy(): Promise<void> {
+    await synchronized();
     haproxy.start();
     await around.work.record(`${name}-haproxy`, haproxy.pid ?? 0);
     await until(`${name}: HAProxy listens`, () => answers(url), {

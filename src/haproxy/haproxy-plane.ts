@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import writeFileAtomic from 'write-file-atomic';
 import { ChangeoverError } from '../domain/errors.ts';
@@ -7,19 +6,12 @@ import type { DataPlane } from '../gateway/data-plane.ts';
 import { LookupFile, resolveLookup } from '../gateway/lookup-file.ts';
 import { filesIn, slotName, SPECIAL } from './layout.ts';
 import { lookupEntries, mapText, storedSlots } from './map-files.ts';
-import { assignSlots, type MapEntry, routeMap } from './route-map.ts';
 import { refuseOtherRules } from './running-rules.ts';
 import { RuntimeConnection, type SocketAddress } from './runtime-api.ts';
 import { readMapValue, readProcess, readServers, type ServerRow } from './runtime-answers.ts';
 import { cutTransactions, fillMap, setAddresses, setStates } from './runtime-changes.ts';
-import { type ServerState, serverStateFile } from './server-states.ts';
-
-/** What a table means for this HAProxy. */
-interface Target {
-  readonly table: RouteTable;
-  readonly slots: ReadonlyMap<string, number>;
-  readonly entries: readonly MapEntry[];
-}
+import type { ServerState } from './server-states.ts';
+import { stateBy, type Target, targetOf, writeTargetFiles } from './target.ts';
 
 /**
  * An HAProxy as the data plane. It is told what changes, by the Runtime API, and asked what it executes: nothing is taken
@@ -125,7 +117,7 @@ export class HaproxyPlane implements DataPlane {
   async #refuseUnfit(table: RouteTable): Promise<void> {
     const connection = await this.#connect();
     await refuseOtherRules(connection, table, this.#logger);
-    this.#targetOf(table, await this.#servers(connection));
+    targetOf(table, await this.#servers(connection), this.#target?.slots ?? new Map());
   }
 
   close(): void {
@@ -168,40 +160,13 @@ export class HaproxyPlane implements DataPlane {
     return readServers(answer).filter(({ backend }) => backend.startsWith(prefix));
   }
 
-  /** @throws ChangeoverError `InvalidRequest` where the configuration lacks servers or slots. */
-  #targetOf(table: RouteTable, rows: readonly ServerRow[], before = this.#target?.slots): Target {
-    const slotCount = new Set(rows.map(({ backend }) => backend)).size;
-    if (slotCount === 0) {
-      throw new ChangeoverError(
-        'InvalidRequest',
-        `HAProxy has no backend ${slotName(this.#service, 1)}; run \`changeover haproxy render\` for the plan of ${this.#service} and reload it.`,
-      );
-    }
-    const serverIds = new Map(rows.map(({ name, id }) => [name, id]));
-    const missing = table.servers.filter(({ name }) => !serverIds.has(name)).map(({ name }) => name);
-    if (missing.length > 0) {
-      throw new ChangeoverError(
-        'InvalidRequest',
-        `HAProxy's configuration lacks the servers ${missing.join(', ')}; run \`changeover haproxy render\` for the plan and reload it.`,
-      );
-    }
-    const slots = assignSlots(table, { before: before ?? new Map(), slots: slotCount });
-    return { table, slots, entries: routeMap(table, { slots, slotCount, serverIds }) };
-  }
-
   async #establish(table: RouteTable): Promise<void> {
     this.#established = '';
     const connection = await this.#connect();
     const rows = await this.#servers(connection);
-    const target = this.#targetOf(table, rows, await storedSlots(this.#files.routes));
-    const ingress = new Map(table.servers.map((server) => [server.name, server]));
-    const stateIn = (backend: string, name: string): ServerState => {
-      const server = ingress.get(name);
-      if (server === undefined || slotName(this.#service, target.slots.get(server.release) ?? 0) !== backend)
-        return 'maint';
-      return server.ingress === 'open' ? 'ready' : server.ingress === 'draining' ? 'drain' : 'maint';
-    };
-    await this.#writeFiles(target, rows, stateIn);
+    const target = targetOf(table, rows, await storedSlots(this.#files.routes));
+    const stateIn = stateBy(target);
+    await writeTargetFiles(this.#filesDir, target, { rows, lookup: this.#lookup?.values ?? null });
     this.#target = target;
 
     const commands = rows
@@ -244,28 +209,6 @@ export class HaproxyPlane implements DataPlane {
     }
     const process = readProcess(info);
     if (!process.stopping) this.#established = process.id;
-  }
-
-  async #writeFiles(
-    target: Target,
-    rows: readonly ServerRow[],
-    stateIn: (backend: string, name: string) => ServerState,
-  ): Promise<void> {
-    await mkdir(this.#filesDir, { recursive: true });
-    const urls = new Map(target.table.servers.map(({ name, url }) => [name, new URL(url)]));
-    const servers = rows
-      .filter(({ backend }) => backend === slotName(this.#service, 1))
-      .map(({ id, name, address }) => ({ id, name, url: urls.get(name) ?? new URL(`http://${address}`) }));
-    const slotCount = new Set(rows.map(({ backend }) => backend)).size;
-    if (this.#lookup !== null)
-      await writeFileAtomic(this.#files.lookup, mapText(lookupEntries(this.#lookup.values)));
-    await writeFileAtomic(
-      this.#files.servers,
-      serverStateFile(this.#service, slotCount, servers, (slot, name) =>
-        stateIn(slotName(this.#service, slot), name),
-      ),
-    );
-    await writeFileAtomic(this.#files.routes, mapText(target.entries));
   }
 
   async #openLookup(table: RouteTable, tolerate: boolean): Promise<LookupFile | null> {

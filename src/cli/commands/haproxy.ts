@@ -3,6 +3,7 @@ import type { CliContext } from '../context.ts';
 import { haproxyCheckCommand } from './haproxy-check.ts';
 import { haproxyRenderCommand } from './haproxy-render.ts';
 import { haproxyServeCommand } from './haproxy-serve.ts';
+import { haproxySyncCommand } from './haproxy-sync.ts';
 
 export function haproxyCommand(context: CliContext): Command {
   return new Command('haproxy')
@@ -17,5 +18,6 @@ Examples:
     )
     .addCommand(haproxyRenderCommand(context))
     .addCommand(haproxyCheckCommand(context))
+    .addCommand(haproxySyncCommand(context))
     .addCommand(haproxyServeCommand(context));
 }

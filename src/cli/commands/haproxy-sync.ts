@@ -1,0 +1,75 @@
+import { Command } from 'commander';
+import { readConfig } from '../../config.ts';
+import { print, type CliContext } from '../context.ts';
+import { EXIT } from '../exit-code.ts';
+import { CliFailure } from '../failure.ts';
+import { durationOption } from '../limit-option.ts';
+import { processLogger } from '../process-logger.ts';
+import { DEFAULT_FILES } from './haproxy-render.ts';
+
+interface SyncOptions {
+  readonly name: string;
+  readonly service: string;
+  readonly files: string;
+  readonly controller?: string;
+  readonly state: string;
+  readonly lookupDir?: string;
+  readonly patience: number;
+}
+
+export function haproxySyncCommand({ out, env }: CliContext): Command {
+  return new Command('sync')
+    .description('bring the files of an HAProxy up to date before it starts (ExecStartPre= of its service)')
+    .requiredOption('--name <name>', 'name of the gateway, as in the plan')
+    .requiredOption('--service <name>', 'service that it routes')
+    .option('--files <dir>', 'folder of its maps and of its server-state file', DEFAULT_FILES)
+    .option('--controller <url>', 'the flow controller; CHANGEOVER_CONTROLLER_URL by default')
+    .requiredOption('--state <dir>', 'state folder of its companion')
+    .option('--lookup-dir <dir>', 'folder of the lookup files that policies may name')
+    .addOption(durationOption('--patience <duration>', 'how long to ask while an upgrade holds it', '10s'))
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 HAProxy may start: its files hold the current routes, or no upgrade was under way when the flow controller
+was heard of last; 2 the files do not fit; 3 it is fenced; 4 an upgrade was under way and the flow controller is away.
+
+Environment: CHANGEOVER_CONTROLLER_URL, CHANGEOVER_CONTROLLER_TOKEN, LOG_LEVEL; secrets also by file, as <NAME>_FILE.
+
+Examples:
+  $ changeover haproxy sync --name gw-2 --service wealth --state /var/lib/changeover/gw-2`,
+    )
+    .action(async ({ files, state, controller, patience, ...options }: SyncOptions) => {
+      const { syncFiles } = await import('../../haproxy/sync.ts');
+      const { controller: central } = readConfig(env);
+      const outcome = await syncFiles(
+        {
+          ...options,
+          lookupDir: options.lookupDir,
+          filesDir: files,
+          stateDir: state,
+          controllerUrl: controller ?? central.url,
+          controllerToken: central.token,
+          patienceMs: patience,
+        },
+        // One line says it all.
+        processLogger('sync', { logLevel: 'silent' }),
+      );
+      if (outcome.kind === 'current')
+        print(out, `HAProxy starts by the current routes, version ${outcome.version}.`);
+      else if (outcome.kind === 'asLeft')
+        print(
+          out,
+          `The flow controller is away; HAProxy starts by the routes it had, version ${outcome.version}.`,
+        );
+      else if (outcome.reached)
+        throw new CliFailure(
+          EXIT.notNow,
+          `HAProxy must not start: the flow controller has declared ${options.name} gone in upgrade ${outcome.upgrade} and not taken it back yet; try again.`,
+        );
+      else
+        throw new CliFailure(
+          EXIT.unreachable,
+          `HAProxy must not start: upgrade ${outcome.upgrade} was under way when the flow controller was heard of last, and it does not answer at ${controller ?? central.url}; others may serve by newer routes.`,
+        );
+    });
+}

@@ -1,0 +1,76 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { ChangeoverError } from '../domain/errors.ts';
+import type { RouteTable } from '../domain/routes/table.ts';
+import { RouteKeeper } from '../gateway/route-keeper.ts';
+import { RoutePuller } from '../gateway/route-puller.ts';
+import { RouteStore } from '../gateway/route-store.ts';
+import { FilesPlane } from './files-plane.ts';
+
+/** How long one question may take, and the pause before the next one, in milliseconds. */
+const PULL_MS = 3_000;
+const PAUSE_MS = 250;
+
+export interface SyncConfig {
+  readonly name: string;
+  readonly service: string;
+  readonly filesDir: string;
+  readonly stateDir: string;
+  readonly lookupDir: string | undefined;
+  readonly controllerUrl: string;
+  readonly controllerToken: string | undefined;
+  /** How long to ask where the routes must not be served by yet, in milliseconds. */
+  readonly patienceMs: number;
+}
+
+export type SyncOutcome =
+  /** The files hold the current routes. */
+  | { kind: 'current'; version: number }
+  /** The controller is away, and no upgrade was under way when it was heard of last: the files stand. */
+  | { kind: 'asLeft'; version: number }
+  /** HAProxy must not start: an upgrade was under way, and this gateway may have been declared gone meanwhile. */
+  | { kind: 'held'; version: number; upgrade: string; reached: boolean };
+
+/**
+ * Brings the files of an HAProxy up to date before it starts, as `ExecStartPre=` of its service: it serves from its first
+ * moment, and must not do so by routes that the others have left behind (invariant 2).
+ *
+ * @throws ChangeoverError `InvalidRequest` where the files do not fit the routes.
+ */
+export async function syncFiles(config: SyncConfig, logger: Logger): Promise<SyncOutcome> {
+  const { name, service, controllerUrl } = config;
+  const plane = new FilesPlane({ ...config, logger });
+  const store = new RouteStore(config.stateDir);
+  const keeper = new RouteKeeper({ service, store, plane, pulls: true, logger });
+  const token = config.controllerToken;
+  const puller = new RoutePuller({ controllerUrl, service, gateway: name, token, keeper, logger });
+  try {
+    const stored = await loadOr(store, config.stateDir);
+    await keeper.restore();
+    // What the keeper only reports must not pass for "no upgrade was known".
+    if (stored !== null && keeper.version === 0) await plane.check(stored);
+    const deadline = performance.now() + config.patienceMs;
+    for (;;) {
+      const reached = await puller.pullOnce(PULL_MS);
+      const { version, heldBy } = keeper;
+      if (heldBy === null) return { kind: reached ? 'current' : 'asLeft', version };
+      if (performance.now() + PAUSE_MS > deadline) return { kind: 'held', version, upgrade: heldBy, reached };
+      await delay(PAUSE_MS);
+    }
+  } finally {
+    await puller.close();
+    keeper.close();
+  }
+}
+
+async function loadOr(store: RouteStore, folder: string): Promise<RouteTable | null> {
+  try {
+    return await store.load();
+  } catch (cause) {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      `The routes in ${folder} cannot be read, so that nobody knows whether an upgrade was under way; move routes.json away once it is over.`,
+      { cause },
+    );
+  }
+}

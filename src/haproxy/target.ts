@@ -1,0 +1,75 @@
+import { mkdir } from 'node:fs/promises';
+import writeFileAtomic from 'write-file-atomic';
+import { ChangeoverError } from '../domain/errors.ts';
+import type { RouteTable } from '../domain/routes/table.ts';
+import { filesIn, slotName } from './layout.ts';
+import { lookupEntries, mapText } from './map-files.ts';
+import { assignSlots, type MapEntry, routeMap } from './route-map.ts';
+import type { ServerRow } from './runtime-answers.ts';
+import { type ServerState, serverStateFile } from './server-states.ts';
+
+/** What a table means for one HAProxy. */
+export interface Target {
+  readonly table: RouteTable;
+  readonly slots: ReadonlyMap<string, number>;
+  readonly entries: readonly MapEntry[];
+}
+
+/** @throws ChangeoverError `InvalidRequest` where the configuration lacks servers or slots. */
+export function targetOf(
+  table: RouteTable,
+  rows: readonly ServerRow[],
+  before: ReadonlyMap<string, number>,
+): Target {
+  const slotCount = new Set(rows.map(({ backend }) => backend)).size;
+  if (slotCount === 0) {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      `HAProxy has no backend ${slotName(table.service, 1)}; run \`changeover haproxy render\` for the plan of ${table.service} and reload it.`,
+    );
+  }
+  const serverIds = new Map(rows.map(({ name, id }) => [name, id]));
+  const missing = table.servers.filter(({ name }) => !serverIds.has(name)).map(({ name }) => name);
+  if (missing.length > 0) {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      `HAProxy's configuration lacks the servers ${missing.join(', ')}; run \`changeover haproxy render\` for the plan and reload it.`,
+    );
+  }
+  const slots = assignSlots(table, { before, slots: slotCount });
+  return { table, slots, entries: routeMap(table, { slots, slotCount, serverIds }) };
+}
+
+/** State of each server in each slot by a table. */
+export function stateBy({ table, slots }: Target): (backend: string, server: string) => ServerState {
+  const servers = new Map(table.servers.map((server) => [server.name, server]));
+  return (backend, name) => {
+    const server = servers.get(name);
+    if (server === undefined || slotName(table.service, slots.get(server.release) ?? 0) !== backend)
+      return 'maint';
+    return server.ingress === 'open' ? 'ready' : server.ingress === 'draining' ? 'drain' : 'maint';
+  };
+}
+
+/** What HAProxy starts with from now on. The routes come last: they name the version of all. */
+export async function writeTargetFiles(
+  folder: string,
+  target: Target,
+  { rows, lookup }: { rows: readonly ServerRow[]; lookup: ReadonlyMap<string, string> | null },
+): Promise<void> {
+  const { service } = target.table;
+  const files = filesIn(folder);
+  await mkdir(folder, { recursive: true });
+  const urls = new Map(target.table.servers.map(({ name, url }) => [name, new URL(url)]));
+  const servers = rows
+    .filter(({ backend }) => backend === slotName(service, 1))
+    .map(({ id, name, address }) => ({ id, name, url: urls.get(name) ?? new URL(`http://${address}`) }));
+  const slotCount = new Set(rows.map(({ backend }) => backend)).size;
+  const stateIn = stateBy(target);
+  if (lookup !== null) await writeFileAtomic(files.lookup, mapText(lookupEntries(lookup)));
+  await writeFileAtomic(
+    files.servers,
+    serverStateFile(service, slotCount, servers, (slot, name) => stateIn(slotName(service, slot), name)),
+  );
+  await writeFileAtomic(files.routes, mapText(target.entries));
+}
