@@ -8,7 +8,7 @@ import { saturate } from './open-loop.ts';
 
 /** HAProxy with our configuration over the same HAProxy with plain backends. */
 export const HAPROXY_GOAL = 0.95;
-const CONNECTIONS = 32;
+const CONNECTIONS = 128;
 
 /** The requests of `open-loop.ts`, for wrk: one in ten is a POST; accounts and transactions vary. */
 const REQUESTS = `

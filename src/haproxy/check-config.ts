@@ -1,5 +1,5 @@
 import type { Plan } from '../domain/plan/schema.ts';
-import { HANDED_OVER, HANDOVER_NEEDS } from './handover.ts';
+import { HANDED_OVER, HANDOVER_NEEDS, SUCCESSOR } from './handover.ts';
 import { MARKS, marksOf, serversOf, slotId, slotName, TABLES } from './layout.ts';
 import { addressOf, renderConfig, rulePartsOf } from './render.ts';
 
@@ -227,9 +227,16 @@ function checkTables(sections: readonly Section[], plan: Plan, last: number): Co
   });
 }
 
-/** Without it, a reload would cut transactions. */
+const TAKE_IT = 'take it from `changeover haproxy render`, and its `bind abns@…` in the frontend too';
+
+/** Without it, a reload would leave requests to old routes, and cut transactions. */
 function checkHandover(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
-  if (plan.traffic.transactions === undefined) return [];
+  if (plan.traffic.transactions === undefined) {
+    const found = sections.some(({ kind, name }) => kind === 'backend' && name === SUCCESSOR);
+    if (found) return [];
+    const missing = `without \`backend ${SUCCESSOR}\` a reload would leave requests to old routes`;
+    return [{ line: last, missing, write: TAKE_IT }];
+  }
   const global = sections.find(({ kind }) => kind === 'global');
   const why = 'a reload would cut transactions';
   const tables = sections.filter(({ name }) => name === TABLES.transactions || name === TABLES.ended);
@@ -246,7 +253,7 @@ function checkHandover(sections: readonly Section[], plan: Plan, last: number): 
       .map(([kind, name]) => ({
         line: last,
         missing: `without \`${kind} ${name}\` ${why}`,
-        write: 'take it from `changeover haproxy render`, and its `bind abns@…` in the frontend too',
+        write: TAKE_IT,
       })),
     ...tables
       .flatMap(({ lines }) => lines.filter(({ words }) => words.startsWith('stick-table ')))

@@ -2,18 +2,19 @@ import { createHash } from 'node:crypto';
 import { TABLES } from './layout.ts';
 
 /**
- * Transactions over a reload. The process that goes pushes its tables to the one that came (`peers` section with the local
- * peer alone, configuration.txt 3.5), and purges its own once that is done. So two things remain to be seen to:
+ * What a reload must not lose. A process that was replaced is told no routes any more, but gets one more request on each
+ * connection that was idle then (`option idle-close-on-response`): it passes them all to the process that came, so that
+ * nothing goes by an old table (invariants 1, 2 and 7).
  *
- * - A connection that was idle at the reload brings the old process one more request. If it belongs to a transaction, the
- *   old process passes it to the new one, which knows where it belongs.
- * - The new process serves before all has reached it. What it does not know yet goes round once more, until it is known
- *   or everything must have arrived: else a transaction under way would pass for one that begins.
+ * Transactions are pushed to the new process by the one that goes, which purges its own then (`peers` section with the
+ * local peer alone, configuration.txt 3.5). The new process serves before all has reached it: what it does not know yet
+ * goes round once more, until it is known or everything must have arrived. Else a transaction under way would pass for
+ * one that begins.
  */
 
 const PEERS = 'changeover';
 /** Backend that leads to the process that listens now. */
-const SUCCESSOR = 'changeover_successor';
+export const SUCCESSOR = 'changeover_successor';
 /** The same after a moment. */
 const LATER = 'changeover_later';
 const WAITING = 'changeover_waiting';
@@ -37,11 +38,15 @@ export const HANDOVER_GLOBAL = [
   '    set-var proc.started date(0,ms)',
 ];
 
-/** Rules of the frontend, once `txn.id` is known to be an id or unset. */
+/** First of the rules of the frontend. */
 export const HANDOVER_RULES = [
-  '# While a reload hands transactions over: the process that goes passes requests on to the one that came, and that one',
-  '# waits a moment for transactions that it does not know yet.',
-  `http-request set-var(txn.hop) str(${SUCCESSOR}) if { var(txn.id) -m found } { stopping }`,
+  '# After a reload the process that goes passes everything on to the one that came.',
+  `http-request set-var(txn.hop) str(${SUCCESSOR}) if { stopping }`,
+];
+
+/** Once `txn.id` is known to be an id or unset. */
+export const WAITING_RULES = [
+  '# While transactions are handed over, one that is not known yet waits a moment.',
   'http-request set-var(proc.settling) date(0,ms) if { var(txn.id) -m found } !{ var(proc.settling) -m found }',
   `http-request set-var(txn.age) date(0,ms),sub(proc.settling) if { var(txn.id) -m found } !{ var(txn.hop) -m found } !{ var(txn.id),in_table(${TABLES.transactions}) }`,
   `http-request set-var(txn.hop) str(${LATER}) if { var(txn.age) -m int lt ${SETTLED_MS} } { date(0,ms),sub(proc.started) lt ${GROWN_MS} }`,
@@ -59,20 +64,29 @@ function meetingPoint({ files, socket }: { files: string; socket: string }, what
 
 export function handoverBind(where: { files: string; socket: string }): string[] {
   return [
-    '    # What a process that was replaced still gets of transactions.',
+    '    # What a process that was replaced still gets.',
     `    bind ${meetingPoint(where, 'next')} accept-proxy`,
   ];
 }
 
-export function handoverSections(where: { files: string; socket: string }): string[] {
+export function handoverSections(
+  where: { files: string; socket: string },
+  { transactions }: { transactions: boolean },
+): string[] {
   const next = `    server next ${meetingPoint(where, 'next')}`;
+  return [
+    `backend ${SUCCESSOR}`,
+    `${next} send-proxy-v2`,
+    '',
+    ...(transactions ? waitingSections(where, next) : []),
+  ];
+}
+
+function waitingSections(where: { files: string; socket: string }, next: string): string[] {
   const later = meetingPoint(where, 'later');
   return [
     `peers ${PEERS}`,
     `    peer local ${meetingPoint(where, 'peers')}`,
-    '',
-    `backend ${SUCCESSOR}`,
-    `${next} send-proxy-v2`,
     '',
     `backend ${LATER}`,
     '    # Each request waits: none may take a connection that has waited already.',

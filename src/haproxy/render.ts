@@ -69,7 +69,7 @@ export function renderConfig(plan: Plan, options: RenderOptions): string {
     ...globalSection(plan, options, files, parts),
     ...frontendSection(plan, options, files, parts),
     ...tableSections(parts),
-    ...(hasTransactions(parts) ? handoverSections(options) : []),
+    ...handoverSections(options, { transactions: hasTransactions(parts) }),
     ...Array.from({ length: slots }, (_, index) => slotSection(plan, index + 1, parts)).flat(),
   ].join('\n');
 }
@@ -118,7 +118,7 @@ function frontendSection(plan: Plan, options: RenderOptions, files: Files, parts
   return [
     `frontend ${plan.service}`,
     ...tls,
-    ...(hasTransactions(parts) ? handoverBind(options) : []),
+    ...handoverBind(options),
     '    # A request may be sent again only where that changes nothing.',
     '    http-request disable-l7-retry unless METH_GET or { method HEAD OPTIONS }',
     ...indented(['# Which release a key belongs to.', ...routingRules(parts, files)]),

@@ -76,17 +76,18 @@ export function routeMap(
     return [[String(HOME_BASE + BigInt(id)), to({ release, bucket: 'transaction' })]];
   });
   return [
-    [SPECIAL.version, String(table.version)],
-    [SPECIAL.refuge, to({ release: refuges[0] ?? '', bucket: 'failover' })],
-    [SPECIAL.secondRefuge, to({ release: refuges[1] ?? '', bucket: 'failover' })],
-    ...slotRoutes(parts.slots, parts.slotCount),
-    ...homes,
+    // Ranges first: HAProxy goes through them one after the other, and behind them there is an entry for each server.
     ...(split === null
       ? ([
           [SPECIAL.noKey, to(main)],
           [SPECIAL.miss, to(main)],
         ] as MapEntry[])
       : splitEntries(split, to)),
+    [SPECIAL.version, String(table.version)],
+    [SPECIAL.refuge, to({ release: refuges[0] ?? '', bucket: 'failover' })],
+    [SPECIAL.secondRefuge, to({ release: refuges[1] ?? '', bucket: 'failover' })],
+    ...slotRoutes(parts.slots, parts.slotCount),
+    ...homes,
   ];
 }
 
@@ -96,10 +97,10 @@ function splitEntries(split: TrafficSplit, to: Decision): MapEntry[] {
   const staged: Decision = (decision) =>
     decision.release === split.baseline || open >= SLOTS ? to(decision) : `${to(decision)}:${open}`;
   return [
+    ...policyEntries(split, full, staged),
     [SPECIAL.noKey, staged(full(undefined))],
     [SPECIAL.heldBack, to({ release: split.baseline, bucket: 'held-back' })],
     [SPECIAL.stageSalt, encoded(`stage:${split.salt}`)],
-    ...policyEntries(split, full, staged),
   ];
 }
 

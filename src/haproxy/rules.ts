@@ -2,7 +2,7 @@ import { ChangeoverError } from '../domain/errors.ts';
 import type { ExchangeMatch } from '../domain/measure.ts';
 import { MAX_KEY_OCTETS, SLOTS } from '../domain/policy/route-key.ts';
 import { contextRules, STRIP_RULES } from './baggage-rules.ts';
-import { HANDOVER_RULES, HANDOVER_UNCOUNTED, HANDOVER_WAY } from './handover.ts';
+import { HANDOVER_RULES, HANDOVER_UNCOUNTED, HANDOVER_WAY, WAITING_RULES } from './handover.ts';
 import {
   AMOUNT_BITS,
   AMOUNT_DECIMALS,
@@ -23,13 +23,18 @@ export function quoted(argument: string): string {
   return /^[\w./:%()[\],|=*-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
-/** How the routes map is searched: by text, or by integer ranges. */
-function lookUp({ policy }: RuleParts, files: Files): string {
-  return `${policy === 'values' ? 'map_str' : 'map_int'}(${files.routes})`;
+/** The routes map, searched by a whole key. That is a tree, whatever the number of servers in it. */
+function lookUp(files: Files): string {
+  return `map_str(${files.routes})`;
 }
 
-function special(name: keyof typeof SPECIAL, parts: RuleParts, files: Files): string {
-  return `int(${SPECIAL[name]}),${lookUp(parts, files)}`;
+/** The same map, searched for the range that a number lies in: a list, in which ranges come first. */
+function lookUpRange(files: Files): string {
+  return `map_int(${files.routes})`;
+}
+
+function special(name: keyof typeof SPECIAL, files: Files): string {
+  return `str(${SPECIAL[name]}),${lookUp(files)}`;
 }
 
 /** Where the key is; the same requests have the same key in the embedded gateway (src/gateway/request-key.ts). */
@@ -58,7 +63,6 @@ function withoutBaggage(): ChangeoverError {
 
 /** Key → decision, `slot:release:bucket`, and `:open` where a stage holds back the key's slots from `open` on. */
 export function routingRules(parts: RuleParts, files: Files): string[] {
-  const routes = lookUp(parts, files);
   const lookup =
     parts.key.lookup === undefined
       ? [`http-request set-var(txn.key) ${keyFetch(parts)}`]
@@ -70,31 +74,30 @@ export function routingRules(parts: RuleParts, files: Files): string[] {
   return [
     ...lookup,
     `http-request unset-var(txn.key) unless { var(txn.key),length 1:${MAX_KEY_OCTETS} }`,
-    ...policyRules(parts, files, routes),
-    `http-request set-var(txn.go) ${special('noKey', parts, files)} if !{ var(txn.go) -m found }`,
+    ...policyRules(parts, files),
+    `http-request set-var(txn.go) ${special('noKey', files)} if !{ var(txn.go) -m found }`,
     '# A stage: the slots of a second hash from the fourth field on stay on the baseline.',
-    'http-request set-var(txn.open) var(txn.go),field(4,:) if { var(txn.go),field(4,:) -m found }',
-    `http-request set-var(txn.go) ${special('heldBack', parts, files)} if { var(txn.open) -m found } { ${hash('stageSalt', parts, files)},sub(txn.open) ge 0 }`,
+    `http-request set-var(txn.go) ${special('heldBack', files)} if { var(txn.go),field(4,:),set-var(txn.open) -m found } { ${hash('stageSalt', files)},sub(txn.open) ge 0 }`,
   ];
 }
 
-function hash(salt: 'policySalt' | 'stageSalt', parts: RuleParts, files: Files): string {
-  return `${special(salt, parts, files)},url_dec,concat(:,txn.key),xxh32,mod(${SLOTS})`;
+function hash(salt: 'policySalt' | 'stageSalt', files: Files): string {
+  return `${special(salt, files)},url_dec,concat(:,txn.key),xxh32,mod(${SLOTS})`;
 }
 
-function policyRules(parts: RuleParts, files: Files, routes: string): string[] {
+function policyRules(parts: RuleParts, files: Files): string[] {
   switch (parts.policy) {
     case 'tail':
-      return [`http-request set-var(txn.go) var(txn.key),map_end(${files.digits}),${routes}`];
+      return [`http-request set-var(txn.go) var(txn.key),map_end(${files.digits}),${lookUp(files)}`];
     case 'hash':
       return [
-        `http-request set-var(txn.go) ${hash('policySalt', parts, files)},${routes} if { var(txn.key) -m found }`,
+        `http-request set-var(txn.go) ${hash('policySalt', files)},${lookUpRange(files)} if { var(txn.key) -m found }`,
       ];
     case 'values':
       return [
         'http-request set-var(txn.encoded) var(txn.key),url_enc',
-        `http-request set-var(txn.go) str(v),concat(,txn.encoded),${routes} if { var(txn.key) -m found }`,
-        `http-request set-var(txn.go) ${special('miss', parts, files)} if { var(txn.key) -m found } !{ var(txn.go) -m found }`,
+        `http-request set-var(txn.go) str(v),concat(,txn.encoded),${lookUp(files)} if { var(txn.key) -m found }`,
+        `http-request set-var(txn.go) ${special('miss', files)} if { var(txn.key) -m found } !{ var(txn.go) -m found }`,
       ];
     case 'range':
       return [
@@ -108,7 +111,7 @@ function policyRules(parts: RuleParts, files: Files, routes: string): string[] {
         'http-request set-var(txn.n) var(txn.n),sub(1) if is_number !is_far is_negative rounds_down',
         `http-request set-var(txn.n) int(${RANGE_ZERO + RANGE_FAR}) if is_number is_far !is_negative`,
         `http-request set-var(txn.n) int(${RANGE_ZERO - RANGE_FAR}) if is_number is_far is_negative`,
-        `http-request set-var(txn.go) var(txn.n),${routes} if is_number`,
+        `http-request set-var(txn.go) var(txn.n),${lookUpRange(files)} if is_number`,
       ];
   }
 }
@@ -128,34 +131,33 @@ export function destinationRules(
           '# A transaction goes on in the slot of the server on which it began.',
           `http-request set-var(txn.id) ${transactions.id.from === 'header' ? `req.fhdr(${transactions.id.name},1)` : `req.cook(${transactions.id.name})`}`,
           'http-request unset-var(txn.id) unless { var(txn.id),length 1:256 }',
-          `http-request unset-var(txn.id) if { var(txn.id),in_table(${TABLES.ended}) }`,
-          ...HANDOVER_RULES,
-          `http-request set-var(txn.home) var(txn.id),table_server_id(${TABLES.transactions}),add(${HOME_BASE}),${lookUp(parts, files)} if { var(txn.id) -m found }`,
-          'http-request set-var(txn.slot) var(txn.home),field(1,:) if { var(txn.home) -m found }',
-          'http-request set-var(txn.go) var(txn.home) if { var(txn.slot) -m found } !{ var(txn.go),field(1,:),strcmp(txn.slot) eq 0 }',
+          ...(transactions.endHeader === undefined
+            ? []
+            : [`http-request unset-var(txn.id) if { var(txn.id),in_table(${TABLES.ended}) }`]),
+          ...WAITING_RULES,
+          `http-request set-var(txn.go) var(txn.home) if { var(txn.id),table_server_id(${TABLES.transactions}),add(${HOME_BASE}),${lookUp(files)},set-var(txn.home),field(1,:),set-var(txn.slot) -m found } !{ var(txn.go),field(1,:),strcmp(txn.slot) eq 0 }`,
         ];
   const draining = pinned.length === 0 ? '' : ' !{ var(txn.slot) -m found }';
   return [
+    ...HANDOVER_RULES,
     ...pinned,
-    ...(['refuge', 'secondRefuge'] as const).map(
-      (refuge) =>
-        `http-request set-var(txn.go) ${special(refuge, parts, files)} if { var(txn.go),field(1,:),nbsrv eq 0 }${draining}`,
-    ),
+    `http-request set-var(txn.go) ${special('refuge', files)} if { var(txn.go),field(1,:),nbsrv,set-var(txn.left) -m int eq 0 }${draining}`,
+    `http-request set-var(txn.go) ${special('secondRefuge', files)} if { var(txn.left) -m int eq 0 } { var(txn.go),field(1,:),nbsrv eq 0 }${draining}`,
     ...STRIP_RULES,
     ...(context ? contextRules(service, { transactions: pinned.length > 0 }) : []),
-    ...(pinned.length === 0 ? [] : [HANDOVER_WAY]),
+    HANDOVER_WAY,
     'use_backend %[var(txn.go),field(1,:)]',
   ];
 }
 
 function requestConditions({ method, path }: Pick<ExchangeMatch, 'method' | 'path'>): string[] {
   return [
-    ...(method === undefined ? [] : [`{ var(txn.method) -m str ${quoted(method)} }`]),
+    ...(method === undefined ? [] : [`{ method -m str ${quoted(method)} }`]),
     ...(path === undefined
       ? []
       : path.endsWith('*')
-        ? [`{ var(txn.path) -m beg ${quoted(path.slice(0, -1))} }`]
-        : [`{ var(txn.path) -m str ${quoted(path)} }`]),
+        ? [`{ path -m beg ${quoted(path.slice(0, -1))} }`]
+        : [`{ path -m str ${quoted(path)} }`]),
   ];
 }
 
@@ -166,10 +168,10 @@ function statusCondition(status: string): string {
 
 /** What the counting rules have to remember of the request. */
 export function noteRules({ measure }: RuleParts): string[] {
-  const all = [measure.allocated, measure.volume.match];
+  const volumeIf = requestConditions(measure.volume.match);
   return [
-    ...(all.some(({ method }) => method !== undefined) ? ['http-request set-var(txn.method) method'] : []),
-    ...(all.some(({ path }) => path !== undefined) ? ['http-request set-var(txn.path) path'] : []),
+    `http-request set-var(txn.a) str(a)${when(requestConditions(measure.allocated))}`,
+    ...(volumeIf.length === 0 ? [] : [`http-request set-var(txn.maybe) bool(true)${when(volumeIf)}`]),
     'http-request set-var(txn.began) date(0,ms)',
   ];
 }
@@ -182,10 +184,9 @@ export function noteRules({ measure }: RuleParts): string[] {
  */
 export function countingRules(parts: RuleParts, files: Files): string[] {
   const { measure, transactions } = parts;
-  const { volume, allocated } = measure;
-  const allocatedIf = requestConditions(allocated);
+  const { volume } = measure;
   const volumeIf = [
-    ...requestConditions(volume.match),
+    ...(requestConditions(volume.match).length === 0 ? [] : ['{ var(txn.maybe) -m found }']),
     ...(volume.match.status === undefined ? [] : [statusCondition(volume.match.status)]),
     ...(volume.match.header === undefined
       ? []
@@ -197,12 +198,11 @@ export function countingRules(parts: RuleParts, files: Files): string[] {
   ];
   const end = transactions?.endHeader;
   return [
-    ...(transactions === null || transactions === undefined ? [] : [HANDOVER_UNCOUNTED]),
+    HANDOVER_UNCOUNTED,
     'http-response set-var(txn.server) srv_name',
     'http-response set-var(txn.class) status,div(100)',
     'http-response set-var(txn.took) date(0,ms),sub(txn.began)',
     `http-response set-var(txn.latency) var(txn.took),map_int(${files.latency},0)`,
-    `http-response set-var(txn.a) str(a)${when(allocatedIf)}`,
     `http-response set-var(txn.v) str(v)${when(volumeIf)}`,
     `http-response set-var(txn.s) str(s) if { var(txn.took) -m int gt ${Math.floor(measure.slowMs)} }`,
     `http-response track-sc0 var(txn.go),concat(:,txn.server,:),concat(,txn.class,:),concat(,txn.latency,:),concat(,txn.a),concat(,txn.v),concat(,txn.s) table ${TABLES.counts}`,
