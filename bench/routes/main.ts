@@ -20,6 +20,7 @@ asked what is in flight, and opened again. Goal: five times as many servers take
 Exit code 1 where that is missed, or a request failed.
 `;
 
+const PROCESS_BUDGET = 20_000;
 const KINDS = ['embedded', 'haproxy'] as const;
 
 interface Options {
@@ -43,6 +44,11 @@ function list(text: string): number[] {
   return text.split(',').map(positive);
 }
 
+/** Fifty gateways are a hundred processes at most: with few processors they come to nothing else at a high rate. */
+function rateFor(gateways: number, ratePerSecond: number): number {
+  return Math.min(ratePerSecond, PROCESS_BUDGET / gateways);
+}
+
 async function main(options: Options): Promise<void> {
   const found = await findHaproxy(process.env);
   const kinds = KINDS.filter(
@@ -51,6 +57,7 @@ async function main(options: Options): Promise<void> {
   if (found === null) process.stderr.write('HAProxy is not here: only embedded gateways are measured\n');
   const haproxy = found ?? '';
   const folder = await mkdtemp(join(tmpdir(), 'routes-'));
+  let broken = 0;
   const switches: SwitchRow[] = [];
   const scales: ScaleRow[] = [];
   const own = (name: string): string => join(folder, name);
@@ -61,17 +68,25 @@ async function main(options: Options): Promise<void> {
       if (found !== null) {
         say('an HAProxy alone, one command');
         const alone = { ...run, folder: own('alone'), gateways: 1 };
-        switches.push({ what: 'HAProxy alone', gateways: 1, ...(await measurePlainSwitches(alone)) });
+        switches.push({
+          what: 'HAProxy alone',
+          gateways: 1,
+          ratePerSecond: options.rate,
+          ...(await measurePlainSwitches(alone)),
+        });
       }
       for (const gateways of options.gateways) {
         for (const kind of kinds) {
           say(`${kind}: switches of ${gateways}`);
-          const measured = await measureSwitches(kind, {
-            ...run,
-            folder: own(`${kind}-${gateways}`),
-            gateways,
-          });
-          switches.push({ what: kind, gateways, ...measured });
+          const ratePerSecond = rateFor(gateways, options.rate);
+          const these = { ...run, ratePerSecond, folder: own(`${kind}-${gateways}`), gateways };
+          try {
+            switches.push({ what: kind, gateways, ratePerSecond, ...(await measureSwitches(kind, these)) });
+          } catch (error) {
+            // What was measured before is told all the same.
+            broken += 1;
+            say(`not measured: ${error instanceof Error ? error.message : String(error)}`);
+          }
         }
       }
     }
@@ -87,17 +102,17 @@ async function main(options: Options): Promise<void> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  const report: Report = { ratePerSecond: options.rate, switches, scales };
+  const report: Report = { switches, scales };
   const { text, kept } = options.json ? reportJson(report) : reportTables(report);
   process.stdout.write(`${text}\n`);
-  process.exitCode = kept ? 0 : 1;
+  process.exitCode = kept && broken === 0 ? 0 : 1;
 }
 
 await new Command('bench:routes')
   .description('How soon gateways go by new routes, and how that grows with gateways and servers.')
   .option('--gateways <counts>', 'with so many gateways, one after the other', list, [1, 10, 50])
   .option('--activations <count>', 'of each', positive, 50)
-  .option('--rate <per second>', 'requests over all gateways', positive, 2_000)
+  .option('--rate <per second>', 'requests over all gateways, less with many of them', positive, 2_000)
   .option('--servers <counts>', 'in the table', list, [1_000, 5_000])
   .option('--rounds <count>', 'of closing and opening; medians count', positive, 7)
   .option('--only <part>', 'switch or scale')

@@ -6,11 +6,14 @@ import type { Switches } from './switches.ts';
 const SCALE_GOAL = 1;
 const STEPS = ['closeMs', 'loadMs', 'openMs'] as const;
 
-export type SwitchRow = Switches & { readonly what: string; readonly gateways: number };
+export type SwitchRow = Switches & {
+  readonly what: string;
+  readonly gateways: number;
+  readonly ratePerSecond: number;
+};
 export type ScaleRow = Scale & { readonly kind: string; readonly servers: number };
 
 export interface Report {
-  readonly ratePerSecond: number;
   readonly switches: readonly SwitchRow[];
   readonly scales: readonly ScaleRow[];
 }
@@ -41,7 +44,7 @@ function keptBy({ switches }: Report, growth: readonly Growth[]): boolean {
   return growth.every(({ kept }) => kept) && switches.every(({ failed }) => failed === 0);
 }
 
-function switchTable({ switches, ratePerSecond }: Report): string {
+function switchTable({ switches }: Report): string {
   const table = new Table({
     head: [
       'gateways',
@@ -59,7 +62,7 @@ function switchTable({ switches, ratePerSecond }: Report): string {
     wordWrap: true,
     colWidths: [17, 18, 9, 15, 9, 13, 13, 10, 8, 8],
   });
-  for (const { what, gateways, lastMs, ackedMs, answered, failed, omitted } of switches) {
+  for (const { what, gateways, ratePerSecond, lastMs, ackedMs, answered, failed, omitted } of switches) {
     table.push([
       what === 'HAProxy alone' ? what : `${gateways} ${what}`,
       ...[quantile(lastMs, 0.5), quantile(lastMs, 0.99), quantile(ackedMs, 0.5), quantile(ackedMs, 0.99)].map(

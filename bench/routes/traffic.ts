@@ -54,11 +54,16 @@ export async function startTraffic(gateways: number): Promise<Traffic> {
     async lastArrivalAt(side) {
       const deadline = performance.now() + PATIENCE_MS;
       for (;;) {
-        const { lastArrivalMs } = await seen();
+        const { lastArrivalMs, failed, omitted } = await seen();
         const old = lastArrivalMs[side] ?? [];
         const next = lastArrivalMs[1 - side] ?? [];
         if (next.every((at, gateway) => at > (old[gateway] ?? 0) + QUIET_MS)) return Math.max(...old);
-        if (performance.now() > deadline) throw new Error('a gateway still sends to the old version');
+        if (performance.now() > deadline) {
+          const stuck = next.flatMap((at, gateway) => (at > (old[gateway] ?? 0) + QUIET_MS ? [] : [gateway]));
+          throw new Error(
+            `gateways ${stuck.join(', ')} do not send to the new version; ${failed} requests failed, ${omitted} were not sent`,
+          );
+        }
         await delay(POLL_MS);
       }
     },

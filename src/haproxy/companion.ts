@@ -16,6 +16,8 @@ import { TrafficReader } from './traffic-reader.ts';
 const FIRST_PULL_MS = 3_000;
 /** So often HAProxy is looked after where nobody asks, in milliseconds: a new process has its routes by then. */
 const LOOK_EVERY_MS = 500;
+/** A look at thousands of servers takes HAProxy's own time: so many times longer it is left alone afterwards. */
+const PAUSES_PER_LOOK = 3;
 
 /** The process beside an HAProxy that makes it a gateway: it takes route tables, and tells what HAProxy counts. */
 export interface Companion extends AsyncDisposable {
@@ -59,19 +61,31 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
   const stopping = new AbortController();
   let healthy = false;
   let reading: ReturnType<TrafficReader['stats']> | null = null;
+  let upcoming: ReturnType<TrafficReader['stats']> | null = null;
   let looking: Promise<void> = Promise.resolve();
   let admin: Listening | null = null;
 
-  /** Readings do not overlap: each is what HAProxy said after it was asked for. */
+  const read = (): ReturnType<TrafficReader['stats']> => {
+    const now = reader.stats().finally(() => (reading = null));
+    reading = now;
+    return now;
+  };
+  /**
+   * Readings do not overlap, and each is what HAProxy said after it was asked for: who comes during one gets the next,
+   * and whoever comes until that begins shares it.
+   */
   const stats = (): ReturnType<TrafficReader['stats']> => {
-    const next = (reading ?? Promise.resolve())
+    if (reading === null && upcoming === null) return read();
+    upcoming ??= (reading ?? Promise.resolve())
       .then(
         () => undefined,
         () => undefined,
       )
-      .then(() => reader.stats());
-    reading = next;
-    return next;
+      .then(() => {
+        upcoming = null;
+        return read();
+      });
+    return upcoming;
   };
   // What failed so far belongs to the release that had the slot so far.
   plane.beforeChange = () => (plane.table === null ? Promise.resolve() : stats().then(() => undefined));
@@ -89,6 +103,7 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
 
   const lookAfter = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
+      const fromMs = performance.now();
       try {
         await stats();
         if (!healthy) logger.info('HAProxy answers');
@@ -97,7 +112,8 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
         if (healthy) logger.warn({ err: error }, 'HAProxy does not do as it should; trying on');
         healthy = false;
       }
-      await delay(LOOK_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+      const pauseMs = Math.max(LOOK_EVERY_MS, PAUSES_PER_LOOK * (performance.now() - fromMs));
+      await delay(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   };
 
@@ -108,6 +124,7 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
     await puller?.close();
     await admin?.close();
     admin = null;
+    await upcoming?.catch(() => undefined);
     await reading?.catch(() => undefined);
     reader.close();
     keeper.close();
