@@ -1,7 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
+import { identityOf, liveGroup, signal as sendSignal } from '../../src/agent/os-process.ts';
 import { bindToThisProcess } from '../../src/dev-server/bound-process.ts';
+import { until } from './until.ts';
+
+const WORKERS_END_MS = 10_000;
 
 /** A real HAProxy in master-worker mode, as a system service runs it: reloaded by SIGUSR2 to its master. */
 export class HaproxyProcess implements AsyncDisposable {
@@ -59,7 +63,7 @@ export class HaproxyProcess implements AsyncDisposable {
     this.#master?.kill('SIGUSR2');
   }
 
-  /** Without finishing anything. The workers end with their master. */
+  /** Without finishing anything: master and workers. */
   async kill(): Promise<void> {
     await this.#end('SIGKILL');
   }
@@ -73,7 +77,14 @@ export class HaproxyProcess implements AsyncDisposable {
     this.#master = null;
     if (master === null || master.exitCode !== null || master.signalCode !== null) return;
     const ended = once(master, 'exit');
-    master.kill(signal);
+    const leader = master.pid === undefined ? undefined : identityOf(master.pid);
+    if (signal === 'SIGKILL' && master.pid !== undefined) sendSignal(-master.pid, signal);
+    else master.kill(signal);
     await ended;
+    // A worker that is still there holds the sockets that the next start needs.
+    if (leader === undefined) return;
+    await until('HAProxy’s workers end', async () => liveGroup(leader).length === 0, {
+      timeoutMs: WORKERS_END_MS,
+    });
   }
 }
