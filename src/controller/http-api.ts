@@ -179,21 +179,21 @@ function addRouteRoutes(app: Hono, deps: ApiDeps): void {
 function addTrafficRoutes(app: Hono, deps: ApiDeps): void {
   const { store, observatory, guardrails, presence } = deps;
 
-  app.get(`${SERVICE}/load`, async (c) => {
-    const service = c.req.param('service');
-    const servers = c.req.queries('server') ?? [];
+  const load = async (service: string, servers: readonly string[]): Promise<LoadAnswer> => {
     refuseUnknownServers(store, service, servers);
     const readings = await observatory.read(service);
     const gone = store.get(service).gateways.filter(({ state }) => state.excluded !== undefined);
     const excluded = gone.map(({ address }) => address.name);
-    return c.json({ ...loadOf(readings, servers), ...(excluded.length === 0 ? {} : { excluded }) });
-  });
+    return { ...loadOf(readings, servers), ...(excluded.length === 0 ? {} : { excluded }) };
+  };
+
+  app.get(`${SERVICE}/load`, async (c) =>
+    c.json(await load(c.req.param('service'), c.req.queries('server') ?? [])),
+  );
 
   app.post(`${SERVICE}/load`, async (c) => {
-    const service = c.req.param('service');
     const { servers } = await readBody(c, loadRequestSchema);
-    refuseUnknownServers(store, service, servers);
-    return c.json(loadOf(await observatory.read(service), servers));
+    return c.json(await load(c.req.param('service'), servers));
   });
 
   app.post(`${SERVICE}/gateways/:name/stats`, async (c) => {
