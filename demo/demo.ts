@@ -53,7 +53,7 @@ export async function runDemo(
 ): Promise<Demo> {
   const beganAt = performance.now();
   const { tiers, haproxy } = config.options;
-  display.say(startingText(tiers));
+  display.say(startingText(config.options));
   const fleet = await createFleet({
     ...(tiers ? TIERS : {}),
     ...(haproxy ? { gateways: MIXED } : {}),
@@ -114,10 +114,12 @@ export function startLoad(fleet: Fleet, rate: number): Promise<LoadProcess> {
   return spawnLoad({ url: fleet.entrances.map(({ url }) => url), ratePerSecond: rate * RATE_MARGIN });
 }
 
-function startingText(tiers: boolean): string {
-  return tiers
-    ? 'Starting Temporal, controller, worker, an edge, two web servers with a sidecar each, and six servers of the pricing service, each with an agent'
-    : 'Starting Temporal, controller, gateway, worker, and nine servers with an agent each';
+function startingText({ tiers, haproxy }: DemoOptions): string {
+  if (tiers) {
+    return 'Starting Temporal, controller, worker, an edge, two web servers with a sidecar each, and six servers of the pricing service, each with an agent';
+  }
+  const gateways = haproxy ? 'two HAProxies with a companion each, an embedded gateway' : 'gateway';
+  return `Starting Temporal, controller, ${gateways}, worker, and nine servers with an agent each`;
 }
 
 function limit(): AbortSignal {
@@ -132,8 +134,9 @@ function limit(): AbortSignal {
 function sayLinks(fleet: Fleet, upgrade: string, display: Display): void {
   display.say(`Temporal UI, this upgrade  ${upgrade}`);
   display.say(`Flow controller, metrics   ${fleet.controller.url}/metrics`);
-  const [entrance] = fleet.entrances;
-  display.say(`Gateway, the service       ${entrance?.url ?? ''}/`);
+  for (const { kind, url } of fleet.entrances) {
+    display.say(`${kind === 'haproxy' ? 'HAProxy' : 'Gateway'}, the service       ${url}/`);
+  }
 }
 
 /** The gateways' counts once they contain everything that clients know of. */
