@@ -8,6 +8,7 @@ import type {
 import { callControl, type ControlCall } from '../protocol/control-client.ts';
 import {
   adoptAnswerSchema,
+  blocksAnswerSchema,
   checkAnswerSchema,
   loadAnswerSchema,
   lockAnswerSchema,
@@ -75,6 +76,13 @@ export function createFlowController(options: {
     load: (service, servers) =>
       call(service, { method: 'POST', path: '/load', body: { servers }, answer: loadAnswerSchema }),
     traffic: (service) => call(service, { method: 'GET', path: '/traffic', answer: trafficAnswerSchema }),
+    blocks: (service, { trial, after }) =>
+      call(service, {
+        method: 'GET',
+        path: '/blocks',
+        query: { trial, after: String(after) },
+        answer: blocksAnswerSchema,
+      }),
     checkRoutes: (service, transitions) =>
       call(service, {
         method: 'POST',

@@ -1,6 +1,7 @@
 import type { Transition } from '../domain/routes/transitions.ts';
 import type {
   AdoptAnswer,
+  BlocksAnswer,
   CheckAnswer,
   Fenced,
   GatewayAddress,
@@ -63,6 +64,8 @@ export interface TrafficObservatory {
   /** In-flight business at every gateway, read now; fails if one gateway does not answer. */
   load(service: string, servers: readonly string[]): Promise<LoadAnswer>;
   traffic(service: string): Promise<TrafficAnswer>;
+  /** Reads the gateways, closes the open block, and answers the trial's blocks numbered above `after`. */
+  blocks(service: string, request: { trial: string; after: number }): Promise<BlocksAnswer>;
   /** Asks every gateway whether it could execute the active table with these transitions; nothing changes. */
   checkRoutes(service: string, transitions: readonly Transition[]): Promise<CheckAnswer>;
   armGuardrails(

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ACKNOWLEDGED_BY, type GatewayStanding } from '../domain/gateway-standing.ts';
+import type { Block } from '../domain/decision/block.ts';
 import { GATEWAY_KINDS } from '../domain/routes/table.ts';
 import {
   measureRulesSchema,
@@ -32,6 +33,7 @@ import { gatewayServerSchema, trafficCountSchema } from './gateway.ts';
  * | `GET /load?server=a&server=b` → LoadAnswer | in-flight business on these servers, asked of every gateway now |
  * | `POST /load` LoadRequest → LoadAnswer | the same for any number of servers: an address holds about a thousand names |
  * | `GET /traffic` → TrafficAnswer | the observatory: counters over all gateways since the service was adopted |
+ * | `GET /blocks?trial=ID&after=N` → BlocksAnswer | reads the gateways, closes the block that is open, and answers those numbered above N: idempotent, for they are kept |
  * | `PUT /guardrails` GuardrailsRequest → 204 | arms (or with no rules disarms) the guardrails; the controller pulls by itself |
  *
  * Also `GET /health` and `GET /metrics` (Prometheus) at the root.
@@ -167,6 +169,35 @@ export const trafficAnswerSchema = z.object({
   pulls: z.array(pullSchema),
 });
 export type TrafficAnswer = z.infer<typeof trafficAnswerSchema>;
+
+const armCountsSchema = z.object({
+  n: z.number(),
+  sum: z.number(),
+  squares: z.number().exactOptional(),
+  uncapped: z.number().exactOptional(),
+});
+/** A block of src/domain/decision/block.ts, numbered from 1 within its trial. */
+export const numberedBlockSchema = z.object({
+  number: z.int().positive(),
+  fromMs: z.number(),
+  toMs: z.number(),
+  tableVersion: z.int().exactOptional(),
+  epochs: z.record(z.string(), z.string()).exactOptional(),
+  shares: z.record(z.string(), z.number()).exactOptional(),
+  groups: z.record(z.string(), z.record(z.string(), armCountsSchema)),
+}) satisfies z.ZodType<Block & { number: number }>;
+export type NumberedBlock = z.infer<typeof numberedBlockSchema>;
+
+export const blocksAnswerSchema = z.object({
+  trial: z.string(),
+  /** Blocks numbered above `after`, in order. */
+  blocks: z.array(numberedBlockSchema),
+  /** Gateways that could not be read this time; what they counted since comes in a later block. */
+  unread: z.array(z.string()),
+  pending: z.int().nonnegative(),
+  beyond: z.int().nonnegative(),
+});
+export type BlocksAnswer = z.infer<typeof blocksAnswerSchema>;
 
 export const guardrailsSchema = z.strictObject({
   /** Share (0..1) of requests that end in 5xx or without an answer. */

@@ -56,6 +56,34 @@ export const contextCountsSchema = z.object({
 });
 export type ContextCounts = z.infer<typeof contextCountsSchema>;
 
+/**
+ * What a gateway counted for the decision since its epoch began, for one (table version, release, group): units whose
+ * outcomes are all known, or timed out. Only grows within an epoch; units enter in the order of their assignment, so
+ * that slow successes are not missing beside quick failures.
+ */
+export const unitCountSchema = z.object({
+  tableVersion: count,
+  release: z.string(),
+  group: z.string(),
+  n: count,
+  /** Outcomes between 0 and 1, added up; their squares; and the same before they were capped. */
+  sum: z.number().nonnegative(),
+  squares: z.number().nonnegative(),
+  uncapped: z.number(),
+});
+export type UnitCount = z.infer<typeof unitCountSchema>;
+
+export const gatewayUnitsSchema = z.object({
+  /** Salt of the split that is counted: another trial counts anew. */
+  trial: z.string(),
+  counts: z.array(unitCountSchema),
+  /** Units assigned whose outcome is awaited. */
+  pending: count,
+  /** Accounts that were not entered because the gateway knows as many as it can hold. */
+  beyond: count,
+});
+export type GatewayUnits = z.infer<typeof gatewayUnitsSchema>;
+
 export const gatewayStatsSchema = z.object({
   gateway: z.string(),
   service: z.string(),
@@ -66,5 +94,7 @@ export const gatewayStatsSchema = z.object({
   counts: z.array(trafficCountSchema),
   /** Absent from gateways that do not carry context. */
   context: contextCountsSchema.optional(),
+  /** Absent where the table asks for no counting by unit. */
+  units: gatewayUnitsSchema.optional(),
 });
 export type GatewayStats = z.infer<typeof gatewayStatsSchema>;

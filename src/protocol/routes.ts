@@ -76,6 +76,15 @@ export const trafficSplitSchema = z.strictObject({
   share: z.number().min(0).max(1),
   salt: z.string(),
   pulled: z.array(z.string()),
+  counting: z
+    .strictObject({
+      unit: z.enum(['request', 'account']),
+      control: z.boolean(),
+      cap: z.number().positive().exactOptional(),
+      timeoutMs: z.number().positive(),
+      windowMs: z.number().nonnegative(),
+    })
+    .exactOptional(),
 }) satisfies z.ZodType<TrafficSplit>;
 
 export const routeServerSchema = z.strictObject({

@@ -8,6 +8,7 @@ import { applyTransitions, type Transition } from '../../src/domain/routes/trans
 import type { AgentStatus } from '../../src/protocol/agent.ts';
 import type { Fenced, TrafficAnswer } from '../../src/protocol/controller.ts';
 import { baselineRoutes } from './baseline-routes.ts';
+import { BlockLog } from './block-log.ts';
 
 interface FakeServer {
   version: string;
@@ -47,6 +48,7 @@ export class InMemoryWorld {
   private highestStep = -1;
   private staged: readonly Transition[] = [];
   private readonly counted = new Map<string, { allocated: number; volume: number }>();
+  private readonly blockLog = new BlockLog();
   private readonly plan: Plan;
 
   constructor(plan: Plan) {
@@ -139,6 +141,13 @@ export class InMemoryWorld {
           return this.load(servers);
         },
         traffic: async () => this.traffic(),
+        blocks: async (_service, { trial, after }) => {
+          this.note('blocks');
+          const units = [...this.counted].map(
+            ([version, { allocated: n, volume: sum }]) => [version, { n, sum }] as const,
+          );
+          return this.blockLog.close(trial, after, new Map(units));
+        },
         checkRoutes: async () => ({
           gateways: this.plan.gateways.map(({ name }) => ({
             gateway: name,

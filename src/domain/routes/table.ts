@@ -35,6 +35,25 @@ export interface TrafficSplit {
   readonly salt: string;
   /** Releases that were pulled (guardrail or operator): their keys go to `baseline`. */
   readonly pulled: readonly string[];
+  /** What is counted for the decision; absent: nothing but the gateway's ordinary counters. */
+  readonly counting?: TrialCounting;
+}
+
+/**
+ * How gateways count for the decision: by unit, at its assignment, with the outcome that it has before `timeoutMs`. Units
+ * are counted where the policy allotted them; what came otherwise (failover, pulled, no key) is left out.
+ */
+export interface TrialCounting {
+  /** `account`: each key enters once, by its first window. `request`: every request that the plan counts as allocated. */
+  readonly unit: 'request' | 'account';
+  /** Whether the baseline takes part as control arm; else keys that stay on it are not entered yet. */
+  readonly control: boolean;
+  /** An outcome of amounts or clicks above this counts as this much, and is divided by it. */
+  readonly cap?: number;
+  /** A unit whose outcome is not known this long after its window is over has none, in milliseconds. */
+  readonly timeoutMs: number;
+  /** For accounts: requests that come within this time of the first belong to the unit, in milliseconds. */
+  readonly windowMs: number;
 }
 
 /**
