@@ -5,8 +5,6 @@ import { EXIT } from './cli/exit-code.ts';
 import { CliFailure, exitCodeOf, messageOf } from './cli/failure.ts';
 import { readPlanFile, type PlanInputFile } from './cli/plan-input.ts';
 import { runLink } from './cli/temporal-ui.ts';
-import { formatPlanProblems } from './domain/plan/problem.ts';
-import { runProblems } from './domain/plan/runnable.ts';
 import { connectTemporal, type TemporalClient } from './temporal.ts';
 import { TASK_QUEUE, WORKFLOW_TYPE, workflowIdOf } from './workflows/messages.ts';
 
@@ -56,8 +54,6 @@ export async function startFromFile(
   options: { workflowId?: string | undefined; env: NodeJS.ProcessEnv },
 ): Promise<StartedUpgrade> {
   const input = await readPlanFile(file);
-  const problems = runProblems(input.plan);
-  if (problems.length > 0) throw new CliFailure(EXIT.badInput, formatPlanProblems(problems));
   await using temporal = await connectTemporal(options.env);
   return await startUpgrade(temporal, input, options);
 }

@@ -1,6 +1,8 @@
-import { assess } from '../domain/decision/assess.ts';
-import type { ArmEvidence, DecisionRule } from '../domain/decision/decision.ts';
+import type { ArmEvidence } from '../domain/decision/decision.ts';
 import { evidenceOf } from '../domain/decision/evidence.ts';
+import { judge } from '../domain/decision/judge.ts';
+import { readBlocks, stateOfTotals, type RuleProgress } from '../domain/decision/rule-reading.ts';
+import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import type { ReadingResult } from '../domain/upgrade/results.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { TrafficAnswer } from '../protocol/controller.ts';
@@ -15,7 +17,12 @@ export interface CollectMetricsInput extends StepContext {
   readonly versions: readonly { readonly version: string; readonly role: ArmEvidence['role'] }[];
   /** Pulled so far, with the reason. */
   readonly pulled: Readonly<Record<string, string>>;
-  readonly rule: DecisionRule;
+  readonly spec: RuleSpec;
+  /** Salt of the split, by which gateways and controller know the trial. */
+  readonly trial: string;
+  /** Length of the trial before this reading, in milliseconds. */
+  readonly elapsedMs: number;
+  readonly progress: RuleProgress;
   /** A verdict is due. */
   readonly final: boolean;
 }
@@ -37,10 +44,10 @@ export function collectMetrics({ observatory }: Pick<ActivityDependencies, 'obse
         const traffic = await readTraffic(observatory, input.service, present);
         const pulls = pullsOf(traffic, input);
         // A pull is told at once, whoever else cannot be read.
-        if (pulls.length > 0) return reading(traffic, pulls, input, Math.max(0, elapsedMs));
-        if (leftMs <= 0) {
-          assertComplete(traffic, input);
-          return reading(traffic, pulls, input, Math.max(0, elapsedMs));
+        const isDue = leftMs <= 0;
+        if (pulls.length > 0 || isDue) {
+          if (isDue && pulls.length === 0) assertComplete(traffic.unread, input);
+          return read(observatory, input, { traffic, pulls, elapsedMs: Math.max(0, elapsedMs) });
         }
         await present.sleep(Math.min(POLL_MS, leftMs));
       }
@@ -72,7 +79,7 @@ async function readTraffic(
 }
 
 /** Neither the base nor a decision rests on old counters. */
-function assertComplete({ unread }: TrafficAnswer, { base, final }: CollectMetricsInput): void {
+function assertComplete(unread: readonly string[], { base, final }: CollectMetricsInput): void {
   if (unread.length === 0 || (base !== null && !final)) return;
   throw new ChangeoverError(
     'GatewayUnreachable',
@@ -95,24 +102,48 @@ function isAllotted(bucket: string): boolean {
   return !NOT_ALLOTTED.includes(bucket);
 }
 
-function reading(
+interface Observed {
+  readonly traffic: TrafficAnswer;
+  readonly pulls: ReadingResult['pulls'];
+  readonly elapsedMs: number;
+}
+
+async function read(
+  observatory: ActivityDependencies['observatory'],
+  input: CollectMetricsInput,
+  { traffic, pulls, elapsedMs }: Observed,
+): Promise<ReadingResult> {
+  const { base, versions, spec, progress, final } = input;
+  const totals = totalsOf(traffic, input);
+  const found = { at: traffic.at, elapsedMs, totals, pulls };
+  if (base === null) return { ...found, arms: [], verdict: null, pulls: [] };
+  const pulled: Record<string, string> = { ...input.pulled };
+  for (const { release, reason } of pulls) pulled[release] = reason;
+  const arms = evidenceOf({ versions, base, totals, pulled });
+  const lengthMs = input.elapsedMs + elapsedMs;
+  if (spec.rule === 'max-efficacy') {
+    const isOver = final && traffic.unread.length === 0;
+    return { ...found, arms, verdict: judge(spec, stateOfTotals(spec, arms, lengthMs), isOver) };
+  }
+  const { trial } = input;
+  const answer = await observatory.blocks(input.service, { trial, after: progress.after });
+  const isOver = final && answer.unread.length === 0;
+  const { blocks } = answer;
+  const next = readBlocks(spec, progress, { blocks, pulled, isOver });
+  return { ...found, arms, verdict: next.verdict, decision: { ...next.progress, blocks } };
+}
+
+function totalsOf(
   traffic: TrafficAnswer,
-  pulls: ReadingResult['pulls'],
-  { base, versions, pulled, rule, final }: CollectMetricsInput,
-  elapsedMs: number,
-): ReadingResult {
+  { versions, spec }: Pick<CollectMetricsInput, 'versions' | 'spec'>,
+): ReadingResult['totals'] {
   const totals: Record<string, { allocated: number; volume: number }> = {};
   for (const { version } of versions) totals[version] = { allocated: 0, volume: 0 };
   for (const row of traffic.counts) {
     const total = totals[row.release];
     if (total === undefined || !isAllotted(row.bucket)) continue;
     total.allocated += row.allocated;
-    total.volume += rule.volume === 'amount' ? row.volumeAmount : row.volumeCount;
+    total.volume += spec.volume === 'amount' ? row.volumeAmount : row.volumeCount;
   }
-  if (base === null) return { at: traffic.at, elapsedMs, totals, arms: [], verdict: null, pulls: [] };
-  const reasons: Record<string, string> = { ...pulled };
-  for (const { release, reason } of pulls) reasons[release] = reason;
-  const arms = evidenceOf({ versions, base, totals, pulled: reasons });
-  const verdict = assess(rule, arms, final && traffic.unread.length === 0 ? 'end' : 'during');
-  return { at: traffic.at, elapsedMs, totals, arms, verdict, pulls };
+  return totals;
 }

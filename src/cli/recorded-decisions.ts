@@ -3,16 +3,19 @@ import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { z } from 'zod';
 import { assess } from '../domain/decision/assess.ts';
-import type { Verdict } from '../domain/decision/decision.ts';
 import { evidenceOf } from '../domain/decision/evidence.ts';
+import { judge } from '../domain/decision/judge.ts';
+import { readBlocks, stateOfTotals, type RuleProgress } from '../domain/decision/rule-reading.ts';
+import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { VOLUME_KINDS } from '../domain/measure.ts';
+import type { AnyVerdict, ReadingResult } from '../domain/upgrade/results.ts';
 
 /** A verdict that a history records, and whether the numbers recorded beside it lead to the same one. */
 export interface RecordedVerdict {
   readonly event: number;
   readonly at: string;
   readonly recorded: { readonly kind: string; readonly sentence: string };
-  readonly derived: Verdict;
+  readonly derived: Pick<AnyVerdict, 'kind' | 'sentence'>;
   readonly agrees: boolean;
 }
 
@@ -30,13 +33,20 @@ const inputSchema = z.object({
   base: totals.nullable(),
   versions: z.array(z.object({ version: z.string(), role: z.enum(['baseline', 'candidate']) })),
   pulled: z.record(z.string(), z.string()),
-  rule: z.object({
-    rule: z.literal('max-efficacy'),
-    volume: z.enum(VOLUME_KINDS),
-    minSamples: z.number(),
-    beatBaseline: z.boolean(),
-  }),
   final: z.boolean(),
+  /** Of runs that began before plans named a rule. */
+  rule: z
+    .object({
+      rule: z.literal('max-efficacy'),
+      volume: z.enum(VOLUME_KINDS),
+      minSamples: z.number(),
+      beatBaseline: z.boolean(),
+    })
+    .optional(),
+  /** What this program wrote itself, and is compared with what it makes of it now. */
+  spec: z.custom<RuleSpec>().optional(),
+  progress: z.custom<RuleProgress>().optional(),
+  elapsedMs: z.number().default(0),
 });
 
 const verdictSchema = z.looseObject({ kind: z.string(), sentence: z.string() });
@@ -45,6 +55,8 @@ const resultSchema = z.object({
   totals,
   verdict: verdictSchema.nullable(),
   pulls: z.array(z.object({ release: z.string(), reason: z.string() })),
+  elapsedMs: z.number(),
+  decision: z.custom<NonNullable<ReadingResult['decision']>>().optional(),
 });
 
 const READING = 'collectMetrics';
@@ -66,18 +78,47 @@ export function recordedVerdicts(history: History): RecordedVerdict[] {
 }
 
 function rederive(rawInput: unknown, rawResult: unknown): Omit<RecordedVerdict, 'event'> | undefined {
-  const { base, versions, pulled, rule, final } = inputSchema.parse(rawInput);
-  const { at, totals: now, verdict, pulls } = resultSchema.parse(rawResult);
-  if (base === null || verdict === null) return undefined;
-  const reasons = { ...pulled, ...Object.fromEntries(pulls.map(({ release, reason }) => [release, reason])) };
-  const arms = evidenceOf({ versions, base, totals: now, pulled: reasons });
-  const derived = assess(rule, arms, final ? 'end' : 'during');
+  const input = inputSchema.parse(rawInput);
+  const result = resultSchema.parse(rawResult);
+  const { at, verdict, decision } = result;
+  if (input.base === null || verdict === null) return undefined;
+  const { derived, progress } = derivedFrom(input, result);
+  const isSameState = decision === undefined || isDeepStrictEqual(stateIn(decision), progress);
   return {
     at,
     recorded: verdict,
     derived,
-    agrees: isDeepStrictEqual(verdict, derived),
+    agrees: isDeepStrictEqual(verdict, asJson(derived)) && isSameState,
   };
+}
+
+function derivedFrom(
+  { base, versions, pulled, rule, spec, progress, final, elapsedMs }: z.output<typeof inputSchema>,
+  { totals: now, pulls, decision, elapsedMs: readingMs, verdict }: z.output<typeof resultSchema>,
+): { readonly derived: AnyVerdict; readonly progress?: unknown } {
+  const reasons = { ...pulled, ...Object.fromEntries(pulls.map(({ release, reason }) => [release, reason])) };
+  const arms = evidenceOf({ versions, base: base ?? {}, totals: now, pulled: reasons });
+  if (spec === undefined || progress === undefined) {
+    return { derived: assess(rule ?? NO_RULE, arms, final ? 'end' : 'during') };
+  }
+  // A reading that missed a gateway's counters decides nothing, though it was the last one.
+  const isOver = final && verdict?.kind !== 'collecting';
+  if (decision === undefined) {
+    return { derived: judge(spec, stateOfTotals(spec, arms, elapsedMs + readingMs), isOver) };
+  }
+  const next = readBlocks(spec, progress, { blocks: decision.blocks, pulled: reasons, isOver });
+  return { derived: next.verdict, progress: asJson(next.progress) };
+}
+
+const NO_RULE = { rule: 'max-efficacy', volume: 'successes', minSamples: 1, beatBaseline: false } as const;
+
+function stateIn({ state, after }: RuleProgress): RuleProgress {
+  return { state, after };
+}
+
+/** As it would come back from the history. */
+function asJson(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
 }
 
 /** What operators said, in order; what activities tell the workflow is left out. */

@@ -1,5 +1,6 @@
 import type { StepContext } from '../activities/attempt.ts';
-import type { DecisionRule } from '../domain/decision/decision.ts';
+import { beginRule } from '../domain/decision/rule.ts';
+import { ruleSpecOf } from '../domain/decision/spec-of.ts';
 import type { Plan, PlanServer } from '../domain/plan/schema.ts';
 import { buildReport } from '../domain/report/report.ts';
 import { drainOf } from '../domain/upgrade/change-cycle.ts';
@@ -110,13 +111,7 @@ function collect(
   step: Step & { kind: 'collectMetrics' },
   context: StepContext,
 ) {
-  const rule: DecisionRule = {
-    // The others are planned and simulated, and refused by `checkPlan`.
-    rule: 'max-efficacy',
-    volume: plan.measure.volume.kind,
-    minSamples: plan.trial.minSamples,
-    beatBaseline: plan.trial.baselineShare > 0,
-  };
+  const spec = ruleSpecOf(plan);
   return activities.collectMetrics({
     ...context,
     waitMs: step.waitMs,
@@ -126,7 +121,10 @@ function collect(
       ...plan.candidates.map(({ version }) => ({ version, role: 'candidate' as const })),
     ],
     pulled: state.trial.pulled,
-    rule,
+    spec,
+    trial: state.upgradeId,
+    elapsedMs: state.trial.elapsedMs,
+    progress: state.trial.decision ?? { state: beginRule(spec), after: 0 },
     final: step.final,
   });
 }

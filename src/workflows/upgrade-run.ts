@@ -7,6 +7,7 @@ import {
   Trigger,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
+import { completed } from '../domain/plan/recorded-plan.ts';
 import type { Plan } from '../domain/plan/schema.ts';
 import { buildReport, type UpgradeReport } from '../domain/report/report.ts';
 import type { Action } from '../domain/upgrade/actions.ts';
@@ -44,8 +45,8 @@ export class UpgradeRun {
   private underWay: { identity: string; interrupt: () => void } | undefined;
   private toldPhase = '';
 
-  begin(start: CarriedOver): void {
-    this.current = start;
+  begin({ plan, state }: CarriedOver): void {
+    this.current = { plan: completed(plan), state };
     for (const { action, payload } of this.early) this.receive(action, payload);
     this.early = [];
     this.tell();

@@ -69,9 +69,3 @@ describe('changeover plan', () => {
     expect(out).toMatch(/verdict within .* on average[^]*accounts in the trial until then/);
   });
 });
-
-test('changeover start refuses a rule that a run does not know yet, before it connects', async () => {
-  const { exitCode, err } = await runCaptured(['start', anytime], { TEMPORAL_ADDRESS: '127.0.0.1:1' });
-  expect(exitCode).toBe(2);
-  expect(err).toContain('decision.rule held "anytime"; it must be max-efficacy in a run for now');
-});

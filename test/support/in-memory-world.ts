@@ -36,6 +36,8 @@ export class InMemoryWorld {
   rates: Readonly<Record<string, number>> = { '1.4': 0.2, '2.0-a': 0.8, '2.0-b': 0.3 };
   /** Allocated requests that each open version gets between two readings. */
   requestsPerReading = 100;
+  /** What the split is said to be, where it is to be checked. */
+  shares?: Readonly<Record<string, number>>;
   controllerAway = false;
   /** Which gateways do not acknowledge which tables. */
   isDeaf: (gateway: string, table: RouteTable) => boolean = () => false;
@@ -141,13 +143,8 @@ export class InMemoryWorld {
           return this.load(servers);
         },
         traffic: async () => this.traffic(),
-        blocks: async (_service, { trial, after }) => {
-          this.note('blocks');
-          const units = [...this.counted].map(
-            ([version, { allocated: n, volume: sum }]) => [version, { n, sum }] as const,
-          );
-          return this.blockLog.close(trial, after, new Map(units));
-        },
+        blocks: async (_service, request) =>
+          this.blockLog.close({ ...request, shares: this.shares }, this.counted),
         checkRoutes: async () => ({
           gateways: this.plan.gateways.map(({ name }) => ({
             gateway: name,

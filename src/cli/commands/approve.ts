@@ -45,12 +45,17 @@ Examples:
 }
 
 function objectionTo(candidate: string | undefined, { verdict }: UpgradeStatus): string | undefined {
-  const left = (verdict?.arms ?? []).filter((arm) => arm.role === 'candidate' && arm.pulled === undefined);
-  const names = left.map((arm) => arm.version);
+  const names = (verdict?.arms ?? []).filter(isLeft).map(({ version }) => version);
   if (candidate === undefined) {
-    if (verdict === null || verdict.kind === 'winner') return undefined;
+    if (verdict === null || verdict.kind === 'winner' || verdict.kind === 'equivalent') return undefined;
     return `The trial has no winner (${verdict.sentence}) Name one with --candidate: ${names.join(', ')}.`;
   }
   if (names.length === 0 || names.includes(candidate)) return undefined;
   return `${candidate} cannot be promoted; these can: ${names.join(', ')}.`;
+}
+
+/** One that was beaten may be promoted against the numbers, one that a guardrail pulled may not. */
+function isLeft(arm: NonNullable<UpgradeStatus['verdict']>['arms'][number]): boolean {
+  if (arm.role !== 'candidate') return false;
+  return 'units' in arm ? arm.out?.why !== 'pulled' : arm.pulled === undefined;
 }

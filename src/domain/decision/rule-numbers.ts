@@ -26,7 +26,9 @@ export function numbersOf(spec: RuleSpec, state: RuleState): readonly ArmNumbers
 }
 
 function intervalOf(spec: RuleSpec, sums: { n: number; sum: number; squares: number }): Interval | null {
-  if (sums.n === 0) return null;
+  if (sums.n === 0 || sums.sum > sums.n) return null;
+  // Counters of amounts know no squares, and without a cap no interval holds.
+  if (spec.rule === 'max-efficacy' && isBounded(spec)) return null;
   if (isBounded(spec)) return meanInterval(sums);
   return spec.rule === 'anytime' ? anytimeInterval(sums.sum, sums.n) : wilsonInterval(sums.sum, sums.n);
 }

@@ -15,9 +15,9 @@ export const decisionSchema = z
   .strictObject({
     rule: z
       .enum(RULES)
-      .default('max-efficacy')
+      .default('anytime')
       .describe(
-        'max-efficacy: the greatest efficacy at the end of the trial wins, no error rate is promised; anytime: looks at every reading and decides as soon as the evidence is there; fixed-sample: a planned number per version, one look',
+        'anytime: looks at every reading and decides as soon as the evidence is there; max-efficacy: the greatest efficacy at the end of the trial wins, no error rate is promised; fixed-sample: a planned number per version, one look',
       ),
     epsilon: differenceSchema
       .exactOptional()
@@ -50,10 +50,16 @@ export const decisionSchema = z
       .describe('Amount or clicks above which an outcome counts as this much, such as the 99.5 % quantile'),
     unit: z
       .enum(['request', 'account'])
-      .default('account')
+      .exactOptional()
       .describe(
-        'What counts once: account where traffic sticks to accounts, request where every one is dealt anew',
+        'What counts once: account where traffic sticks to accounts (the default), request where every one is dealt anew (the default of max-efficacy)',
       ),
+    window: durationSchema
+      .prefault('1m')
+      .describe('How long after its first request an account’s requests count for its outcome'),
+    outcomeWithin: durationSchema
+      .prefault('10s')
+      .describe('An outcome that comes later than this is none: the request, or the account’s last, failed'),
     unitsPerVersion: z
       .int()
       .positive()
@@ -69,8 +75,11 @@ export const decisionSchema = z
       .exactOptional()
       .describe('Requests or accounts per second, to say how long a verdict takes'),
   })
-  .transform(({ deadline, minDuration, everyFull, ...rest }) => ({
+  .transform(({ deadline, minDuration, everyFull, window, outcomeWithin, ...rest }) => ({
     ...rest,
+    unit: rest.unit ?? (rest.rule === 'max-efficacy' ? ('request' as const) : ('account' as const)),
+    windowMs: window,
+    outcomeWithinMs: outcomeWithin,
     ...(deadline === undefined ? {} : { deadlineMs: deadline }),
     ...(minDuration === undefined ? {} : { minDurationMs: minDuration }),
     ...(everyFull === undefined ? {} : { everyFullMs: everyFull }),

@@ -74,6 +74,8 @@ function markRoutes(state: UpgradeState, step: Step & { kind: 'applyRoutes' }): 
       };
     case 'retreat':
       return { ...opening, routes: { ...opening.routes, mode: 'baseline', applied: false } };
+    case 'drop':
+      return { ...opening, routes: { ...opening.routes, applied: false } };
     case 'open':
       return opening;
     case 'remove':
@@ -103,14 +105,18 @@ function phaseOf(step: Step, state: UpgradeState): Phase {
     case 'reportReady':
       return 'reportingReady';
     case 'applyRoutes':
-      return step.purpose === 'stage' ? 'trial' : 'applyingRoutes';
+      return step.purpose === 'stage' || step.purpose === 'drop' ? 'trial' : 'applyingRoutes';
     case 'collectMetrics':
       if (step.purpose === 'snapshot') return 'applyingRoutes';
       if (step.purpose === 'trial') return 'trial';
-      return state.trial.verdict?.kind === 'winner' ? 'awaitingApproval' : 'awaitingDecision';
+      return isProposal(state) ? 'awaitingApproval' : 'awaitingDecision';
     case 'promoteOptimal':
       return 'promoting';
   }
+}
+
+function isProposal({ trial: { verdict } }: UpgradeState): boolean {
+  return verdict?.kind === 'winner' || verdict?.kind === 'equivalent';
 }
 
 /** One line for the timeline and for `status`. */
@@ -155,6 +161,10 @@ function describeRoutes(step: Step & { kind: 'applyRoutes' }): string {
     case 'stage': {
       const share = step.transitions[0]?.kind === 'share' ? step.transitions[0].share : 0;
       return `Next stage of the trial: ${Math.round(share * 1000) / 10} % of what the policy allots`;
+    }
+    case 'drop': {
+      const gone = step.transitions.flatMap((one) => (one.kind === 'pull' ? [one.release] : []));
+      return `Taking beaten candidates out of traffic: ${list(gone)}`;
     }
     case 'open':
       return `Opening ${list(step.servers)}`;

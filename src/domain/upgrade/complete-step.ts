@@ -2,7 +2,16 @@ import type { Plan } from '../plan/schema.ts';
 import { outcomeOf } from '../report/report.ts';
 import { afterExclusion, withGateways } from './exclusions.ts';
 import { withStage } from './fleet.ts';
-import type { DrainResult, PromotionResult, ReadingResult, RoutesResult, StepResult } from './results.ts';
+import type { RuleProgress } from '../decision/rule-reading.ts';
+import { promotable } from './promotable.ts';
+import type {
+  AnyVerdict,
+  DrainResult,
+  PromotionResult,
+  ReadingResult,
+  RoutesResult,
+  StepResult,
+} from './results.ts';
 import { noted, type ServerStage, type ServerState, type UpgradeState } from './state.ts';
 import type { Step } from './step.ts';
 
@@ -98,8 +107,12 @@ function afterApply(state: UpgradeState, step: Step, result: RoutesResult): Upgr
     stage: removed ? 'removed' : unlessOut(server, 'open'),
   }));
   const share = step.kind === 'applyRoutes' ? shareIn(step) : undefined;
+  const dropped = step.kind === 'applyRoutes' && step.purpose === 'drop' ? pulledIn(step) : [];
   return {
     ...moved,
+    ...(dropped.length === 0
+      ? {}
+      : { trial: { ...moved.trial, dropped: [...(moved.trial.dropped ?? []), ...dropped] } }),
     routes: {
       ...moved.routes,
       applied: true,
@@ -133,6 +146,10 @@ function shareIn(step: Step & { kind: 'applyRoutes' }): number | undefined {
     if (transition.kind === 'split') return transition.split.share;
   }
   return undefined;
+}
+
+function pulledIn({ transitions }: Step & { kind: 'applyRoutes' }): readonly string[] {
+  return transitions.flatMap((transition) => (transition.kind === 'pull' ? [transition.release] : []));
 }
 
 function afterDrain(
@@ -181,6 +198,7 @@ function afterReading(
   // While the operator is awaited the verdict stays as it was given, unless a guardrail changed who is left.
   const stands = step.purpose === 'watch' && fresh.length === 0 ? state.trial.verdict : null;
   const verdict = stands ?? result.verdict;
+  const decision = result.decision === undefined ? {} : { decision: progressOf(result.decision) };
   const read: UpgradeState = {
     ...state,
     trial: {
@@ -188,6 +206,7 @@ function afterReading(
       pulled,
       arms: result.arms,
       verdict,
+      ...decision,
       readings: state.trial.readings + 1,
       elapsedMs: state.trial.elapsedMs + result.elapsedMs,
       stageElapsedMs: state.trial.stageElapsedMs + (step.purpose === 'trial' ? result.elapsedMs : 0),
@@ -198,7 +217,23 @@ function afterReading(
       noted(next, { at, what: `Guardrail pulled ${release}: ${reason}`, by: 'guardrail' }),
     read,
   );
-  return decide(plan, told, step.final && !overtaken, at);
+  const dropped = droppedSince(state, read).reduce(
+    (next, { version, reason }) => noted(next, { at, what: `${version} is out: ${reason}` }),
+    told,
+  );
+  return decide(plan, dropped, step.final && !overtaken, at);
+}
+
+function progressOf({ state, after }: RuleProgress): RuleProgress {
+  return { state, after };
+}
+
+/** Candidates that this reading shows to be beaten. */
+function droppedSince(before: UpgradeState, now: UpgradeState) {
+  const known = before.trial.decision?.state.dropped ?? {};
+  return Object.entries(now.trial.decision?.state.dropped ?? {})
+    .filter(([version]) => !Object.hasOwn(known, version))
+    .map(([version, { by }]) => ({ version, reason: `beaten by ${by}` }));
 }
 
 /** What a verdict leads to. Only a final one decides, and the loss of the last candidate. */
@@ -206,17 +241,24 @@ function decide(plan: Plan, state: UpgradeState, final: boolean, at: string): Up
   const { verdict } = state.trial;
   // A reading that comes in after the operator decided, or aborted, decides nothing.
   if (state.goal !== 'trial' || verdict === null || verdict.kind === 'collecting') return state;
-  if (verdict.kind === 'pulled' || verdict.kind === 'keepBaseline') {
+  if (verdict.kind === 'pulled' || verdict.kind === 'keepBaseline' || keepsBaseline(plan, verdict)) {
     return noted({ ...state, goal: 'rollback' }, { at, what: `Rolling back: ${verdict.sentence}` });
   }
-  if (!final) return state;
+  // A rule that looks at every reading says by itself when it is enough; the others decide at the end.
+  if (!final && plan.decision.rule === 'max-efficacy') return state;
   const ended: UpgradeState = { ...state, trial: { ...state.trial, ended: true } };
   const told = state.trial.ended ? ended : noted(ended, { at, what: verdict.sentence });
-  if (verdict.kind === 'winner' && plan.approval === 'automatic') {
-    const approval = { by: 'plan', at, candidate: verdict.winner, comment: 'approval: automatic', verdict };
-    return { ...told, goal: 'promote', winner: verdict.winner, approval };
+  const winner = promotable(plan, verdict);
+  if (winner !== undefined && plan.approval === 'automatic') {
+    const approval = { by: 'plan', at, candidate: winner, comment: 'approval: automatic', verdict };
+    return { ...told, goal: 'promote', winner, approval };
   }
   return told;
+}
+
+/** No difference worth acting on keeps what is there; so does an A/A test, whatever it shows. */
+function keepsBaseline(plan: Plan, verdict: AnyVerdict): boolean {
+  return verdict.kind === 'equivalent' && promotable(plan, verdict) === undefined;
 }
 
 function finished(state: UpgradeState, files: readonly string[], at: string): UpgradeState {

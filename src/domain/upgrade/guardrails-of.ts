@@ -12,6 +12,7 @@ export function guardrailsOf(
     case 'retreat':
       return { releases: [], guardrails: plan.guardrails };
     case 'stage':
+    case 'drop':
     case 'open':
     case 'remove':
       return null;

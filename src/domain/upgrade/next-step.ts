@@ -60,6 +60,8 @@ function towardsTrial(plan: Plan, state: UpgradeState): Step {
       staged: isStaged(state, transitions),
     };
   }
+  const drop = dropStep(state);
+  if (drop !== undefined) return drop;
   if (!state.routes.applied) return stageStep(plan, state);
   // A server that was skipped, mended and upgraded since takes part from now on.
   const late = openStep(plan, state);
@@ -72,7 +74,7 @@ function trialStep(plan: Plan, state: UpgradeState): Step {
   const { trial } = state;
   const isLast = trial.stage >= stages.length - 1;
   const lengthMs = stageLengthMs(plan, state);
-  const leftMs = lengthMs - trial.stageElapsedMs;
+  const leftMs = Math.max(lengthMs - trial.stageElapsedMs, isLast ? untilDeadlineMs(plan, state) : 0);
   if (leftMs <= 0 && !isLast) return stageStep(plan, state);
   const waitMs = Math.max(0, Math.min(readEveryMs, leftMs));
   return {
@@ -82,6 +84,23 @@ function trialStep(plan: Plan, state: UpgradeState): Step {
     final: isLast && leftMs <= waitMs,
     reading: trial.readings,
   };
+}
+
+/** A rule that looks at every reading goes on in the last stage until its deadline, where the plan names one. */
+function untilDeadlineMs({ decision }: Plan, { trial }: UpgradeState): number {
+  const { rule, deadlineMs } = decision;
+  return rule === 'max-efficacy' || deadlineMs === undefined ? 0 : deadlineMs - trial.elapsedMs;
+}
+
+/** Candidates that are beaten get no more traffic. */
+function dropStep({ trial }: UpgradeState): Step | undefined {
+  const gone = trial.dropped ?? [];
+  const fresh = Object.keys(trial.decision?.state.dropped ?? {}).filter(
+    (version) => !gone.includes(version) && !Object.hasOwn(trial.pulled, version),
+  );
+  if (fresh.length === 0 || trial.ended) return undefined;
+  const transitions = fresh.map((release) => ({ kind: 'pull' as const, release }));
+  return { kind: 'applyRoutes', purpose: 'drop', servers: [], transitions, staged: false };
 }
 
 function stageStep(plan: Plan, state: UpgradeState): Step {

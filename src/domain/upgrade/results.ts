@@ -1,5 +1,11 @@
 import type { GatewaysView } from '../gateway-standing.ts';
+import type { Block } from '../decision/block.ts';
 import type { ArmEvidence, Verdict } from '../decision/decision.ts';
+import type { RuleProgress } from '../decision/rule-reading.ts';
+import type { RuleVerdict } from '../decision/rule-verdict.ts';
+
+/** A verdict of a rule; runs that began before rules had one each recorded the shorter form. */
+export type AnyVerdict = Verdict | RuleVerdict;
 
 /** What the activities bring back: small, plain JSON, recorded in the history. */
 
@@ -51,7 +57,9 @@ export interface ReadingResult {
   readonly totals: Readonly<Record<string, { readonly allocated: number; readonly volume: number }>>;
   /** Since the base; empty for the base itself. */
   readonly arms: readonly ArmEvidence[];
-  readonly verdict: Verdict | null;
+  readonly verdict: AnyVerdict | null;
+  /** What the rule rests on: the blocks since the last reading, and where it stands with them. */
+  readonly decision?: RuleProgress & { readonly blocks: readonly (Block & { readonly number: number })[] };
   readonly pulls: readonly { readonly release: string; readonly reason: string; readonly at: string }[];
 }
 

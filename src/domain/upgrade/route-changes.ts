@@ -1,3 +1,4 @@
+import { countingOf } from '../decision/counting-of.ts';
 import type { Plan } from '../plan/schema.ts';
 import type { Transition } from '../routes/transitions.ts';
 import type { TrafficSplit } from '../routes/table.ts';
@@ -23,6 +24,7 @@ export function openTransitions(
 
 /** The traffic split of a plan at a stage's share. */
 export function splitOf(plan: Plan, share: number, upgradeId: string): TrafficSplit {
+  const counting = countingOf(plan);
   return {
     key: plan.traffic.key,
     policy: plan.traffic.policy,
@@ -32,6 +34,7 @@ export function splitOf(plan: Plan, share: number, upgradeId: string): TrafficSp
     // Another salt for each upgrade, so that it is not always the same customers who meet a new version first.
     salt: upgradeId,
     pulled: [],
+    ...(counting === undefined ? {} : { counting }),
   };
 }
 

@@ -5,6 +5,7 @@ import { whyNot, type Action } from './actions.ts';
 import { wantExclusion, whyNotExclude, withGateways } from './exclusions.ts';
 import { nextStep } from './next-step.ts';
 import { needsChange, withStage } from './fleet.ts';
+import { promotable } from './promotable.ts';
 import { noted, type Problem, type UpgradeState } from './state.ts';
 
 /** Payloads of the signals, as outsiders send them. */
@@ -110,7 +111,7 @@ function approve(
 ): UpgradeState {
   const { verdict } = state.trial;
   const { by, comment } = payload;
-  const candidate = payload['candidate'] ?? (verdict?.kind === 'winner' ? verdict.winner : undefined);
+  const candidate = payload['candidate'] ?? promotable(plan, verdict);
   const left = plan.candidates
     .map(({ version }) => version)
     .filter((version) => !(version in state.trial.pulled));

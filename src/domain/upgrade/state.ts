@@ -1,7 +1,9 @@
 import type { GatewaysView } from '../gateway-standing.ts';
-import type { ArmEvidence, Verdict } from '../decision/decision.ts';
+import type { ArmEvidence } from '../decision/decision.ts';
+import type { RuleProgress } from '../decision/rule-reading.ts';
 import type { Plan } from '../plan/schema.ts';
 import type { Transition } from '../routes/transitions.ts';
+import type { AnyVerdict } from './results.ts';
 import type { Outcome, Phase } from './phase.ts';
 
 /**
@@ -74,7 +76,7 @@ export interface Approval {
   readonly at: string;
   readonly candidate: string;
   readonly comment?: string;
-  readonly verdict: Verdict;
+  readonly verdict: AnyVerdict;
 }
 
 export interface TrialState {
@@ -85,7 +87,11 @@ export interface TrialState {
   /** Counters when the trial began, by version; null before. */
   readonly base: Readonly<Record<string, { readonly allocated: number; readonly volume: number }>> | null;
   readonly arms: readonly ArmEvidence[];
-  readonly verdict: Verdict | null;
+  readonly verdict: AnyVerdict | null;
+  /** Where the plan's rule stands; absent before the first reading, and where it goes by totals. */
+  readonly decision?: RuleProgress;
+  /** Candidates that are beaten, and whose traffic the routes have taken away. */
+  readonly dropped?: readonly string[];
   /** The verdict is final: the trial ended. */
   readonly ended: boolean;
   readonly pulled: Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-import type { ArmEfficacy, Verdict } from '../decision/decision.ts';
+import type { ArmEfficacy } from '../decision/decision.ts';
 import type { Plan } from '../plan/schema.ts';
 import type { Ingress, TrafficSplit } from '../routes/table.ts';
 import { ACTIONS, whyNot, type Action } from './actions.ts';
@@ -6,6 +6,7 @@ import { gatewaysIn } from './exclusions.ts';
 import { splitOf } from './route-changes.ts';
 import { stageLengthMs } from './trial-stages.ts';
 import type { Outcome, Phase } from './phase.ts';
+import type { AnyVerdict } from './results.ts';
 import type { Approval, Exclusion, Problem, ServerStage, UpgradeState } from './state.ts';
 
 /** Answer of the query `status`: all that an operator needs to know now. */
@@ -39,7 +40,7 @@ export interface UpgradeStatus {
     readonly readings: number;
     readonly pulled: Readonly<Record<string, string>>;
   };
-  readonly verdict: Verdict | null;
+  readonly verdict: AnyVerdict | null;
   readonly winner: string | null;
   readonly approval: Approval | null;
   readonly aborted: UpgradeState['aborted'];
@@ -123,7 +124,7 @@ export interface RoutesView {
 
 export function routesOf(plan: Plan, state: UpgradeState): RoutesView {
   const { mode, applied, version, share } = state.routes;
-  const pulled = Object.keys(state.trial.pulled);
+  const pulled = [...Object.keys(state.trial.pulled), ...(state.trial.dropped ?? [])];
   return {
     version,
     mode,

@@ -6,6 +6,8 @@ export type RoutesPurpose =
   | 'trial'
   /** The next stage of the trial. */
   | 'stage'
+  /** Candidates that are beaten get no more traffic. */
+  | 'drop'
   /** Servers that run what they should take business again. */
   | 'open'
   /** All traffic back to the baseline. */

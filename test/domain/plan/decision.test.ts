@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ruleSpecOf } from '../../../src/domain/decision/spec-of.ts';
 import { readPlan } from '../../../src/domain/plan/read-plan.ts';
-import { runProblems } from '../../../src/domain/plan/runnable.ts';
 import type { Plan } from '../../../src/domain/plan/schema.ts';
 import { outlineBatches } from '../../../src/domain/upgrade/outline.ts';
 import { editedPlan, problemsAfter, type Edits } from './example.ts';
@@ -15,10 +14,10 @@ function plan(edits: Edits = {}): Plan {
 const ANYTIME = { rule: 'anytime', epsilon: '1%', expectedRate: '10%' };
 
 describe('the decision of a plan', () => {
-  test('is by the greatest efficacy where it says nothing', () => {
+  test('looks at any time where it says nothing, and counts accounts', () => {
     expect(ruleSpecOf(plan({ decision: undefined }))).toMatchObject({
-      rule: 'max-efficacy',
-      minSamples: 1000,
+      rule: 'anytime',
+      unit: 'account',
       comparison: 'systematic',
     });
   });
@@ -48,11 +47,8 @@ describe('the decision of a plan', () => {
     expect(spec).toMatchObject({ epsilon: 0.01, cap: 50 });
   });
 
-  test('can be planned and simulated by every rule, and run by the greatest efficacy only', () => {
-    expect(runProblems(plan())).toEqual([]);
-    expect(runProblems(plan({ decision: ANYTIME }))).toMatchObject([
-      { field: 'decision.rule', held: '"anytime"', message: expect.stringContaining('in a run for now') },
-    ]);
+  test('by the greatest efficacy goes by requests', () => {
+    expect(plan({ decision: { rule: 'max-efficacy' } }).decision).toMatchObject({ unit: 'request' });
   });
 
   test.each<[string, Edits, RegExp]>([
@@ -63,7 +59,7 @@ describe('the decision of a plan', () => {
     ],
     [
       'a margin that its rule has no use for',
-      { decision: { epsilon: '1%' } },
+      { decision: { rule: 'max-efficacy', epsilon: '1%' } },
       /^decision.epsilon: must not be there: it belongs to anytime/,
     ],
     [

@@ -49,6 +49,7 @@ export function examplePlanInput(change: Partial<PlanInput> = {}, serversPerClus
       minSamples: 10,
     },
     measure: { volume: { kind: 'successes', match: { method: 'POST', path: '/visit', status: '201' } } },
+    decision: { rule: 'max-efficacy' },
     ...change,
   };
 }

@@ -68,11 +68,6 @@ export function decisionFitsRule({ decision, measure, trial, candidates }: PlanD
     );
   }
   const arms = (candidates?.length ?? 0) + (hasControl ? 1 : 0);
-  if (trial !== undefined && candidates !== undefined && rule === 'anytime' && arms < 2) {
-    problems.push(
-      problem('rule', rule, 'must have two versions to compare: set trial.baselineShare, or add a candidate'),
-    );
-  }
   if (leaderShare !== undefined && (leaderShare >= 1 || leaderShare * Math.max(2, arms) < 1)) {
     const message = `must be less than 100% and no less than an equal share of ${arms} versions`;
     problems.push(problem('leaderShare', leaderShare, message));

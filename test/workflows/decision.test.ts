@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { recordedVerdicts } from '../../src/cli/recorded-decisions.ts';
+import * as messages from '../../src/workflows/messages.ts';
+import { examplePlanInput } from '../domain/upgrade/example-plan.ts';
+import { startTemporalBench, type TemporalBench } from './temporal-bench.ts';
+
+let bench: TemporalBench;
+beforeAll(async () => {
+  bench = await startTemporalBench();
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+/** A stage that only a decision ends within the test. */
+const untilDecided = {
+  trial: { stages: [{ share: '90%', length: '10m' }], readEvery: '100ms', baselineShare: '10%' },
+};
+
+describe('the rule anytime in a run', () => {
+  test('a winner by evidence ends the trial early, and the history proves it block by block (invariant 8)', async () => {
+    const plan = examplePlanInput({ ...untilDecided, decision: { rule: 'anytime', epsilon: '1%' } });
+    await using run = await bench.upgrade(plan);
+    const status = await run.until(({ phase }) => phase === 'awaitingApproval');
+    expect(status.verdict).toMatchObject({ rule: 'anytime', kind: 'winner', winner: '2.0-a' });
+    await run.handle.signal(messages.approveSignal, { by: 'anna' });
+    expect(await run.handle.result()).toMatchObject({ outcome: 'promoted', winner: '2.0-a' });
+
+    const verdicts = recordedVerdicts(await run.handle.fetchHistory());
+    expect(verdicts.length).toBeGreaterThan(1);
+    expect(verdicts.filter(({ agrees }) => !agrees)).toEqual([]);
+    expect(verdicts.map(({ recorded }) => recorded.kind)).toContain('winner');
+  });
+
+  test('a candidate that is beaten gets no more traffic while the others go on', async () => {
+    const plan = examplePlanInput({ ...untilDecided, decision: { rule: 'anytime' } });
+    await using run = await bench.upgrade(plan, (world) => {
+      world.rates = { '1.4': 0.5, '2.0-a': 0.5, '2.0-b': 0.1 };
+    });
+    await run.until(({ routes, phase }) => phase === 'trial' && routes.applied && isOut(run, '2.0-b'));
+    const routes = await run.handle.query(messages.routesQuery);
+    expect(routes.split?.pulled).toEqual(['2.0-b']);
+    const timeline = await run.handle.query(messages.timelineQuery);
+    expect(timeline.map(({ what }) => what).join('\n')).toContain('2.0-b is out: beaten by');
+    await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'seen enough' });
+    expect(await run.handle.result()).toMatchObject({ outcome: 'rolledBack' });
+  });
+
+  test('no difference worth acting on keeps the baseline', async () => {
+    const plan = examplePlanInput({ ...untilDecided, decision: { rule: 'anytime', epsilon: '20%' } });
+    await using run = await bench.upgrade(plan, (world) => {
+      world.rates = { '1.4': 0.5, '2.0-a': 0.5, '2.0-b': 0.5 };
+    });
+    const report = await run.handle.result();
+    expect(report).toMatchObject({ outcome: 'rolledBack', decision: { verdict: { kind: 'equivalent' } } });
+  });
+
+  test('an A/A test promotes nothing, and says that the measuring shows no difference', async () => {
+    const plan = examplePlanInput({
+      trial: { stages: [{ share: '90%', length: '1s' }], readEvery: '100ms', baselineShare: '10%' },
+      decision: { rule: 'anytime', aaTest: true },
+      approval: 'automatic',
+    });
+    await using run = await bench.upgrade(plan, (world) => {
+      world.rates = { '1.4': 0.5, '2.0-a': 0.5, '2.0-b': 0.5 };
+    });
+    const report = await run.handle.result();
+    expect(report.outcome).toBe('rolledBack');
+    expect(report.decision.verdict?.sentence).toContain('The measuring shows no difference');
+  });
+
+  test('a wrong split is no ground for a decision: the operator is asked', async () => {
+    const plan = examplePlanInput({ ...untilDecided, decision: { rule: 'anytime' }, approval: 'automatic' });
+    await using run = await bench.upgrade(plan, (world) => {
+      world.shares = { '1.4': 0.8, '2.0-a': 0.1, '2.0-b': 0.1 };
+    });
+    const status = await run.until(({ phase }) => phase === 'awaitingDecision');
+    expect(status.verdict).toMatchObject({ kind: 'untrustedData', reason: 'sampleRatio' });
+    await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'the split is wrong' });
+    expect(await run.handle.result()).toMatchObject({ outcome: 'rolledBack' });
+  });
+});
+
+function isOut(
+  { world }: { world: { table: { split: { pulled: readonly string[] } | null } } },
+  version: string,
+) {
+  return world.table.split?.pulled.includes(version) ?? false;
+}
