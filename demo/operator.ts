@@ -50,7 +50,7 @@ export function createOperator(
         say(`${sentence}\nNow it is you who decides. In another terminal, here:\n${choices(fleet, phase)}`);
       } else if (phase === 'awaitingApproval') {
         say(
-          `The demo approves ${verdict?.kind === 'winner' ? verdict.winner : 'this'} by itself; with --interactive it waits for you`,
+          `${sentence} The demo approves ${verdict?.kind === 'winner' ? verdict.winner : 'this'} by itself; with --interactive it waits for you`,
         );
         await fleet.handle.signal(approveSignal, { by: BY, comment: 'approved by the demo itself' });
       } else {

@@ -65,8 +65,16 @@ export function demoPlan(parts: DemoPlanParts): PlanInput {
         { share: '100%', length: '8s' },
       ],
       readEvery: '1s',
-      minSamples: 200,
       baselineShare: '10%',
+    },
+    decision: {
+      rule: 'anytime',
+      epsilon: '2%',
+      expectedRate: '40%',
+      // HAProxy counts requests only. The demo's accounts come again within seconds, and its answers within one.
+      unit: parts.gateways.some(({ kind }) => kind === 'haproxy') ? 'request' : 'account',
+      window: '500ms',
+      outcomeWithin: '2s',
     },
     measure: {
       allocated: { method: 'POST', path },

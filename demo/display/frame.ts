@@ -1,3 +1,4 @@
+import { evidenceLines } from '../../src/domain/decision/evidence-lines.ts';
 import { formatEfficacy } from '../../src/domain/decision/sentence.ts';
 import type { Phase } from '../../src/domain/upgrade/phase.ts';
 import type { ServerStage } from '../../src/domain/upgrade/state.ts';
@@ -83,7 +84,8 @@ function clusterLines({ servers }: UpgradeStatus, { paint, versions }: FrameOpti
 
 const BAR_WIDTH = 24;
 
-function efficacyLines({ efficacy, status }: Snapshot, { paint, versions }: FrameOptions): string[] {
+function efficacyLines(snapshot: Snapshot, { paint, versions }: FrameOptions): string[] {
+  const { efficacy, status } = snapshot;
   if (efficacy.readings === 0) return [];
   const { stage, stages, pulled } = status.trial;
   const share = `${Math.round(efficacy.share * 100)} %`;
@@ -98,5 +100,13 @@ function efficacyLines({ efficacy, status }: Snapshot, { paint, versions }: Fram
     ];
     return `  ${version.padEnd(8)}  ${bar}${'·'.repeat(BAR_WIDTH - filled)} ${text.padStart(7)}  ${volume} of ${allocated}  ${notes.join(' ')}`;
   });
-  return [head, ...lines, ''];
+  return [head, ...lines, ...evidenceRows(snapshot.status.verdict), ''];
+}
+
+/** How near the rule is to a verdict: grows with every reading. */
+function evidenceRows(verdict: Snapshot['status']['verdict']): string[] {
+  return evidenceLines(verdict).map(({ claim, progress, text }) => {
+    const filled = Math.round(progress * BAR_WIDTH);
+    return `  evidence  ${'▮'.repeat(filled)}${'·'.repeat(BAR_WIDTH - filled)} ${text}: ${claim}`;
+  });
 }

@@ -11,7 +11,7 @@ export interface LoadConfig {
   readonly url: string | readonly string[];
   /** Requests in a second, those of transactions included. */
   readonly ratePerSecond: number;
-  /** Number of accounts; 1,000 by default. Each may have several requests under way. */
+  /** Number of accounts; 5,000 by default. Each may have several requests under way. */
   readonly accounts?: number;
   /** The same seed sends the same business; 1 by default. */
   readonly seed?: number;
@@ -50,7 +50,7 @@ export function createLoad(config: LoadConfig, hooks: LoadHooks = {}): Load {
   const recorder = createRecorder();
   const nextBusiness = createBusinessSequence({
     seed: config.seed ?? 1,
-    accounts: config.accounts ?? 1000,
+    accounts: config.accounts ?? 5000,
     mix: { ...DEFAULT_MIX, ...config.mix },
   });
   const underWay = new Set<Promise<void>>();

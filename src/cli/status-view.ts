@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { evidenceLines } from '../domain/decision/evidence-lines.ts';
 import { formatCount, formatEfficacy } from '../domain/decision/sentence.ts';
 import type { ArmEfficacy } from '../domain/decision/decision.ts';
 import { formatDuration } from '../domain/duration.ts';
@@ -29,6 +30,7 @@ export function statusView(snapshot: Snapshot, options: ViewOptions): string {
     serversBlock(status),
     routesBlock(snapshot, options),
     efficacyBlock(snapshot.efficacy, status),
+    evidenceBlock(status),
     problemsBlock(status, options),
     verdictBlock(status),
     actionHints(status),
@@ -138,6 +140,16 @@ const BAR_WIDTH = 12;
 function bar(value: number, most: number): string {
   const filled = most <= 0 ? 0 : Math.round((Math.max(0, value) / most) * BAR_WIDTH);
   return '█'.repeat(filled).padEnd(BAR_WIDTH, '·');
+}
+
+function evidenceBlock({ verdict }: UpgradeStatus): string[] {
+  const lines = evidenceLines(verdict);
+  if (lines.length === 0) return [];
+  const width = Math.max(...lines.map(({ claim }) => claim.length));
+  return [
+    '  evidence that',
+    ...lines.map(({ claim, progress, text }) => `  ${claim.padEnd(width)}  ${bar(progress, 1)} ${text}`),
+  ];
 }
 
 function problemsBlock({ problems }: UpgradeStatus, options: ViewOptions): string[] {

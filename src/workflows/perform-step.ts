@@ -1,5 +1,6 @@
 import type { StepContext } from '../activities/attempt.ts';
 import { beginRule } from '../domain/decision/rule.ts';
+import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { ruleSpecOf } from '../domain/decision/spec-of.ts';
 import type { Plan, PlanServer } from '../domain/plan/schema.ts';
 import { buildReport } from '../domain/report/report.ts';
@@ -111,7 +112,7 @@ function collect(
   step: Step & { kind: 'collectMetrics' },
   context: StepContext,
 ) {
-  const spec = ruleSpecOf(plan);
+  const spec = extended(ruleSpecOf(plan), state.trial.extendedMs);
   return activities.collectMetrics({
     ...context,
     waitMs: step.waitMs,
@@ -127,6 +128,11 @@ function collect(
     progress: state.trial.decision ?? { state: beginRule(spec), after: 0 },
     final: step.final,
   });
+}
+
+/** Operators may give a trial more time than its rule's deadline. */
+function extended(spec: RuleSpec, extendedMs: number): RuleSpec {
+  return 'deadlineMs' in spec ? { ...spec, deadlineMs: spec.deadlineMs + extendedMs } : spec;
 }
 
 function pushTarget(

@@ -1,4 +1,5 @@
 import { formatDuration } from '../duration.ts';
+import { isOfRule } from '../decision/evidence-lines.ts';
 import { formatCount, formatEfficacy } from '../decision/sentence.ts';
 import type { VolumeKind } from '../measure.ts';
 import type { UpgradeReport } from './report.ts';
@@ -61,6 +62,7 @@ function summary(report: UpgradeReport): string {
 function decision({ decision: { rule, verdict, approval, aborted, pulled } }: UpgradeReport): string {
   const lines = [
     `Rule \`${rule}\`. ${verdict === null ? 'There was no verdict.' : text(verdict.sentence)}`,
+    ...(verdict !== null && isOfRule(verdict) ? verdict.notes.map(text) : []),
     ...(approval === null
       ? []
       : [

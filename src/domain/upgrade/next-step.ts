@@ -89,7 +89,9 @@ function trialStep(plan: Plan, state: UpgradeState): Step {
 /** A rule that looks at every reading goes on in the last stage until its deadline, where the plan names one. */
 function untilDeadlineMs({ decision }: Plan, { trial }: UpgradeState): number {
   const { rule, deadlineMs } = decision;
-  return rule === 'max-efficacy' || deadlineMs === undefined ? 0 : deadlineMs - trial.elapsedMs;
+  return rule === 'max-efficacy' || deadlineMs === undefined
+    ? 0
+    : deadlineMs + trial.extendedMs - trial.elapsedMs;
 }
 
 /** Candidates that are beaten get no more traffic. */

@@ -84,7 +84,7 @@ export function startLoad(
   return spawnLoad({
     url: gateways.map(({ url }) => url),
     ratePerSecond,
-    accounts: 300,
+    accounts: 5000,
     seed,
     mix: { ...MIX, ...mix },
   });
