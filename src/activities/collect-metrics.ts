@@ -3,6 +3,7 @@ import { evidenceOf } from '../domain/decision/evidence.ts';
 import { judge } from '../domain/decision/judge.ts';
 import { readBlocks, stateOfTotals, type RuleProgress } from '../domain/decision/rule-reading.ts';
 import type { RuleSpec } from '../domain/decision/rule-spec.ts';
+import { isAllotted } from '../domain/policy/allotment.ts';
 import type { ReadingResult } from '../domain/upgrade/results.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { TrafficAnswer } from '../protocol/controller.ts';
@@ -93,13 +94,6 @@ function pullsOf(traffic: TrafficAnswer, { versions, pulled }: CollectMetricsInp
       ({ release }) => versions.some(({ version }) => version === release) && !Object.hasOwn(pulled, release),
     )
     .map(({ release, reason, at }) => ({ release, reason, at }));
-}
-
-/** Buckets of requests that came to a version otherwise than by the policy: they would compare other populations. */
-const NOT_ALLOTTED: readonly string[] = ['main', 'no-key', 'failover', 'pulled', 'context'];
-
-function isAllotted(bucket: string): boolean {
-  return !NOT_ALLOTTED.includes(bucket);
 }
 
 interface Observed {

@@ -5,6 +5,7 @@ import type { ResponseHead } from './response-head.ts';
 import type { Stamp } from './routing-context.ts';
 import type { Outcome, TrafficRow } from './traffic-row.ts';
 import type { Transaction, TransactionBook } from './transaction-book.ts';
+import type { PendingUnit } from './unit-slot.ts';
 
 export interface BookingParts {
   readonly backend: Backend;
@@ -18,6 +19,8 @@ export interface BookingParts {
   readonly baggage: string;
   readonly routes: CompiledRoutes;
   readonly book: TransactionBook;
+  /** What it counts for the decision, if it does. */
+  readonly unit: PendingUnit | null;
 }
 
 /**
@@ -35,6 +38,7 @@ export class Booking {
   readonly #beginsTransaction: boolean;
   readonly #head: RequestHead;
   readonly #book: TransactionBook;
+  #unit: PendingUnit | null;
   readonly #startedMs = performance.now();
   readonly #allocated: boolean;
   #counted = false;
@@ -55,6 +59,7 @@ export class Booking {
     this.#beginsTransaction = parts.beginsTransaction;
     this.#head = parts.head;
     this.#book = parts.book;
+    this.#unit = parts.unit;
     this.#allocated = parts.routes.measure.isAllocated(parts.head.method, parts.head.path);
     this.backend.take();
     if (this.#transaction !== null) this.#book.requestBegan(this.#transaction);
@@ -62,6 +67,13 @@ export class Booking {
 
   get bucket(): string {
     return this.#row.bucket;
+  }
+
+  /** Hands over what it counts for the decision, for a booking that takes its place. */
+  takeUnit(): PendingUnit | null {
+    const unit = this.#unit;
+    this.#unit = null;
+    return unit;
   }
 
   /** The request is about to be written to the server: it counts as this server's. */
@@ -86,6 +98,7 @@ export class Booking {
   /** An upgraded connection: its answer has been given, though it lives on. */
   switched(): void {
     this.#latencyMs = performance.now() - this.#startedMs;
+    this.takeUnit()?.settle(this.#volume);
   }
 
   settle(outcome: Outcome): void {
@@ -99,6 +112,7 @@ export class Booking {
     } else {
       this.#row.unanswered(outcome);
     }
+    this.takeUnit()?.settle(outcome === 'answered' ? this.#volume : null);
     this.#giveBack();
   }
 

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
 import { compileSplit, type KeyDecision } from '../domain/policy/route-key.ts';
 import type { TransactionRule } from '../domain/measure.ts';
-import type { RouteTable } from '../domain/routes/table.ts';
+import type { RouteTable, TrafficSplit } from '../domain/routes/table.ts';
 import { configuredHeaderName } from './header-name.ts';
 import { LookupFile, resolveLookup } from './lookup-file.ts';
 import { compileMeasure, type CompiledMeasure } from './measure-rules.ts';
@@ -19,6 +19,8 @@ export interface CompiledRoutes {
   readonly findKey: FindKey;
   /** The decision for a key that `findKey` found, or that is known otherwise. */
   readonly decideKey: (key: string | undefined) => KeyDecision;
+  /** The account that a key stands for, where it is the unit that is counted. */
+  readonly accountOf: (key: string) => string | undefined;
   /** Id of the transaction that a request belongs to, or undefined. */
   readonly transactionId: (head: RequestHead) => string | undefined;
   readonly measure: CompiledMeasure;
@@ -56,6 +58,7 @@ export async function compileRoutes(
     decide: (head) => decideKey(findKey(head)),
     findKey,
     decideKey,
+    accountOf: compileAccount(split, lookup),
     transactionId: boundedId(compileTransactionId(transactions)),
     measure,
     requestWatch: {
@@ -105,6 +108,19 @@ function compileDecision(
   }
   const decide = compileSplit(split);
   return lookup === null ? decide : (key) => decide(key === undefined ? undefined : lookup.get(key));
+}
+
+/**
+ * What is counted is what the policy splits: with a tail or hash of what was looked up (the account of a card), that. A
+ * range or a list (the age, the region) holds many accounts, and then it is the key itself.
+ */
+function compileAccount(
+  split: TrafficSplit | null,
+  lookup: LookupFile | null,
+): (key: string) => string | undefined {
+  const kind = split?.policy.kind;
+  if (lookup === null || kind === 'range' || kind === 'values') return (key) => key;
+  return (key) => lookup.get(key);
 }
 
 async function openLookup(

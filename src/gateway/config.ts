@@ -42,7 +42,7 @@ const shape = z.strictObject({
   admin: z.strictObject({ host: z.string().default('127.0.0.1'), port }),
   /** Base URL of the flow controller; without one, routes only come by `PUT /v1/routes`. */
   controllerUrl: z.url().exactOptional(),
-  /** Folder for what must survive a restart: the route table executed last, and open transactions. */
+  /** Folder for what must survive a restart: the route table executed last, open transactions, and a trial's accounts. */
   stateDir: z.string().min(1),
   /** Folder in which the lookup files of policies lie; a policy that names a file outside of it is refused. */
   lookupDir: z.string().min(1).exactOptional(),
@@ -55,6 +55,11 @@ const shape = z.strictObject({
   maxHeaderBytes: z.int().min(1024).default(16_384),
   /** Transactions remembered at most (about 400 bytes each); beyond it the one idle for longest is forgotten. */
   maxTransactions: z.int().positive().default(100_000),
+  /**
+   * Accounts that a trial may enter at this gateway, where they are its units: 16 to 32 bytes each, and 30 more until
+   * their window is over. Beyond it new ones are not counted.
+   */
+  maxAccounts: z.int().positive().max(100_000_000).default(1_000_000),
   /** What is in flight at `close()` has this long to finish, in milliseconds. */
   shutdownGraceMs: ms.default(60_000),
   /** At `close()` idle connections are kept this long: a request may just be on its way. In milliseconds. */

@@ -45,6 +45,10 @@ export class EdgeContext implements RoutingContext {
     return routes.decide(head);
   }
 
+  keyOf(head: RequestHead, routes: CompiledRoutes): string | undefined {
+    return routes.findKey(head);
+  }
+
   stamp(head: RequestHead, routes: CompiledRoutes, id: string | undefined): Stamp {
     const own = this.#ownKey(head, routes);
     const decided = this.#inner.flatMap(({ service, routes: inner, findKey }) => {

@@ -4,6 +4,7 @@ import type { TrafficDirector } from './traffic-director.ts';
 
 /** What the gateway tells of its traffic. `epoch` changes with each start, since counters begin at zero with it. */
 export function gatewayStats(config: GatewayConfig, director: TrafficDirector, epoch: string): GatewayStats {
+  const units = director.units.report();
   return {
     gateway: config.name,
     service: config.service,
@@ -12,5 +13,6 @@ export function gatewayStats(config: GatewayConfig, director: TrafficDirector, e
     servers: director.fleet.load(),
     counts: director.ledger.counts(),
     context: { ...director.context.counts },
+    ...(units === undefined ? {} : { units }),
   };
 }

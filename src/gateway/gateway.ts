@@ -3,6 +3,8 @@ import { EventEmitter, once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { listen, type Listening } from '../protocol/control-server.ts';
+import { AccountRegister } from './account-register.ts';
+import { AccountStore } from './account-store.ts';
 import { createAdminApi } from './admin-api.ts';
 import { type GatewayConfig, type GatewayConfigInput, gatewayConfigSchema } from './config.ts';
 import { EdgeContext } from './edge-context.ts';
@@ -22,6 +24,7 @@ import { TrafficLedger } from './traffic-ledger.ts';
 import { TrafficServer } from './traffic-server.ts';
 import { TransactionBook } from './transaction-book.ts';
 import { TransactionStore } from './transaction-store.ts';
+import { UnitLedger } from './unit-ledger.ts';
 
 /** How long a start waits for the controller before the stored routes have to do, in milliseconds. */
 const FIRST_PULL_MS = 3_000;
@@ -50,11 +53,15 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
   const logger = deps.logger.child({ gateway: config.name, service: config.service });
   const epoch = randomUUID();
   const inner = innerRoutes(config, logger);
+  const { service, stateDir, maxAccounts } = config;
+  const accounts = new AccountStore({ service, stateDir, max: maxAccounts, logger });
+  const register = new AccountRegister({ max: maxAccounts, journal: accounts });
   const director = new TrafficDirector({
     fleet: new Fleet({ timeouts: config.timeouts, logger }),
     ledger: new TrafficLedger(),
     transactions: new TransactionBook(config.maxTransactions, logger),
     context: contextOf(config, inner),
+    units: new UnitLedger({ register, logger }),
     logger,
   });
   const transactions = new TransactionStore({
@@ -138,6 +145,9 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     // Before anybody can push routes or ask what is open.
     director.remember(await transactions.load());
     transactions.start();
+    const known = await accounts.load();
+    if (known !== null) register.restore(known);
+    accounts.start();
     await keeper.restore();
     admin = await listen(app, {
       ...config.admin,
@@ -176,6 +186,8 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
   const shutDown = async (): Promise<void> => {
     const cut = await traffic.close();
     if (cut > 0) logger.error({ cut }, 'the grace is over; requests under way were cut');
+    director.units.end();
+    await accounts.close();
     await Promise.all([transactions.close(), lastRead()]);
     await reporter?.close();
     await puller?.close();

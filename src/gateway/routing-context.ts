@@ -31,6 +31,8 @@ export interface RoutingContext {
     routes: CompiledRoutes,
     options: { serves: (release: string) => boolean; again: boolean },
   ): KeyDecision;
+  /** The key by which `decide` decides. */
+  keyOf(head: RequestHead, routes: CompiledRoutes): string | undefined;
   /** For business that begins with this request; `id` is that of its transaction, where it has one. */
   stamp(head: RequestHead, routes: CompiledRoutes, id: string | undefined): Stamp;
   /** The baggage for the server; empty where there is none to add to the fields. */
@@ -57,6 +59,10 @@ export class PlainContext implements RoutingContext {
 
   decide(head: RequestHead, routes: CompiledRoutes): KeyDecision {
     return routes.decide(head);
+  }
+
+  keyOf(head: RequestHead, routes: CompiledRoutes): string | undefined {
+    return routes.findKey(head);
   }
 
   stamp(): Stamp {

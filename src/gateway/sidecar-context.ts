@@ -30,7 +30,7 @@ export class SidecarContext implements RoutingContext {
     routes: CompiledRoutes,
     { serves, again }: { serves: (release: string) => boolean; again: boolean },
   ): KeyDecision {
-    const policy = this.#byPolicy(head, routes);
+    const policy = routes.decideKey(this.keyOf(head, routes));
     const stamped = memberValue(head.baggage, this.#route);
     // Where both say the same, the request counts as allotted by the policy, so that efficacy is measured as ever.
     if (stamped === undefined || stamped === policy.release) return policy;
@@ -39,6 +39,11 @@ export class SidecarContext implements RoutingContext {
     if (!pulled && serves(stamped)) return { release: stamped, bucket: CONTEXT };
     if (!again) this.counts.outdated += 1;
     return policy;
+  }
+
+  keyOf(head: RequestHead, { findKey }: CompiledRoutes): string | undefined {
+    const found = findKey(head);
+    return found === undefined || found === '' ? memberValue(head.baggage, KEY_MEMBER) : found;
   }
 
   stamp(): Stamp {
@@ -53,10 +58,5 @@ export class SidecarContext implements RoutingContext {
     if (joined !== null) return joined;
     this.counts.dropped += 1;
     return baggage;
-  }
-
-  #byPolicy(head: RequestHead, { findKey, decideKey }: CompiledRoutes): KeyDecision {
-    const found = findKey(head);
-    return decideKey(found === undefined || found === '' ? memberValue(head.baggage, KEY_MEMBER) : found);
   }
 }

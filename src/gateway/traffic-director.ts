@@ -9,6 +9,9 @@ import type { RoutingContext, Stamp } from './routing-context.ts';
 import type { TrafficLedger } from './traffic-ledger.ts';
 import type { Transaction, TransactionBook } from './transaction-book.ts';
 import type { TransactionGroup } from './transaction-store.ts';
+import type { TrafficRow } from './traffic-row.ts';
+import type { UnitLedger } from './unit-ledger.ts';
+import type { PendingUnit } from './unit-slot.ts';
 
 /** Bucket of requests whose release had no server to take them. */
 const FAILOVER = 'failover';
@@ -25,6 +28,7 @@ export class TrafficDirector {
   readonly ledger: TrafficLedger;
   readonly transactions: TransactionBook;
   readonly context: RoutingContext;
+  readonly units: UnitLedger;
   readonly #logger: Logger;
   #routes: CompiledRoutes | null = null;
   #openByRelease = new Map<string, Backend[]>();
@@ -37,12 +41,14 @@ export class TrafficDirector {
     ledger: TrafficLedger;
     transactions: TransactionBook;
     context: RoutingContext;
+    units: UnitLedger;
     logger: Logger;
   }) {
     this.fleet = parts.fleet;
     this.ledger = parts.ledger;
     this.transactions = parts.transactions;
     this.context = parts.context;
+    this.units = parts.units;
     this.#logger = parts.logger;
   }
 
@@ -61,6 +67,7 @@ export class TrafficDirector {
   execute(routes: CompiledRoutes): void {
     this.#routes = routes;
     this.fleet.apply(routes.table);
+    this.units.execute(routes.table);
     this.transactions.reviewed();
     this.#openByRelease = new Map();
     for (const backend of this.fleet.backends) {
@@ -86,10 +93,17 @@ export class TrafficDirector {
     const pinned = id === undefined ? undefined : this.transactions.get(id);
     const stamp = this.#stampOf(pinned, { head, routes, id });
     if (pinned !== undefined && this.transactions.holds(pinned)) {
-      return this.#place(pinned, { head, routes, stamp, transaction: pinned, beginsTransaction: false });
+      return this.#place(pinned, {
+        head,
+        routes,
+        stamp,
+        transaction: pinned,
+        beginsTransaction: false,
+        unit: null,
+      });
     }
     const choice = this.#find(head, pinned, NONE);
-    return choice === null ? null : this.#seat(choice, { head, routes, stamp });
+    return choice === null ? null : this.#seat(choice, { head, routes, stamp, unit: null });
   }
 
   /**
@@ -109,7 +123,7 @@ export class TrafficDirector {
     const choice = found ?? (again && booking.backend.ingress !== 'closed' ? booking : null);
     if (choice === null) return null;
     booking.withdraw();
-    return this.#seat(choice, { head, routes, stamp: booking.stamp });
+    return this.#seat(choice, { head, routes, stamp: booking.stamp, unit: booking.takeUnit() });
   }
 
   /** What was decided for services behind this one when the business began; now, where it begins now. */
@@ -126,26 +140,33 @@ export class TrafficDirector {
   /** Takes the place, with the transaction as it stands: going on there, cut and begun anew, or new. */
   #seat(
     { backend, bucket }: Choice,
-    { head, routes, stamp }: Pick<BookingParts, 'head' | 'routes' | 'stamp'>,
+    { head, routes, stamp, unit }: Pick<BookingParts, 'head' | 'routes' | 'stamp' | 'unit'>,
   ): Booking {
     const id = routes.transactionId(head);
     // Each object by its names: copying one with `...` takes longer than all else that is done for a request here.
     const place = { backend, bucket };
     if (id === undefined) {
-      return this.#place(place, { head, routes, stamp, transaction: null, beginsTransaction: false });
+      return this.#place(place, { head, routes, stamp, transaction: null, beginsTransaction: false, unit });
     }
     const pinned = this.transactions.get(id);
     if (pinned !== undefined && pinned.backend === backend && this.transactions.holds(pinned)) {
-      return this.#place(place, { head, routes, stamp, transaction: pinned, beginsTransaction: false });
+      return this.#place(place, {
+        head,
+        routes,
+        stamp,
+        transaction: pinned,
+        beginsTransaction: false,
+        unit,
+      });
     }
     if (pinned !== undefined) this.#cut(pinned, backend);
     const transaction = this.transactions.begin(id, backend, bucket, stamp);
-    return this.#place(place, { head, routes, stamp, transaction, beginsTransaction: true });
+    return this.#place(place, { head, routes, stamp, transaction, beginsTransaction: true, unit });
   }
 
   #place(
     { backend, bucket }: Choice,
-    what: Pick<BookingParts, 'head' | 'routes' | 'stamp' | 'transaction' | 'beginsTransaction'>,
+    what: Pick<BookingParts, 'head' | 'routes' | 'stamp' | 'transaction' | 'beginsTransaction' | 'unit'>,
   ): Booking {
     let row = backend.rows.get(bucket);
     if (row === undefined) {
@@ -161,7 +182,37 @@ export class TrafficDirector {
     const { head, routes, stamp, transaction, beginsTransaction } = what;
     const baggage = this.context.outgoing(head, routes, { release, stamp });
     const book = this.transactions;
-    return new Booking({ backend, row, baggage, book, head, routes, stamp, transaction, beginsTransaction });
+    const unit = this.#unitOf(row, what);
+    return new Booking({
+      backend,
+      row,
+      baggage,
+      book,
+      head,
+      routes,
+      stamp,
+      transaction,
+      beginsTransaction,
+      unit,
+    });
+  }
+
+  /** What the request counts for the decision: once, however often it is tried on servers of the same release. */
+  #unitOf(
+    { release, allotted }: TrafficRow,
+    { head, routes, unit: before }: Pick<BookingParts, 'head' | 'routes' | 'unit'>,
+  ): PendingUnit | null {
+    if (before !== null) {
+      if (allotted && before.release === release) return before;
+      before.withdraw();
+    }
+    const { rules } = this.units;
+    if (rules === null || !allotted) return null;
+    const allocated = routes.measure.isAllocated(head.method, head.path);
+    if (!rules.byAccount) return allocated ? this.units.ofRequest(release) : null;
+    const key = this.context.keyOf(head, routes);
+    const account = key === undefined ? undefined : routes.accountOf(key);
+    return account === undefined ? null : this.units.ofAccount({ account, release, allocated });
   }
 
   #find(head: RequestHead, pinned: Transaction | undefined, tried: readonly Backend[]): Choice | null {

@@ -1,4 +1,5 @@
 import { LATENCY_BOUNDS_MS, type TrafficCount } from '../domain/measure.ts';
+import { isAllotted } from '../domain/policy/allotment.ts';
 
 /** How an exchange with a server ended. */
 export type Outcome = 'answered' | 'failed' | 'aborted';
@@ -9,6 +10,8 @@ export class TrafficRow {
   readonly cluster: string;
   readonly server: string;
   readonly bucket: string;
+  /** Its requests went where the policy sent them. */
+  readonly allotted: boolean;
   #requests = 0;
   #allocated = 0;
   #reportedRequests = 0;
@@ -29,6 +32,7 @@ export class TrafficRow {
     this.cluster = key.cluster;
     this.server = key.server;
     this.bucket = key.bucket;
+    this.allotted = isAllotted(key.bucket);
   }
 
   begun(allocated: boolean): void {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
+import { AccountRegister, NO_JOURNAL } from '../../src/gateway/account-register.ts';
 import { gatewayConfigSchema } from '../../src/gateway/config.ts';
 import type { CompiledRoutes } from '../../src/gateway/compiled-routes.ts';
 import { EmbeddedPlane } from '../../src/gateway/embedded-plane.ts';
@@ -14,6 +15,7 @@ import { PlainContext } from '../../src/gateway/routing-context.ts';
 import { TrafficDirector } from '../../src/gateway/traffic-director.ts';
 import { TrafficLedger } from '../../src/gateway/traffic-ledger.ts';
 import { TransactionBook } from '../../src/gateway/transaction-book.ts';
+import { UnitLedger } from '../../src/gateway/unit-ledger.ts';
 import { SERVICE, tableOf } from './support/gateway-fixture.ts';
 
 const logger = pino({ level: 'silent' });
@@ -56,6 +58,7 @@ function keeperOf(store: RouteStore): { keeper: RouteKeeper; director: NotingDir
     ledger: new TrafficLedger(),
     transactions: new TransactionBook(100, logger),
     context: new PlainContext(),
+    units: new UnitLedger({ register: new AccountRegister({ max: 100, journal: NO_JOURNAL }), logger }),
     logger,
   });
   return {

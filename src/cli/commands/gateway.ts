@@ -29,6 +29,7 @@ interface GatewayOptions {
   /** In milliseconds. */
   readonly responseTimeout: number;
   readonly maxTransactions: number;
+  readonly maxAccounts: number;
 }
 
 export function gatewayCommand({ env }: CliContext): Command {
@@ -84,6 +85,12 @@ export function gatewayCommand({ env }: CliContext): Command {
       'open transactions remembered at most; beyond it those idle for longest are forgotten',
       parseCountOption,
       100_000,
+    )
+    .option(
+      '--max-accounts <n>',
+      'accounts that a trial by account counts here at most; beyond it new ones are left out',
+      parseCountOption,
+      1_000_000,
     )
     .addHelpText(
       'after',

@@ -1,0 +1,169 @@
+import type { Logger } from 'pino';
+import { EVERYONE } from '../domain/decision/block.ts';
+import type { RouteTable } from '../domain/routes/table.ts';
+import type { GatewayUnits, UnitCount } from '../protocol/gateway.ts';
+import { type AccountRegister, isOrdinal, UNKNOWN } from './account-register.ts';
+import { type AccountRequest, AccountUnits } from './account-units.ts';
+import { RequestUnit } from './request-unit.ts';
+import { type PendingUnit, Tally, type UnitRules, unitRulesOf, UnitSlot } from './unit-slot.ts';
+
+/** So often it is said at most that accounts are not entered, in milliseconds. */
+const TELL_EVERY_MS = 60_000;
+
+/**
+ * Counts units for the decision at their assignment, and reports them once their outcomes are known: slot by slot in the
+ * order of time, and each slot for all releases at once, so that slow successes are never missing beside quick failures.
+ * No timer runs: slots are closed when another one is opened, and when somebody reads.
+ */
+export class UnitLedger {
+  readonly #accounts: AccountUnits;
+  readonly #logger: Logger;
+  readonly #now: () => number;
+  #rules: UnitRules | null = null;
+  #trial: string | null = null;
+  /** Open slots in the order of time; only the last one may take units. */
+  #slots: UnitSlot[] = [];
+  #taking = false;
+  #sequence = 0;
+  /** What is reported: table version → release → tally. */
+  #counts = new Map<number, Map<string, Tally>>();
+  #toldMs = -Infinity;
+
+  constructor(parts: {
+    register: AccountRegister;
+    logger: Logger;
+    /** A clock that never goes back, in milliseconds. */
+    now?: () => number;
+  }) {
+    this.#accounts = new AccountUnits(parts.register);
+    this.#logger = parts.logger;
+    this.#now = parts.now ?? (() => performance.now());
+  }
+
+  /** How units are counted now; null: not at all. */
+  get rules(): UnitRules | null {
+    return this.#rules;
+  }
+
+  /** What is assigned from now on counts under this table. */
+  execute(table: RouteTable): void {
+    this.#taking = false;
+    this.#rules = unitRulesOf(table);
+    if (this.#rules === null || this.#rules.trial === this.#trial) return;
+    this.#trial = this.#rules.trial;
+    for (const slot of this.#slots) slot.closed = true;
+    this.#slots = [];
+    this.#counts = new Map();
+    this.#accounts.begin(this.#trial);
+  }
+
+  /** Nothing is assigned any more: the slot that takes units need not wait for its time to be over. */
+  end(): void {
+    this.#taking = false;
+  }
+
+  /** For an allocated request that the policy sent to this release; null where it is no unit. */
+  ofRequest(release: string): PendingUnit | null {
+    const rules = this.#rules;
+    if (rules === null || release === rules.leftOut) return null;
+    const slot = this.#slotFor(rules);
+    const tally = slot.tallies[slot.armOf(release)];
+    return tally === undefined ? null : new RequestUnit(slot, tally, this.#now);
+  }
+
+  /** For a request that the policy sent to this release; null where it belongs to no account's window. */
+  ofAccount(request: AccountRequest): PendingUnit | null {
+    const rules = this.#rules;
+    if (rules === null) return null;
+    const accounts = this.#accounts;
+    const mark = accounts.find(request.account);
+    if (isOrdinal(mark)) return this.#follow(request, mark);
+    if (!request.allocated || request.release === rules.leftOut) return null;
+    if (accounts.mayEnter(mark)) return accounts.enter(request, this.#slotFor(rules), this.#now);
+    if (mark === UNKNOWN) this.#tellBeyond();
+    return null;
+  }
+
+  get openSlots(): number {
+    return this.#slots.length;
+  }
+
+  /** What is known so far; undefined where nothing is counted. */
+  report(): GatewayUnits | undefined {
+    if (this.#trial === null || this.#rules === null) return undefined;
+    this.#closeSlots(this.#now());
+    const counts: UnitCount[] = [];
+    for (const [tableVersion, tallies] of this.#counts) {
+      for (const { release, n, sum, squares, uncapped } of tallies.values())
+        counts.push({ tableVersion, release, group: EVERYONE, n, sum, squares, uncapped });
+    }
+    const pending = this.#slots.reduce((total, { units }) => total + units, 0);
+    return { trial: this.#trial, counts, pending, beyond: this.#accounts.beyond };
+  }
+
+  #follow(request: AccountRequest, ordinal: number): PendingUnit | null {
+    const first = this.#slots[0]?.sequence ?? 0;
+    const slot = this.#slots[this.#accounts.slotOf(ordinal) - first];
+    if (slot === undefined) return null;
+    // Successes are a share of what was allocated; amounts may come with other requests as well.
+    if (!request.allocated && slot.rules.cap === null) return null;
+    if (this.#accounts.ageMs(ordinal, this.#now()) >= slot.rules.windowMs) return null;
+    return this.#accounts.follow(request, { ordinal, slot, now: this.#now });
+  }
+
+  /** The slot that takes what is assigned now. */
+  #slotFor(rules: UnitRules): UnitSlot {
+    const nowMs = this.#now();
+    const last = this.#taking ? this.#slots.at(-1) : undefined;
+    if (last !== undefined && nowMs < last.untilMs) {
+      last.lastMs = nowMs;
+      return last;
+    }
+    this.#taking = false;
+    this.#closeSlots(nowMs);
+    this.#sequence += 1;
+    const slot = new UnitSlot(rules, this.#sequence, nowMs);
+    this.#slots.push(slot);
+    this.#taking = true;
+    return slot;
+  }
+
+  /** Strictly in order: a slot waits for those before it. */
+  #closeSlots(nowMs: number): void {
+    const { written } = this.#accounts.register.journal;
+    let closed = 0;
+    for (const [index, slot] of this.#slots.entries()) {
+      const takes = this.#taking && index === this.#slots.length - 1 && nowMs < slot.untilMs;
+      if (takes || !slot.isComplete(nowMs, written)) break;
+      this.#close(slot);
+      closed += 1;
+    }
+    if (closed === 0) return;
+    this.#slots.splice(0, closed);
+    if (this.#slots.length === 0) this.#taking = false;
+  }
+
+  #close(slot: UnitSlot): void {
+    slot.closed = true;
+    if (slot.rules.byAccount) this.#accounts.close(slot);
+    const { tableVersion } = slot.rules;
+    let counts = this.#counts.get(tableVersion);
+    if (counts === undefined) this.#counts.set(tableVersion, (counts = new Map<string, Tally>()));
+    for (const tally of slot.tallies) {
+      if (tally.n === 0) continue;
+      let count = counts.get(tally.release);
+      if (count === undefined) counts.set(tally.release, (count = new Tally(tally.release)));
+      count.add(tally);
+    }
+  }
+
+  #tellBeyond(): void {
+    const nowMs = this.#now();
+    if (nowMs - this.#toldMs < TELL_EVERY_MS) return;
+    this.#toldMs = nowMs;
+    this.#logger.warn(
+      { known: this.#accounts.register.size, beyond: this.#accounts.beyond },
+      'too many accounts: new ones are not counted for the decision; raise --max-accounts',
+    );
+  }
+}

@@ -1,0 +1,130 @@
+import type { VolumeKind } from '../domain/measure.ts';
+import type { RouteTable } from '../domain/routes/table.ts';
+
+/** Slots are this wide at least, in milliseconds. */
+const SLOT_MS = 250;
+/** No more slots than this are open at once: where outcomes are awaited for long, slots are wider. */
+const OPEN_SLOTS = 1_000;
+
+/** How units are counted while one table is executed. */
+export interface UnitRules {
+  readonly tableVersion: number;
+  readonly trial: string;
+  readonly byAccount: boolean;
+  /** Release whose units are not entered: without control arm, the baseline. */
+  readonly leftOut: string | null;
+  readonly timeoutMs: number;
+  /** 0 where each request is a unit. */
+  readonly windowMs: number;
+  /** Outcomes are amounts, capped by this; null: what succeeded of what was allocated. */
+  readonly cap: number | null;
+  readonly kind: VolumeKind;
+  /** Width of a slot, in milliseconds. */
+  readonly slotMs: number;
+}
+
+/** Null where the table asks for no counting by unit. */
+export function unitRulesOf({ version, split, measure }: RouteTable): UnitRules | null {
+  const counting = split?.counting;
+  if (split === null || counting === undefined) return null;
+  const { kind } = measure.volume;
+  const byAccount = counting.unit === 'account';
+  const windowMs = byAccount ? counting.windowMs : 0;
+  return {
+    tableVersion: version,
+    trial: split.salt,
+    byAccount,
+    leftOut: counting.control ? null : split.baseline,
+    timeoutMs: counting.timeoutMs,
+    windowMs,
+    cap: kind === 'successes' ? null : (counting.cap ?? null),
+    kind,
+    slotMs: Math.max(SLOT_MS, (windowMs + counting.timeoutMs) / OPEN_SLOTS),
+  };
+}
+
+/** What a match of the volume rule is worth before it is capped: the amount, else 1. */
+export function rawOf({ kind }: UnitRules, volume: number): number {
+  return kind === 'amount' ? volume : 1;
+}
+
+/** An amount between 0 and 1. */
+export function cappedBy(cap: number, raw: number): number {
+  return Math.min(Math.max(raw / cap, 0), 1);
+}
+
+/** What the units of one release came to. */
+export class Tally {
+  readonly release: string;
+  n = 0;
+  sum = 0;
+  squares = 0;
+  uncapped = 0;
+
+  constructor(release: string) {
+    this.release = release;
+  }
+
+  outcome(value: number, uncapped: number): void {
+    this.sum += value;
+    this.squares += value * value;
+    this.uncapped += uncapped;
+  }
+
+  add(other: Tally): void {
+    this.n += other.n;
+    this.sum += other.sum;
+    this.squares += other.squares;
+    this.uncapped += other.uncapped;
+  }
+}
+
+/** A request that counts for the decision, from its assignment until its outcome is known. Call one of the two once. */
+export interface PendingUnit {
+  /** Where the request was sent. */
+  readonly release: string;
+  /** It has ended: with this volume, or null where the volume rule does not match. */
+  settle(volume: number | null): void;
+  /** It went elsewhere and does not count here. */
+  withdraw(): void;
+}
+
+/** Units that were assigned within one short time, under one table. */
+export class UnitSlot {
+  readonly rules: UnitRules;
+  /** Grows by one from slot to slot. */
+  readonly sequence: number;
+  /** Units assigned from then on belong to the next slot. */
+  readonly untilMs: number;
+  readonly tallies: Tally[] = [];
+  /** When its last unit was assigned. */
+  lastMs: number;
+  units = 0;
+  /** Requests whose outcome is not known. */
+  awaited = 0;
+  /** Accounts that the register's journal had got when the last one of this slot was entered. */
+  journaled = 0;
+  /** Added to what is reported: what comes later counts no more. */
+  closed = false;
+
+  constructor(rules: UnitRules, sequence: number, nowMs: number) {
+    this.rules = rules;
+    this.sequence = sequence;
+    this.untilMs = nowMs + rules.slotMs;
+    this.lastMs = nowMs;
+  }
+
+  /** Number of the release's tally among `tallies`. */
+  armOf(release: string): number {
+    for (let i = 0; i < this.tallies.length; i += 1) if (this.tallies[i]?.release === release) return i;
+    return this.tallies.push(new Tally(release)) - 1;
+  }
+
+  /** All its outcomes are known, or too late; no unit may be assigned to it any longer. */
+  isComplete(nowMs: number, journalWritten: number): boolean {
+    if (journalWritten < this.journaled) return false;
+    const { windowMs, timeoutMs } = this.rules;
+    const windowOverMs = this.lastMs + windowMs;
+    return nowMs > windowOverMs + timeoutMs || (this.awaited === 0 && nowMs >= windowOverMs);
+  }
+}
