@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { AccountJournal, KnownAccounts } from './account-register.ts';
 
 /** New accounts are written so often, in milliseconds; their outcomes are not reported before. */
-const SAVE_EVERY_MS = 1_000;
+const SAVE_EVERY_MS = 250;
 const HASH_BYTES = 8;
 const MAX_HEADER_BYTES = 4_096;
 
