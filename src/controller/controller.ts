@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { TrafficGateway } from '../ports/traffic-gateway.ts';
 import { createControlApp, listen } from '../protocol/control-server.ts';
 import type { GatewayAddress } from '../protocol/controller.ts';
+import { openBlockLog, type BlockLog } from './block-log.ts';
 import type { ControllerConfig } from './config.ts';
 import { every } from './every.ts';
 import { createGatewayExclusions } from './gateway-exclusion.ts';
@@ -68,6 +69,8 @@ async function startParts(
   closers.push(() => store.settled());
   const observatory = await openObservatory({ store, stateDir, gatewayFor, logger });
   closers.push(() => observatory.close());
+  const blockLog = await openBlockLog({ store, observatory, stateDir, logger });
+  closers.push(() => blockLog.settled());
   const publisher = createPublisher({ store, gatewayFor, logger, intervalMs: readIntervalMs });
   closers.push(() => publisher.close());
   const guardrails = createGuardrailWatch({ store, observatory, logger });
@@ -77,7 +80,17 @@ async function startParts(
   const prometheus = createPrometheus(store, observatory);
 
   const app = createControlApp({ logger, ...tokenOf(config) });
-  const parts = { store, publisher, observatory, guardrails, poll, presence, exclusions, prometheus };
+  const parts = {
+    store,
+    publisher,
+    observatory,
+    blockLog,
+    guardrails,
+    poll,
+    presence,
+    exclusions,
+    prometheus,
+  };
   addControllerApi(app, { ...parts, gatewayFor, logger });
   const listening = await listen(app, { ...config.listen, ...tokenOf(config) });
   closers.push(() => listening.close());
@@ -87,7 +100,7 @@ async function startParts(
   const periodic = { signal: closing.signal, logger };
   const loops = [
     every(PERSIST_INTERVAL_MS, () => observatory.persist(), periodic),
-    every(readIntervalMs, () => observe(store.names(), { observatory, guardrails }), periodic),
+    every(readIntervalMs, () => observe(store.names(), { observatory, blockLog, guardrails }), periodic),
   ];
   closers.push(async () => {
     closing.abort();
@@ -101,12 +114,17 @@ async function startParts(
 /** Services side by side: a gateway that hangs must not keep the guardrails of another service from pulling. */
 async function observe(
   services: readonly string[],
-  { observatory, guardrails }: { observatory: Observatory; guardrails: GuardrailWatch },
+  {
+    observatory,
+    blockLog,
+    guardrails,
+  }: { observatory: Observatory; blockLog: BlockLog; guardrails: GuardrailWatch },
 ): Promise<void> {
   await Promise.all(
     services.map(async (service) => {
       await observatory.read(service);
       await guardrails.judge(service);
+      await blockLog.keepUp(service);
     }),
   );
 }

@@ -21,6 +21,7 @@ import { readBody, readValue } from '../protocol/control-server.ts';
 import type { TrafficGateway } from '../ports/traffic-gateway.ts';
 import { gatewayStatsSchema, routesAckSchema } from '../protocol/gateway.ts';
 import { noteExecuted } from './acknowledgements.ts';
+import type { BlockLog } from './block-log.ts';
 import { acquireLock, applyOnce, releaseLock } from './fencing.ts';
 import { tableFor, type GatewayExclusions } from './gateway-exclusion.ts';
 import { removeGateway } from './gateway-list.ts';
@@ -46,12 +47,17 @@ const pollSchema = z.object({
   has: z.coerce.number().int().nonnegative().optional(),
   waitMs: z.coerce.number().int().min(0).max(60_000).default(0),
 });
+const blocksQuerySchema = z.object({
+  trial: z.string().min(1),
+  after: z.coerce.number().int().nonnegative().default(0),
+});
 
 export interface ApiDeps {
   readonly logger: Logger;
   readonly store: ServiceStore;
   readonly publisher: Publisher;
   readonly observatory: Observatory;
+  readonly blockLog: BlockLog;
   readonly guardrails: GuardrailWatch;
   readonly poll: RoutePoll;
   readonly presence: GatewayPresence;
@@ -216,6 +222,11 @@ function addTrafficRoutes(app: Hono, deps: ApiDeps): void {
       unread: readings.filter((reading) => 'problem' in reading).map(({ gateway }) => gateway),
       pulls,
     });
+  });
+
+  app.get(`${SERVICE}/blocks`, async (c) => {
+    const request = readValue(c.req.query(), blocksQuerySchema);
+    return c.json(await deps.blockLog.blocks(c.req.param('service'), request));
   });
 
   app.put(`${SERVICE}/guardrails`, async (c) => {

@@ -34,6 +34,8 @@ export interface Observatory {
   read(service: string): Promise<readonly Reading[]>;
   /** Totals over all gateways as far as they were read. */
   totals(service: string): readonly TrafficCount[];
+  /** What was read of each gateway, by its epochs. */
+  readings(service: string): ServiceTraffic;
   /**
    * Takes what a gateway says by itself that cannot be read (behind a firewall).
    *
@@ -151,6 +153,7 @@ export async function openObservatory(deps: {
       return Promise.all(counted.map(({ address }) => readGateway(service, address)));
     },
     totals: (service) => totalsOf(traffic.get(service) ?? {}),
+    readings: (service) => traffic.get(service) ?? {},
     lastServers: (service) => servers.get(service) ?? new Map<string, readonly GatewayServer[]>(),
     lastContext: (service) => context.get(service) ?? new Map<string, ContextCounts>(),
     report,

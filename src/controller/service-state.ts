@@ -17,6 +17,7 @@ import {
   type ServiceDefinition,
 } from '../protocol/controller.ts';
 import { routeTableSchema, transitionSchema } from '../protocol/routes.ts';
+import { trialSharesSchema, type TrialShares } from './trial-shares.ts';
 
 /** All that the controller knows of one service, as it is on disk. Changed only as a whole, by pure functions. */
 export interface ServiceState {
@@ -31,6 +32,8 @@ export interface ServiceState {
   readonly active: RouteTable;
   /** When that version became active; the store notes it. */
   readonly activeSince?: string;
+  /** What each table of the trial asked for: its units may come to be read when another is active. */
+  readonly trialShares?: TrialShares;
   readonly staged: StagedRoutes | null;
   readonly applied: AppliedSteps;
   readonly gateways: readonly GatewayRecord[];
@@ -100,6 +103,7 @@ export const serviceStateSchema = z.strictObject({
   lastVersion: count,
   active: routeTableSchema,
   activeSince: z.string().exactOptional(),
+  trialShares: trialSharesSchema.exactOptional(),
   staged: z
     .strictObject({
       transitions: z.array(transitionSchema),

@@ -4,6 +4,7 @@ import writeFileAtomic from 'write-file-atomic';
 import { ChangeoverError } from '../domain/errors.ts';
 import { readJsonFile } from './json-files.ts';
 import { serviceStateSchema, type Change, type ServiceState } from './service-state.ts';
+import { sharesNoted } from './trial-shares.ts';
 
 const STATE_FILE = /^([a-z0-9][a-z0-9-]{0,62})\.json$/;
 
@@ -128,7 +129,8 @@ function known(service: string, state: ServiceState | undefined): ServiceState {
   );
 }
 
-/** With the time at which its table became active. */
+/** With the time at which its table became active, and the shares that it asks for. */
 function stamped(before: ServiceState | undefined, state: ServiceState): ServiceState {
-  return state.active === before?.active ? state : { ...state, activeSince: new Date().toISOString() };
+  if (state.active === before?.active) return state;
+  return { ...sharesNoted(state), activeSince: new Date().toISOString() };
 }

@@ -1,16 +1,24 @@
 import { z } from 'zod';
 import { NO_OUTCOMES, type ReleaseOutcomes } from '../domain/guardrails.ts';
 import type { TrafficCount } from '../domain/measure.ts';
-import { trafficCountSchema } from '../protocol/gateway.ts';
+import { gatewayUnitsSchema, trafficCountSchema, type GatewayUnits } from '../protocol/gateway.ts';
+import { joinUnits } from './unit-totals.ts';
 
 /**
  * What was read of a gateway: its counters of each epoch, the newest last. Within an epoch counters only grow, so that
  * readings join by the greater number: in whatever order they arrive, and however often, nothing is lost or doubled.
  */
 export interface GatewayTraffic {
-  readonly epochs: readonly { readonly epoch: string; readonly counts: readonly TrafficCount[] }[];
+  readonly epochs: readonly EpochTraffic[];
   /** Sum of the epochs that are too old for a reading of them to be still under way. */
   readonly closed: readonly TrafficCount[];
+}
+
+export interface EpochTraffic {
+  readonly epoch: string;
+  readonly counts: readonly TrafficCount[];
+  /** What was counted for the decision; blocks are made of it before an epoch is closed. */
+  readonly units?: GatewayUnits | undefined;
 }
 
 /** All gateways that ever served a service, by name. */
@@ -19,7 +27,13 @@ export type ServiceTraffic = Readonly<Record<string, GatewayTraffic>>;
 export const serviceTrafficSchema = z.record(
   z.string(),
   z.strictObject({
-    epochs: z.array(z.strictObject({ epoch: z.string(), counts: z.array(trafficCountSchema) })),
+    epochs: z.array(
+      z.strictObject({
+        epoch: z.string(),
+        counts: z.array(trafficCountSchema),
+        units: gatewayUnitsSchema.optional(),
+      }),
+    ),
     closed: z.array(trafficCountSchema),
   }),
 ) satisfies z.ZodType<ServiceTraffic>;
@@ -30,19 +44,25 @@ const OPEN_EPOCHS = 4;
 /** A gateway's traffic with one more reading. */
 export function withReading(
   known: GatewayTraffic | undefined,
-  { epoch, counts }: GatewayTraffic['epochs'][number],
+  { epoch, counts, units }: EpochTraffic,
 ): GatewayTraffic {
   const epochs = known?.epochs ?? [];
   const closed = known?.closed ?? [];
   if (epochs.some((one) => one.epoch === epoch)) {
     const joined = epochs.map((one) =>
-      one.epoch === epoch ? { epoch, counts: merge(greater, one.counts, counts) } : one,
+      one.epoch === epoch
+        ? { epoch, counts: merge(greater, one.counts, counts), ...unitsOf(joinUnits(one.units, units)) }
+        : one,
     );
     return { epochs: joined, closed };
   }
-  const all = [...epochs, { epoch, counts }];
+  const all = [...epochs, { epoch, counts, ...unitsOf(units) }];
   const old = all.slice(0, -OPEN_EPOCHS).flatMap((one) => one.counts);
   return { epochs: all.slice(-OPEN_EPOCHS), closed: old.length === 0 ? closed : merge(sum, closed, old) };
+}
+
+function unitsOf(units: GatewayUnits | undefined): Pick<EpochTraffic, 'units'> {
+  return units === undefined ? {} : { units };
 }
 
 /** Totals over all gateways and epochs, one row for each release, cluster, server and bucket. */

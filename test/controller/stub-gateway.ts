@@ -4,6 +4,7 @@ import type { TrafficCount } from '../../src/domain/measure.ts';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
 import { createControlApp, listen, readBody, type Listening } from '../../src/protocol/control-server.ts';
 import type { GatewayAddress } from '../../src/protocol/controller.ts';
+import type { GatewayStats, GatewayUnits } from '../../src/protocol/gateway.ts';
 import { routeTableSchema } from '../../src/protocol/routes.ts';
 
 /** A gateway's admin API without a data plane: holds the table that it was given, and the counters that a test sets. */
@@ -11,7 +12,11 @@ export interface StubGateway extends AsyncDisposable {
   readonly address: GatewayAddress;
   table: RouteTable | undefined;
   counts: TrafficCount[];
+  /** What it counted for the decision. */
+  units: GatewayUnits | undefined;
   inFlight: Record<string, number>;
+  /** What `GET /v1/stats` answers. */
+  stats(): GatewayStats;
   /** Versions that were pushed, in order. */
   readonly pushed: number[];
   /** What it lacks for other routes. */
@@ -41,8 +46,17 @@ export async function startStubGateway(name = 'gw-1', service = 'shop'): Promise
   });
   app.post('/v1/routes/check', (c) => c.json({ problem: gateway.problem }));
   app.get('/v1/routes', (c) => c.json(ack()));
-  app.get('/v1/stats', (c) =>
-    c.json({
+  app.get('/v1/stats', (c) => c.json(gateway.stats()));
+
+  listening = await listen(app, { host: '127.0.0.1', port: 0 });
+  const { url, port } = listening;
+  const gateway: StubGateway = {
+    address: { name, kind: 'embedded', admin: url },
+    table: undefined,
+    counts: [],
+    units: undefined,
+    inFlight: {},
+    stats: () => ({
       gateway: name,
       service,
       epoch,
@@ -53,17 +67,9 @@ export async function startStubGateway(name = 'gw-1', service = 'shop'): Promise
         transactions: 0,
         healthy: true,
       })),
-      counts: gateway.counts,
+      counts: gateway.counts.map((row) => ({ ...row, latency: [...row.latency] })),
+      ...(gateway.units === undefined ? {} : { units: gateway.units }),
     }),
-  );
-
-  listening = await listen(app, { host: '127.0.0.1', port: 0 });
-  const { url, port } = listening;
-  const gateway: StubGateway = {
-    address: { name, kind: 'embedded', admin: url },
-    table: undefined,
-    counts: [],
-    inFlight: {},
     pushed: [],
     problem: null,
     hangs: false,
@@ -75,6 +81,7 @@ export async function startStubGateway(name = 'gw-1', service = 'shop'): Promise
       await gateway.stop();
       epoch = randomUUID();
       gateway.counts = [];
+      gateway.units = undefined;
       if (!keepTable) gateway.table = undefined;
       listening = await listen(app, { host: '127.0.0.1', port });
     },
