@@ -1,7 +1,8 @@
 import type { Plan } from '../domain/plan/schema.ts';
 import { HANDED_OVER, HANDOVER_NEEDS, SUCCESSOR } from './handover.ts';
 import { MARKS, marksOf, serversOf, slotId, slotName, TABLES } from './layout.ts';
-import { addressOf, renderConfig, rulePartsOf } from './render.ts';
+import { addressOf, renderConfig, rulePartsOf, unitTable } from './render.ts';
+import { stickRules } from './rules.ts';
 
 export interface ConfigProblem {
   /** Where to look, or where to write what is missing; from 1. */
@@ -187,6 +188,10 @@ function checkSlots(sections: readonly Section[], plan: Plan, last: number): Con
         missing: 'the backend has no fixed id: the server-state file would not find it',
         write: `id ${slotId(slot)}`,
       });
+    for (const write of stickRules(rulePartsOf(plan))) {
+      if (backend.lines.some(({ words }) => words === write)) continue;
+      problems.push({ line: backend.line, missing: 'transactions are not followed by this rule', write });
+    }
     for (const server of serversOf(plan)) {
       const line = backend.lines.find(({ words }) => words.startsWith(`server ${server.name} `));
       const write = `server ${server.name} ${addressOf(server.url)} id ${server.id} check inter 1s fall 2 rise 1`;
@@ -209,6 +214,7 @@ function checkTables(sections: readonly Section[], plan: Plan, last: number): Co
   const { transactions, measure } = rulePartsOf(plan);
   const needed: [name: string, write: string][] = [
     [TABLES.counts, 'stick-table type string len 400 size 200000 nopurge store http_req_cnt'],
+    [TABLES.units, unitTable(measure)],
     ...(measure.volume.amountHeader === undefined
       ? []
       : ([[TABLES.amounts, 'take it from `changeover haproxy render`']] as [string, string][])),

@@ -7,6 +7,7 @@ import type { TrafficCount } from '../domain/measure.ts';
 import { trafficCountSchema } from '../protocol/gateway.ts';
 import { CountRows, type Row } from './count-rows.ts';
 import type { ServerStat } from './runtime-answers.ts';
+import { UnitLedger, unitStateSchema } from './unit-ledger.ts';
 
 const processSchema = z.strictObject({
   id: z.string(),
@@ -19,6 +20,7 @@ const fileSchema = z.strictObject({
   epoch: z.string(),
   processes: z.array(processSchema),
   unanswered: z.array(trafficCountSchema),
+  units: unitStateSchema.nullable().default(null),
 });
 type Stored = z.infer<typeof fileSchema>;
 
@@ -37,9 +39,10 @@ type PlaceOf = (stat: ServerStat) => { release: string; cluster: string } | null
  * restarts too.
  */
 export class CountLedger {
+  readonly units = new UnitLedger();
   readonly #folder: string;
   readonly #path: string;
-  #stored: Stored = { epoch: randomUUID(), processes: [], unanswered: [] };
+  #stored: Stored = { epoch: randomUUID(), processes: [], unanswered: [], units: null };
   #written = '';
   #fresh = true;
 
@@ -56,6 +59,7 @@ export class CountLedger {
     const text = await readFile(this.#path, 'utf8').catch(() => null);
     if (text === null) return;
     this.#stored = fileSchema.parse(JSON.parse(text));
+    this.units.restore(this.#stored.units);
     this.#fresh = false;
   }
 
@@ -90,6 +94,7 @@ export class CountLedger {
   /** Durable when it returns. */
   async save(): Promise<void> {
     this.#fold();
+    this.#stored.units = this.units.state;
     const text = JSON.stringify(this.#stored);
     if (text === this.#written) return;
     await mkdir(this.#folder, { recursive: true });

@@ -6,7 +6,7 @@ import type { DataPlane } from '../gateway/data-plane.ts';
 import { LookupFile, resolveLookup } from '../gateway/lookup-file.ts';
 import { filesIn, slotName, SPECIAL } from './layout.ts';
 import { lookupEntries, mapText, storedSlots } from './map-files.ts';
-import { refuseOtherRules } from './running-rules.ts';
+import { refuseOtherRules, refuseUncountable } from './running-rules.ts';
 import { RuntimeConnection, type SocketAddress } from './runtime-api.ts';
 import { readMapValue, readProcess, readServers, type ServerRow } from './runtime-answers.ts';
 import { cutTransactions, fillMap, setAddresses, setStates } from './runtime-changes.ts';
@@ -115,6 +115,7 @@ export class HaproxyPlane implements DataPlane {
   }
 
   async #refuseUnfit(table: RouteTable): Promise<void> {
+    refuseUncountable(table);
     const connection = await this.#connect();
     await refuseOtherRules(connection, table, this.#logger);
     targetOf(table, await this.#servers(connection), this.#target?.slots ?? new Map());

@@ -28,6 +28,8 @@ export const TABLES = {
   transactions: 'changeover_transactions',
   /** Ids of transactions of which a server said that they are over. */
   ended: 'changeover_ended',
+  /** Key `moment:table version:release` → units of the trial in `http_req_cnt`, their outcomes by `UNIT_DIGITS`. */
+  units: 'changeover_units',
 } as const;
 
 /**
@@ -43,6 +45,7 @@ export const SPECIAL = {
   policySalt: '9000000000000000006',
   stageSalt: '9000000000000000007',
   version: '9000000000000000008',
+  units: '9000000000000000009',
 } as const;
 /** Entry of slot n: the release that has it. */
 export const SLOT_BASE = 7_000_000_000_000_000_000n;
@@ -57,6 +60,26 @@ export const RANGE_FAR = 1_000_000_000_000_000_000n;
 export const AMOUNT_DECIMALS = 4;
 /** Binary digits of an amount: up to 28 billion in one request. */
 export const AMOUNT_BITS = 48;
+
+/** Units are closed in the order of their assignment, by moments of this length, in milliseconds. */
+export const UNIT_SLOT_MS = 1_000;
+/** So long HAProxy keeps what was counted of a moment for a companion that is away, in milliseconds. */
+export const UNIT_KEPT_MS = 3_600_000;
+
+/** A capped amount is counted in this many binary digits after the point, 1 being the cap. */
+const PART_BITS = 16;
+/** Where the outcomes of units are in `gpc(…)`: the first of the binary digits of a sum, or a plain count. */
+export const UNIT_DIGITS = {
+  partBits: PART_BITS,
+  /** Exchanges that are transaction volume. */
+  successes: 0,
+  /** Those of them that have an amount. */
+  amounts: 1,
+  parts: 2,
+  squares: 2 + (PART_BITS + 1),
+  uncapped: 2 + (PART_BITS + 1) + (2 * PART_BITS + 1),
+  all: 2 + (PART_BITS + 1) + (2 * PART_BITS + 1) + AMOUNT_BITS,
+} as const;
 
 /** Files that HAProxy reads at its start and the companion keeps in step. */
 export function filesIn(folder: string) {
@@ -75,7 +98,10 @@ export const MARKS = {
   policy: 'CHANGEOVER_POLICY',
   transactions: 'CHANGEOVER_TRANSACTIONS',
   measure: 'CHANGEOVER_MEASURE',
+  units: 'CHANGEOVER_UNITS',
 } as const;
+/** Another one whenever the rules count units in another way. */
+const UNIT_RULES_VERSION = '1';
 export type Marks = Record<keyof typeof MARKS, string>;
 
 /** Parts of a plan (or of a route table) that are rules in the configuration; all else is data in maps and tables. */
@@ -92,6 +118,7 @@ export function marksOf(parts: RuleParts): Marks {
     policy: parts.policy,
     transactions: plain(parts.transactions ?? null),
     measure: plain(parts.measure),
+    units: UNIT_RULES_VERSION,
   };
 }
 

@@ -11,6 +11,8 @@ import {
   slotId,
   slotName,
   TABLES,
+  UNIT_DIGITS,
+  UNIT_KEPT_MS,
 } from './layout.ts';
 import { slotRoutes } from './route-map.ts';
 import {
@@ -152,6 +154,10 @@ function tableSections({ transactions, measure }: RuleParts): string[] {
     '    # `nopurge`: a full table refuses new rows rather than forget what was counted.',
     `    stick-table type string len 400 size ${COUNT_ROWS} nopurge store http_req_cnt`,
     '',
+    `backend ${TABLES.units}`,
+    '    # Units of a trial: a few entries a second, which the companion takes out once all outcomes are known.',
+    `    ${unitTable(measure)}`,
+    '',
     ...(measure.volume.amountHeader === undefined
       ? []
       : [
@@ -171,6 +177,12 @@ function tableSections({ transactions, measure }: RuleParts): string[] {
           '',
         ]),
   ];
+}
+
+/** Entries with amounts take about 600 bytes, others 150. */
+export function unitTable({ volume }: RuleParts['measure']): string {
+  const digits = volume.amountHeader === undefined ? 1 : UNIT_DIGITS.all;
+  return `stick-table type string len 200 size 100k nopurge expire ${UNIT_KEPT_MS / 60_000}m store http_req_cnt,gpc(${digits})`;
 }
 
 function slotSection(plan: Plan, slot: number, parts: RuleParts): string[] {

@@ -2,6 +2,7 @@ import { compileSplit, hashSteps, type KeyDecision, SLOTS, utf8Octets } from '..
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable, TrafficSplit } from '../domain/routes/table.ts';
 import {
+  AMOUNT_DECIMALS,
   encoded,
   encodedOctets,
   HOME_BASE,
@@ -84,11 +85,19 @@ export function routeMap(
         ] as MapEntry[])
       : splitEntries(split, to)),
     [SPECIAL.version, String(table.version)],
+    ...countingEntries(table),
     [SPECIAL.refuge, to({ release: refuges[0] ?? '', bucket: 'failover' })],
     [SPECIAL.secondRefuge, to({ release: refuges[1] ?? '', bucket: 'failover' })],
     ...slotRoutes(parts.slots, parts.slotCount),
     ...homes,
   ];
+}
+
+/** What the rules need to count units: there is no entry where none are counted, and none of the rules is executed then. */
+function countingEntries({ version, split }: RouteTable): MapEntry[] {
+  if (split?.counting === undefined) return [];
+  const { timeoutMs, cap = 0 } = split.counting;
+  return [[SPECIAL.units, `${version}:${Math.floor(timeoutMs)}:${Math.round(cap * 10 ** AMOUNT_DECIMALS)}`]];
 }
 
 function splitEntries(split: TrafficSplit, to: Decision): MapEntry[] {

@@ -15,6 +15,7 @@ import {
   SPECIAL,
   TABLES,
 } from './layout.ts';
+import { amountOutcomeRules, assignmentRules, OUTCOME_RULES, trialRules } from './unit-rules.ts';
 
 export type Files = ReturnType<typeof filesIn>;
 
@@ -72,6 +73,7 @@ export function routingRules(parts: RuleParts, files: Files): string[] {
           `http-request set-var(txn.key) var(txn.raw),url_enc,map_str(${files.lookup}),url_dec`,
         ];
   return [
+    ...trialRules(files),
     ...lookup,
     `http-request unset-var(txn.key) unless { var(txn.key),length 1:${MAX_KEY_OCTETS} }`,
     ...policyRules(parts, files),
@@ -143,6 +145,7 @@ export function destinationRules(
     ...pinned,
     `http-request set-var(txn.go) ${special('refuge', files)} if { var(txn.go),field(1,:),nbsrv,set-var(txn.left) -m int eq 0 }${draining}`,
     `http-request set-var(txn.go) ${special('secondRefuge', files)} if { var(txn.left) -m int eq 0 } { var(txn.go),field(1,:),nbsrv eq 0 }${draining}`,
+    ...assignmentRules(files),
     ...STRIP_RULES,
     ...(context ? contextRules(service, { transactions: pinned.length > 0 }) : []),
     HANDOVER_WAY,
@@ -183,8 +186,7 @@ export function noteRules({ measure }: RuleParts): string[] {
  * Σ 2^i · gpc(i).
  */
 export function countingRules(parts: RuleParts, files: Files): string[] {
-  const { measure, transactions } = parts;
-  const { volume } = measure;
+  const { volume, slowMs } = parts.measure;
   const volumeIf = [
     ...(requestConditions(volume.match).length === 0 ? [] : ['{ var(txn.maybe) -m found }']),
     ...(volume.match.status === undefined ? [] : [statusCondition(volume.match.status)]),
@@ -196,7 +198,6 @@ export function countingRules(parts: RuleParts, files: Files): string[] {
             : `{ res.fhdr(${volume.match.header.name},1) -m str ${quoted(volume.match.header.value)} }`,
         ]),
   ];
-  const end = transactions?.endHeader;
   return [
     HANDOVER_UNCOUNTED,
     'http-response set-var(txn.server) srv_name',
@@ -204,13 +205,9 @@ export function countingRules(parts: RuleParts, files: Files): string[] {
     'http-response set-var(txn.took) date(0,ms),sub(txn.began)',
     `http-response set-var(txn.latency) var(txn.took),map_int(${files.latency},0)`,
     `http-response set-var(txn.v) str(v)${when(volumeIf)}`,
-    `http-response set-var(txn.s) str(s) if { var(txn.took) -m int gt ${Math.floor(measure.slowMs)} }`,
+    `http-response set-var(txn.s) str(s) if { var(txn.took) -m int gt ${Math.floor(slowMs)} }`,
     `http-response track-sc0 var(txn.go),concat(:,txn.server,:),concat(,txn.class,:),concat(,txn.latency,:),concat(,txn.a),concat(,txn.v),concat(,txn.s) table ${TABLES.counts}`,
-    ...(end === undefined
-      ? []
-      : [
-          `http-response track-sc1 var(txn.id) table ${TABLES.ended} if { var(txn.id) -m found } { res.fhdr(${end}) -m found }`,
-        ]),
+    ...OUTCOME_RULES,
     ...(volume.amountHeader === undefined ? [] : amountRules(volume.amountHeader)),
   ];
 }
@@ -235,6 +232,7 @@ function amountRules(header: string): string[] {
       { length: AMOUNT_BITS },
       (_, bit) => `http-response sc-inc-gpc(${bit},2) if { var(txn.units),and(${2n ** BigInt(bit)}) gt 0 }`,
     ),
+    ...amountOutcomeRules(),
   ];
 }
 
@@ -248,6 +246,11 @@ export function stickRules({ transactions }: RuleParts): string[] {
   return [
     `stick on var(txn.id) table ${TABLES.transactions} if { var(txn.id) -m found }`,
     `stick store-response ${given} table ${TABLES.transactions}`,
+    ...(transactions.endHeader === undefined
+      ? []
+      : [
+          `stick store-response var(txn.id) table ${TABLES.ended} if { var(txn.id) -m found } { res.fhdr(${transactions.endHeader}) -m found }`,
+        ]),
   ];
 }
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
-import { MARKS, type Marks, marksOf } from './layout.ts';
+import { AMOUNT_DECIMALS, MARKS, type Marks, marksOf, UNIT_KEPT_MS } from './layout.ts';
 import type { RuntimeConnection } from './runtime-api.ts';
 
 /** Rules are text of the configuration: a table that counts by others must not be executed as if it were the same. */
@@ -19,6 +19,7 @@ export async function refuseOtherRules(
     measure: table.measure,
   });
   const differing = names.filter((name, index) => {
+    if (name === 'units' && table.split?.counting === undefined) return false;
     const running = /=(.*)$/m.exec(answers[index] ?? '')?.[1]?.trim() ?? '';
     return decodeURIComponent(running) !== wanted[name];
   });
@@ -32,4 +33,38 @@ export async function refuseOtherRules(
     'InvalidRequest',
     `HAProxy's configuration was rendered for another ${differing.join(', ')} than these routes have; run \`changeover haproxy render\` for the plan and reload it (\`changeover haproxy check\` shows what differs).`,
   );
+}
+
+/** A time-out that leaves half of what is kept for a companion that is away. */
+const LONGEST_TIMEOUT_MS = UNIT_KEPT_MS / 2;
+/** Above it, a 65,536th of a capped amount passes what HAProxy computes with. */
+const HIGHEST_CAP = 1e10;
+
+/**
+ * What the rules cannot count must not be counted wrongly instead.
+ *
+ * @throws ChangeoverError `InvalidRequest`
+ */
+export function refuseUncountable({ split }: RouteTable): void {
+  if (split?.counting === undefined) return;
+  const { unit, cap, timeoutMs } = split.counting;
+  if (unit === 'account') {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      'HAProxy does not count by account: write `decision.unit: request` in the plan, or serve it by embedded gateways alone.',
+    );
+  }
+  if (timeoutMs > LONGEST_TIMEOUT_MS) {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      `HAProxy waits at most ${LONGEST_TIMEOUT_MS / 60_000} minutes for the outcome of a request, the plan's time-out is ${timeoutMs} ms; write a shorter one.`,
+    );
+  }
+  const smallest = 10 ** -AMOUNT_DECIMALS;
+  if (cap !== undefined && !(cap >= smallest && cap <= HIGHEST_CAP)) {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      `HAProxy caps amounts between ${smallest} and ${HIGHEST_CAP}, the plan's cap is ${cap}; write one between.`,
+    );
+  }
 }

@@ -108,6 +108,8 @@ export function readServerStats(answer: string): ServerStat[] {
 
 export interface TableRow {
   readonly key: string;
+  /** Streams that track it. */
+  readonly uses: number;
   readonly fields: ReadonlyMap<string, number>;
 }
 
@@ -115,12 +117,12 @@ export interface TableRow {
 export function readTable(answer: string): TableRow[] {
   const rows: TableRow[] = [];
   for (const line of answer.split('\n')) {
-    const match = /^0x[0-9a-f]+: key=(.*) use=\d+ exp=\d+(.*)$/.exec(line);
+    const match = /^0x[0-9a-f]+: key=(.*) use=(\d+) exp=\d+(.*)$/.exec(line);
     if (match === null) continue;
     const fields = new Map<string, number>();
-    for (const [, name = '', value] of (match[2] ?? '').matchAll(/ ([a-z_]+\d*)=(\d+)/g))
+    for (const [, name = '', value] of (match[3] ?? '').matchAll(/ ([a-z_]+\d*)=(\d+)/g))
       fields.set(name, Number(value));
-    rows.push({ key: unescaped(match[1] ?? ''), fields });
+    rows.push({ key: unescaped(match[1] ?? ''), uses: Number(match[2]), fields });
   }
   return rows;
 }

@@ -45,19 +45,23 @@ export class TrafficReader {
 
   /** @throws ChangeoverError `GatewayUnreachable` while HAProxy does not answer. */
   async stats(): Promise<GatewayStats> {
-    const { connection, version } = await this.#plane.executing();
+    const { connection, process, version } = await this.#plane.executing();
     const [now, ...before] = await Promise.all([
       this.#read(connection),
       ...[...this.#old].map((old) => this.#readOld(old)),
     ]);
+    await this.#readUnits(connection, process);
     await this.#ledger.save();
+    await this.#forgetUnits(connection);
     const transactions = await this.#transactions(connection);
     const servers = loadOf(
       [now, ...before].flat(),
       transactions,
       this.#plane.table?.servers.map(({ name }) => name),
     );
+    const units = this.#ledger.units.report(this.#plane.table);
     return {
+      ...(units === undefined ? {} : { units }),
       gateway: this.#gateway,
       service: this.#service,
       epoch: this.#ledger.epoch,
@@ -94,6 +98,21 @@ export class TrafficReader {
       { replaced },
     );
     return servers;
+  }
+
+  async #readUnits(connection: RuntimeConnection, process: string): Promise<void> {
+    const { table } = this.#plane;
+    if (table === null) return;
+    const nowMs = Date.now();
+    const [units = ''] = await connection.send([`show table ${TABLES.units}`]);
+    this.#ledger.units.read(process, readTable(units), { table, nowMs });
+  }
+
+  /** What is on disk need not be in HAProxy's table any longer. */
+  async #forgetUnits(connection: RuntimeConnection): Promise<void> {
+    await connection.send(
+      this.#ledger.units.settled.map((key) => `clear table ${TABLES.units} key ${argument(key)}`),
+    );
   }
 
   async #readOld(old: RuntimeConnection): Promise<ServerStat[]> {
