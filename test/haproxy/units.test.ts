@@ -1,6 +1,5 @@
 import { request } from 'undici';
 import { describe, expect, it } from 'vitest';
-import type { MeasureRules } from '../../src/domain/measure.ts';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import type { RouteTable, TrafficSplit, TrialCounting } from '../../src/domain/routes/table.ts';
 import type { GatewayUnits, UnitCount } from '../../src/protocol/gateway.ts';
@@ -51,7 +50,7 @@ async function shop(measure: PlanInput['measure']): Promise<Shop> {
   const { key, policy } = plan.traffic;
   const split: TrafficSplit = {
     key,
-    policy: policy as TrafficSplit['policy'],
+    policy: policy,
     withoutKey: '1.0',
     baseline: '1.0',
     share: 1,
@@ -64,7 +63,7 @@ async function shop(measure: PlanInput['measure']): Promise<Shop> {
       tableOf(
         servers.map((server, index) => serverOf(server, { release: releases[index] ?? '' })),
         {
-          measure: plan.measure as MeasureRules,
+          measure: plan.measure,
           ...changes,
           split: { ...(changes.split ?? split), ...(counting === null ? {} : { counting }) },
         },
