@@ -44,6 +44,23 @@ describe('the rule anytime in a run', () => {
     expect(await run.handle.result()).toMatchObject({ outcome: 'rolledBack' });
   });
 
+  test('who is in front gets the share that the plan gives to a leader', async () => {
+    const { traffic, ...rest } = examplePlanInput({
+      ...untilDecided,
+      decision: { rule: 'anytime', leaderShare: '60%' },
+    });
+    const policy = { kind: 'hash' as const, weights: { '2.0-a': 1, '2.0-b': 1 } };
+    await using run = await bench.upgrade({ ...rest, traffic: { ...traffic, policy } }, (world) => {
+      world.rates = { '1.4': 0.5, '2.0-a': 0.5, '2.0-b': 0.55 };
+    });
+    await run.until(({ routes, trial }) => routes.applied && trial.readings > 1);
+    const { split } = await run.handle.query(messages.routesQuery);
+    expect(split?.policy).toMatchObject({ kind: 'hash', weights: { '2.0-a': 0.2, '2.0-b': 0.6 } });
+    expect(run.world.table.split?.policy).toEqual(split?.policy);
+    await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'seen enough' });
+    await run.handle.result();
+  });
+
   test('no difference worth acting on keeps the baseline', async () => {
     const plan = examplePlanInput({ ...untilDecided, decision: { rule: 'anytime', epsilon: '20%' } });
     await using run = await bench.upgrade(plan, (world) => {

@@ -11,7 +11,7 @@ import {
   serverNamesAreUnique,
 } from './checks/clusters.ts';
 import { decisionFitsRule, decisionTimesFit } from './checks/decision.ts';
-import { haproxyReadsNoBaggage } from './checks/gateways.ts';
+import { haproxyCountsRequests, haproxyReadsNoBaggage } from './checks/gateways.ts';
 import { candidatesGetTraffic, policyIsTotal, policyVersionsExist } from './checks/policy.ts';
 import {
   amountHasHeader,
@@ -46,6 +46,7 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   addressesAreUnique,
   gatewayNamesAreUnique,
   haproxyReadsNoBaggage,
+  haproxyCountsRequests,
   minServingFits,
   policyIsTotal,
   policyVersionsExist,

@@ -1,7 +1,7 @@
 import { withStage } from './fleet.ts';
 import type { Phase } from './phase.ts';
 import { noted, type UpgradeState } from './state.ts';
-import { identityOf, type Step } from './step.ts';
+import { identityOf, type RoutesPurpose, type Step } from './step.ts';
 
 /**
  * Marks a step as under way, before the act: whatever happens to the act, the state says what may have been done. The
@@ -75,6 +75,7 @@ function markRoutes(state: UpgradeState, step: Step & { kind: 'applyRoutes' }): 
     case 'retreat':
       return { ...opening, routes: { ...opening.routes, mode: 'baseline', applied: false } };
     case 'drop':
+    case 'lead':
       return { ...opening, routes: { ...opening.routes, applied: false } };
     case 'open':
       return opening;
@@ -82,6 +83,8 @@ function markRoutes(state: UpgradeState, step: Step & { kind: 'applyRoutes' }): 
       return state;
   }
 }
+
+const IN_TRIAL: readonly RoutesPurpose[] = ['stage', 'drop', 'lead'];
 
 /** The phase that a step belongs to. */
 function phaseOf(step: Step, state: UpgradeState): Phase {
@@ -105,7 +108,7 @@ function phaseOf(step: Step, state: UpgradeState): Phase {
     case 'reportReady':
       return 'reportingReady';
     case 'applyRoutes':
-      return step.purpose === 'stage' || step.purpose === 'drop' ? 'trial' : 'applyingRoutes';
+      return IN_TRIAL.includes(step.purpose) ? 'trial' : 'applyingRoutes';
     case 'collectMetrics':
       if (step.purpose === 'snapshot') return 'applyingRoutes';
       if (step.purpose === 'trial') return 'trial';
@@ -166,6 +169,8 @@ function describeRoutes(step: Step & { kind: 'applyRoutes' }): string {
       const gone = step.transitions.flatMap((one) => (one.kind === 'pull' ? [one.release] : []));
       return `Taking beaten candidates out of traffic: ${list(gone)}`;
     }
+    case 'lead':
+      return 'Giving the candidate in front the leader’s share';
     case 'open':
       return `Opening ${list(step.servers)}`;
     case 'retreat':

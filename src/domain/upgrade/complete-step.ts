@@ -108,11 +108,13 @@ function afterApply(state: UpgradeState, step: Step, result: RoutesResult): Upgr
   }));
   const share = step.kind === 'applyRoutes' ? shareIn(step) : undefined;
   const dropped = step.kind === 'applyRoutes' && step.purpose === 'drop' ? pulledIn(step) : [];
+  const leader = step.kind === 'applyRoutes' && step.purpose === 'lead' ? leaderIn(step) : undefined;
   return {
     ...moved,
     ...(dropped.length === 0
       ? {}
       : { trial: { ...moved.trial, dropped: [...(moved.trial.dropped ?? []), ...dropped] } }),
+    ...(leader === undefined ? {} : { trial: { ...moved.trial, leader } }),
     routes: {
       ...moved.routes,
       applied: true,
@@ -146,6 +148,13 @@ function shareIn(step: Step & { kind: 'applyRoutes' }): number | undefined {
     if (transition.kind === 'split') return transition.split.share;
   }
   return undefined;
+}
+
+/** The candidate with the greatest weight. */
+function leaderIn({ transitions }: Step & { kind: 'applyRoutes' }): string | undefined {
+  const split = transitions.flatMap((one) => (one.kind === 'split' ? [one.split] : []))[0];
+  if (split?.policy.kind !== 'hash') return undefined;
+  return Object.entries(split.policy.weights).sort(([, a], [, b]) => b - a)[0]?.[0];
 }
 
 function pulledIn({ transitions }: Step & { kind: 'applyRoutes' }): readonly string[] {

@@ -1,3 +1,5 @@
+import { leaderOf } from '../decision/rules/shares.ts';
+import { ruleSpecOf } from '../decision/spec-of.ts';
 import type { Plan } from '../plan/schema.ts';
 import { changeCycle } from './change-cycle.ts';
 import {
@@ -10,7 +12,7 @@ import {
   needsChange,
   reopenable,
 } from './fleet.ts';
-import { isStaged, isTrialAhead, openTransitions, splitTransitions } from './route-changes.ts';
+import { isStaged, isTrialAhead, openTransitions, splitNow, splitTransitions } from './route-changes.ts';
 import { exclusionStep } from './exclusions.ts';
 import type { UpgradeState } from './state.ts';
 import type { Step } from './step.ts';
@@ -62,6 +64,8 @@ function towardsTrial(plan: Plan, state: UpgradeState): Step {
   }
   const drop = dropStep(state);
   if (drop !== undefined) return drop;
+  const lead = leadStep(plan, state);
+  if (lead !== undefined) return lead;
   if (!state.routes.applied) return stageStep(plan, state);
   // A server that was skipped, mended and upgraded since takes part from now on.
   const late = openStep(plan, state);
@@ -103,6 +107,19 @@ function dropStep({ trial }: UpgradeState): Step | undefined {
   if (fresh.length === 0 || trial.ended) return undefined;
   const transitions = fresh.map((release) => ({ kind: 'pull' as const, release }));
   return { kind: 'applyRoutes', purpose: 'drop', servers: [], transitions, staged: false };
+}
+
+/** Who is in front gets the share that the plan gives to a leader. */
+function leadStep(plan: Plan, state: UpgradeState): Step | undefined {
+  const { decision, dropped = [], ended, leader, pulled } = state.trial;
+  if (plan.decision.leaderShare === undefined || decision === undefined || ended) return undefined;
+  const left = plan.candidates
+    .map(({ version }) => version)
+    .filter((version) => !dropped.includes(version) && !Object.hasOwn(pulled, version));
+  const inFront = leaderOf(ruleSpecOf(plan), decision.state, left);
+  if (inFront === undefined || inFront === leader) return undefined;
+  const transitions = [{ kind: 'split' as const, split: splitNow(plan, state, inFront) }];
+  return { kind: 'applyRoutes', purpose: 'lead', servers: [], transitions, staged: false };
 }
 
 function stageStep(plan: Plan, state: UpgradeState): Step {

@@ -38,6 +38,23 @@ export function splitOf(plan: Plan, share: number, upgradeId: string): TrafficSp
   };
 }
 
+/** The split as it stands: with the leader's share for the candidate in front, where the plan has one. */
+export function splitNow(plan: Plan, state: UpgradeState, leader = state.trial.leader): TrafficSplit {
+  const split = splitOf(plan, state.routes.share, state.upgradeId);
+  const { leaderShare } = plan.decision;
+  const pulled = [...Object.keys(state.trial.pulled), ...(state.trial.dropped ?? [])];
+  if (leader === undefined || leaderShare === undefined || split.policy.kind !== 'hash') {
+    return { ...split, pulled };
+  }
+  const left = plan.candidates.map(({ version }) => version).filter((version) => !pulled.includes(version));
+  const others = left.length - 1 + (plan.trial.baselineShare > 0 ? 1 : 0);
+  const each = others === 0 ? 0 : (1 - leaderShare) / others;
+  const weights = Object.fromEntries(
+    plan.candidates.map(({ version }) => [version, version === leader ? leaderShare : each]),
+  );
+  return { ...split, policy: { ...split.policy, weights }, pulled };
+}
+
 /** The routes of the trial: candidates open on their own version, traffic drawn to them, counted by the plan's rules. */
 export function splitTransitions(plan: Plan, state: UpgradeState): readonly Transition[] {
   const servers = members(state)

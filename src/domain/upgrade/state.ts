@@ -92,6 +92,8 @@ export interface TrialState {
   readonly decision?: RuleProgress;
   /** Candidates that are beaten, and whose traffic the routes have taken away. */
   readonly dropped?: readonly string[];
+  /** Candidate in front, whom the routes give the plan's leader share. */
+  readonly leader?: string;
   /** The verdict is final: the trial ended. */
   readonly ended: boolean;
   readonly pulled: Readonly<Record<string, string>>;

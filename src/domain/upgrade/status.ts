@@ -3,7 +3,7 @@ import type { Plan } from '../plan/schema.ts';
 import type { Ingress, TrafficSplit } from '../routes/table.ts';
 import { ACTIONS, whyNot, type Action } from './actions.ts';
 import { gatewaysIn } from './exclusions.ts';
-import { splitOf } from './route-changes.ts';
+import { splitNow } from './route-changes.ts';
 import { stageLengthMs } from './trial-stages.ts';
 import type { Outcome, Phase } from './phase.ts';
 import type { AnyVerdict } from './results.ts';
@@ -123,14 +123,13 @@ export interface RoutesView {
 }
 
 export function routesOf(plan: Plan, state: UpgradeState): RoutesView {
-  const { mode, applied, version, share } = state.routes;
-  const pulled = [...Object.keys(state.trial.pulled), ...(state.trial.dropped ?? [])];
+  const { mode, applied, version } = state.routes;
   return {
     version,
     mode,
     applied,
     main: mode === 'winner' ? (state.winner ?? plan.baseline.version) : plan.baseline.version,
-    split: mode === 'trial' ? { ...splitOf(plan, share, state.upgradeId), pulled } : null,
+    split: mode === 'trial' ? splitNow(plan, state) : null,
     servers: Object.entries(state.servers).map(([name, { stage, release }]) => ({
       name,
       release,

@@ -8,6 +8,8 @@ export type RoutesPurpose =
   | 'stage'
   /** Candidates that are beaten get no more traffic. */
   | 'drop'
+  /** Another candidate is in front, and gets the leader's share. */
+  | 'lead'
   /** Servers that run what they should take business again. */
   | 'open'
   /** All traffic back to the baseline. */

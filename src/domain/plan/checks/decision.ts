@@ -4,7 +4,13 @@ import { planProblem, type PlanProblem } from '../problem.ts';
 
 /** What belongs to a rule, and what a rule needs. */
 
-export function decisionFitsRule({ decision, measure, trial, candidates }: PlanDraft): PlanProblem[] {
+export function decisionFitsRule({
+  decision,
+  measure,
+  trial,
+  candidates,
+  traffic,
+}: PlanDraft): PlanProblem[] {
   if (decision === undefined) return [];
   const { rule, delta, unitsPerVersion, cap, epsilon, nonInferiority, leaderShare, expectedRate } = decision;
   const problem = (field: string, value: unknown, message: string): PlanProblem =>
@@ -68,6 +74,11 @@ export function decisionFitsRule({ decision, measure, trial, candidates }: PlanD
     );
   }
   const arms = (candidates?.length ?? 0) + (hasControl ? 1 : 0);
+  const policy = traffic?.policy?.kind;
+  if (leaderShare !== undefined && policy !== undefined && policy !== 'hash') {
+    const message = `must not be there: shares can be changed where traffic.policy is hash, and it is ${policy}`;
+    problems.push(problem('leaderShare', leaderShare, message));
+  }
   if (leaderShare !== undefined && (leaderShare >= 1 || leaderShare * Math.max(2, arms) < 1)) {
     const message = `must be less than 100% and no less than an equal share of ${arms} versions`;
     problems.push(problem('leaderShare', leaderShare, message));

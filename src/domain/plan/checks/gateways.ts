@@ -14,3 +14,14 @@ export function haproxyReadsNoBaggage({ gateways, traffic }: PlanDraft): PlanPro
     .filter(({ value }) => value === 'baggage')
     .map(({ path, value }) => planProblem({ path, value, message }));
 }
+
+/** HAProxy keeps no window for each account. */
+export function haproxyCountsRequests({ gateways, decision }: PlanDraft): PlanProblem[] {
+  const haproxy = gateways?.find((gateway) => gateway?.kind === 'haproxy');
+  if (haproxy === undefined || decision === undefined) return [];
+  const { rule, unit } = decision;
+  if (rule === 'max-efficacy' || unit === 'request') return [];
+  const name = haproxy.name ?? 'one gateway';
+  const message = `must be request: ${name} is an HAProxy, which does not count by account; where the same customers come again and again, serve the trial by embedded gateways`;
+  return [planProblem({ path: ['decision', 'unit'], value: unit, message })];
+}
