@@ -75,6 +75,7 @@ export function demoPlan(parts: DemoPlanParts): PlanInput {
       unit: parts.gateways.some(({ kind }) => kind === 'haproxy') ? 'request' : 'account',
       window: '500ms',
       outcomeWithin: '2s',
+      deadline: '60s',
     },
     measure: {
       allocated: { method: 'POST', path },

@@ -27,6 +27,7 @@ function planOf(fleet: Fleet): PlanInput {
       minSamples: 5,
       baselineShare: '10%',
     },
+    decision: { rule: 'max-efficacy' },
     approval: 'automatic',
     minServing: 1,
   });

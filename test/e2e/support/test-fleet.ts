@@ -57,6 +57,8 @@ export function shortPlan(
       minSamples: 5,
       baselineShare: '10%',
     },
+    // Decides at the end of a trial of seconds, whatever the machine has to carry besides.
+    decision: { rule: 'max-efficacy' },
     promotion: { batch: 1 },
     minServing: 1,
     ...change,
@@ -84,7 +86,7 @@ export function startLoad(
   return spawnLoad({
     url: gateways.map(({ url }) => url),
     ratePerSecond,
-    accounts: 5000,
+    accounts: 300,
     seed,
     mix: { ...MIX, ...mix },
   });
