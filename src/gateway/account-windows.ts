@@ -94,8 +94,13 @@ export class AccountWindows {
   #grow(): void {
     const capacity = Math.max(LEAST_CAPACITY, this.#capacity * 2);
     const move = <T extends Float64Array | Uint32Array | Uint16Array>(from: T, to: T): T => {
-      for (let ordinal = this.#oldest; ordinal < this.#next; ordinal += 1)
-        to[ordinal % capacity] = from[this.#at(ordinal)] ?? 0;
+      // In the few pieces that are in one piece before and after.
+      for (let ordinal = this.#oldest; ordinal < this.#next;) {
+        const at = this.#at(ordinal);
+        const length = Math.min(this.#capacity - at, this.#next - ordinal);
+        to.set(from.subarray(at, at + length), ordinal % capacity);
+        ordinal += length;
+      }
       return to;
     };
     this.#beganMs = move(this.#beganMs, new Float64Array(capacity));

@@ -144,6 +144,22 @@ export function renderMetrics(stats: GatewayStats, director: TrafficDirector): s
     ),
     family(
       {
+        name: 'changeover_gateway_units_pending',
+        type: 'gauge',
+        help: 'Units of the trial whose outcome is not reported yet',
+      },
+      one(stats.units?.pending ?? 0),
+    ),
+    family(
+      {
+        name: 'changeover_gateway_accounts_beyond',
+        type: 'gauge',
+        help: 'Requests of accounts that the trial does not count for want of room',
+      },
+      one(stats.units?.beyond ?? 0),
+    ),
+    family(
+      {
         name: 'changeover_gateway_table_version',
         type: 'gauge',
         help: 'Version of the route table executed',

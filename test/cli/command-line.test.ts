@@ -74,6 +74,11 @@ describe('the command line', () => {
       [...['gateway', '--name', 'gw', '--service', 'wealth', '--state', 'x'], '--max-transactions', '0'],
       /It must be a whole number above zero/,
     ],
+    [
+      'more accounts than a gateway can hold',
+      [...['gateway', '--name', 'gw', '--service', 'wealth', '--state', 'x'], '--max-accounts', '200000000'],
+      /maxAccounts: .*100000000/,
+    ],
     ['a history that is none', ['replay', 'package.json'], /package\.json holds no history/],
     [
       'an agent without its file',

@@ -64,7 +64,10 @@ export function gatewayCommand({ env }: CliContext): Command {
     .addOption(listenOption('--admin <host:port>', 'where its admin API listens', '127.0.0.1:7080'))
     .option('--controller <url>', 'the flow controller; CHANGEOVER_CONTROLLER_URL by default')
     .option('--no-controller', 'routes only come by its admin API')
-    .requiredOption('--state <dir>', 'folder for the route table executed last and open transactions')
+    .requiredOption(
+      '--state <dir>',
+      'folder for the route table executed last, open transactions and the accounts of a trial',
+    )
     .option('--lookup-dir <dir>', 'folder of the lookup files that policies may name')
     .addOption(
       durationOption(
