@@ -57,11 +57,14 @@ export class RuntimeConnection {
   }
 
   /** @throws ChangeoverError `GatewayUnreachable` */
-  static async open(address: SocketAddress): Promise<RuntimeConnection> {
+  static async open(
+    address: SocketAddress,
+    { timeoutMs = TIMEOUT_MS }: { timeoutMs?: number } = {},
+  ): Promise<RuntimeConnection> {
     const name = 'path' in address ? address.path : `${address.host}:${address.port}`;
     const socket = createConnection(address);
     try {
-      await once(socket, 'connect', { signal: AbortSignal.timeout(TIMEOUT_MS) });
+      await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs) });
     } catch (cause) {
       socket.destroy();
       const why = cause instanceof Error ? cause.message : String(cause);
@@ -74,7 +77,7 @@ export class RuntimeConnection {
       );
     }
     const connection = new RuntimeConnection(socket, name);
-    await connection.send(['prompt', `set timeout cli ${IDLE_SECONDS}`]);
+    await connection.send(['prompt', `set timeout cli ${IDLE_SECONDS}`], { timeoutMs });
     return connection;
   }
 
@@ -87,7 +90,10 @@ export class RuntimeConnection {
    *
    * @throws ChangeoverError `GatewayUnreachable` if not all were answered; which of them took effect is not known then.
    */
-  async send(commands: readonly string[]): Promise<string[]> {
+  async send(
+    commands: readonly string[],
+    { timeoutMs = TIMEOUT_MS }: { timeoutMs?: number } = {},
+  ): Promise<string[]> {
     if (this.#failure !== null) throw this.#failure;
     if (commands.length === 0) return [];
     const answers = commands.map(
@@ -96,7 +102,7 @@ export class RuntimeConnection {
           this.#waiting.push({ resolve, reject });
         }),
     );
-    const timer = setTimeout(() => this.#fail(`no answer within ${TIMEOUT_MS} ms`), TIMEOUT_MS);
+    const timer = setTimeout(() => this.#fail(`no answer within ${timeoutMs} ms`), timeoutMs);
     this.#socket.write(commands.map((command) => `${command}\n`).join(''), 'latin1');
     try {
       const all = await Promise.allSettled(answers);
