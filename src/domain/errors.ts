@@ -32,6 +32,9 @@ export const ERROR_CODES = {
   GatewayUnreachable: { retryable: true, status: 503 },
   AgentUnreachable: { retryable: true, status: 503 },
 
+  /** A metrics source does not answer, or what it delivers cannot be: never taken for a zero. */
+  MetricsUnusable: { retryable: true, status: 502 },
+
   /** Server agent. */
   AgentBusy: { retryable: true, status: 409 },
   OsMismatch: { retryable: false, status: 422 },

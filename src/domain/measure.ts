@@ -26,6 +26,11 @@ export interface MeasureRules {
   readonly slowMs: number;
 }
 
+/** What gateways have to know of a plan's `measure`: where else outcomes are read is none of their business. */
+export function countingRules({ allocated, volume, slowMs }: MeasureRules): MeasureRules {
+  return { allocated, volume, slowMs };
+}
+
 /** A transaction of several requests: how its id is found, and when it counts as over. */
 export interface TransactionRule {
   readonly id: { readonly from: 'header' | 'cookie' | 'baggage'; readonly name: string };

@@ -13,6 +13,7 @@ import {
 import { decisionFitsRule, decisionTimesFit } from './checks/decision.ts';
 import { haproxyCountsRequests, haproxyReadsNoBaggage } from './checks/gateways.ts';
 import { candidatesGetTraffic, policyIsTotal, policyVersionsExist } from './checks/policy.ts';
+import { sourceFitsKind, sourceNamesVersions, sourceSettlesInTrial } from './checks/source.ts';
 import {
   amountHasHeader,
   baselineShareLeavesTraffic,
@@ -57,6 +58,9 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   readingsFitStages,
   baselineShareLeavesTraffic,
   amountHasHeader,
+  sourceNamesVersions,
+  sourceFitsKind,
+  sourceSettlesInTrial,
   decisionFitsRule,
   decisionTimesFit,
 ];

@@ -1,3 +1,4 @@
+import { countingRules } from '../measure.ts';
 import type { Plan } from './schema.ts';
 
 /**
@@ -12,7 +13,7 @@ export function planToServiceDefinition(plan: Plan) {
     release: plan.baseline.version,
     servers,
     gateways: plan.gateways,
-    measure: plan.measure,
+    measure: countingRules(plan.measure),
     transactions: plan.traffic.transactions ?? null,
   };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { VOLUME_KINDS } from '../measure.ts';
+import { sourceSchema } from './source-schema.ts';
 import { durationSchema, headerNameSchema, methodSchema, pathSchema, versionSchema } from './scalars.ts';
 
 /** How traffic is drawn to the versions, and what of it counts. */
@@ -158,5 +159,8 @@ export const measureSchema = z
       })
       .describe('Transaction volume: efficacy is this, divided by allocated traffic'),
     slow: durationSchema.prefault('1s').describe('A response that takes longer counts as slow'),
+    source: sourceSchema
+      .exactOptional()
+      .describe('Where units and outcomes are read for the decision; by default at the gateways'),
   })
   .transform(({ slow, ...rest }) => ({ ...rest, slowMs: slow }));

@@ -1,4 +1,5 @@
 import { countingOf } from '../decision/counting-of.ts';
+import { countingRules } from '../measure.ts';
 import type { Plan } from '../plan/schema.ts';
 import type { Transition } from '../routes/transitions.ts';
 import type { TrafficSplit } from '../routes/table.ts';
@@ -65,7 +66,8 @@ export function splitTransitions(plan: Plan, state: UpgradeState): readonly Tran
 }
 
 export function measureTransition(plan: Plan): Transition {
-  return { kind: 'measure', measure: plan.measure, transactions: plan.traffic.transactions ?? null };
+  const measure = countingRules(plan.measure);
+  return { kind: 'measure', measure, transactions: plan.traffic.transactions ?? null };
 }
 
 /** What is to be staged while a group is changed: for the trial all of its routes, afterwards the group's opening. */

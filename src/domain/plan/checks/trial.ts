@@ -41,7 +41,8 @@ export function amountHasHeader({ measure }: PlanDraft): PlanProblem[] {
   if (measure === undefined) return [];
   const { kind, amountHeader } = measure.volume;
   const path = ['measure', 'volume', 'amountHeader'];
-  if (kind === 'amount' && amountHeader === undefined) {
+  const isReadElsewhere = measure.source !== undefined && measure.source.from !== 'gateways';
+  if (kind === 'amount' && amountHeader === undefined && !isReadElsewhere) {
     const message = 'must name the response header with the number that is added up, because kind is amount';
     return [planProblem({ path, value: amountHeader, message })];
   }
