@@ -5,7 +5,13 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** One line each: the command that shows that it is there, and the package that brings it. */
-const COMPONENTS = [{ command: 'haproxy', package: 'haproxy', override: 'HAPROXY' }];
+const COMPONENTS = [
+  { command: 'haproxy', package: 'haproxy', override: 'HAPROXY' },
+  { command: 'prometheus', package: 'prometheus', override: 'PROMETHEUS' },
+  { command: 'postgres', package: 'postgresql-15', override: 'POSTGRES' },
+];
+/** Debian keeps each version of PostgreSQL in a folder of its own, off the path. */
+const POSTGRES_FOLDER = '/usr/lib/postgresql/15/bin';
 
 const missing = COMPONENTS.filter(({ command, override }) => !process.env[override] && !isThere(command));
 if (missing.length > 0) {
@@ -27,7 +33,12 @@ function run(command, args) {
 }
 
 function isThere(command) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+  const folders = [
+    ...(process.env.PATH ?? '').split(delimiter),
+    '/usr/sbin',
+    '/usr/local/sbin',
+    POSTGRES_FOLDER,
+  ];
   return folders.some((folder) => {
     try {
       accessSync(join(folder, command), constants.X_OK);

@@ -30,6 +30,13 @@ const environmentSchema = z.object({
   CHANGEOVER_AGENT_TOKEN: token,
   CHANGEOVER_GATEWAY_TOKEN: token,
   CHANGEOVER_REPORT_DIR: z.string().optional(),
+  CHANGEOVER_METRICS_HOSTS: z
+    .string()
+    .regex(
+      /^[^\s,/@]+(,[^\s,/@]+)*$/,
+      'must be hosts separated by commas, such as prometheus:9090,metrics.internal',
+    )
+    .optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 });
 
@@ -44,6 +51,8 @@ export interface Config {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   /** Folder for the reports of finished upgrades; absent: they are kept in the workflow's result only. */
   readonly reportDir?: string;
+  /** Hosts (`host` or `host:port`) whose metrics may be read by http and at private addresses; absent: none. */
+  readonly metricsHosts?: readonly string[];
 }
 
 /**
@@ -78,6 +87,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     ...optional('gatewayToken', values.CHANGEOVER_GATEWAY_TOKEN),
     logLevel: values.LOG_LEVEL,
     ...optional('reportDir', values.CHANGEOVER_REPORT_DIR),
+    ...(values.CHANGEOVER_METRICS_HOSTS === undefined
+      ? {}
+      : { metricsHosts: values.CHANGEOVER_METRICS_HOSTS.split(',') }),
   };
 }
 

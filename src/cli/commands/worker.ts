@@ -9,7 +9,8 @@ export function workerCommand({ env }: CliContext): Command {
       `
 Environment: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and their siblings (TLS, API key), CHANGEOVER_CONTROLLER_URL,
 CHANGEOVER_CONTROLLER_TOKEN, CHANGEOVER_AGENT_TOKEN, CHANGEOVER_REPORT_DIR (reports as files), LOG_LEVEL; secrets also by
-file, as <NAME>_FILE.
+file, as <NAME>_FILE. For plans with a metrics source: CHANGEOVER_METRICS_HOSTS (hosts that may be read by http and at
+private addresses, such as prometheus:9090), and what the plan names, CHANGEOVER_METRICS_….
 
 Examples:
   $ TEMPORAL_ADDRESS=temporal.bank.example:7233 changeover worker`,
