@@ -17,14 +17,18 @@ const missing = COMPONENTS.filter(({ command, override }) => !process.env[overri
 if (missing.length > 0) {
   const packages = missing.map((one) => one.package);
   const canInstall = process.getuid?.() === 0 && isThere('apt-get');
-  // The lists of a new machine are empty or old: they are fetched only where installing fails without.
-  const installed =
-    canInstall && (install(packages) || (run('apt-get', ['update', '-qq']) && install(packages)));
-  if (!installed) console.log(`Not installed here: ${packages.join(', ')}.`);
+  // One by one, so that what this system does not have keeps nothing else away. The lists of a new machine are empty
+  // or old: they are fetched only where installing fails without.
+  const installed = (name) => canInstall && install(name);
+  let left = packages.filter((name) => !installed(name));
+  if (left.length > 0 && canInstall && run('apt-get', ['update', '-qq'])) {
+    left = left.filter((name) => !installed(name));
+  }
+  if (left.length > 0) console.log(`Not installed here: ${left.join(', ')}.`);
 }
 
-function install(packages) {
-  return run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages]);
+function install(name) {
+  return run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', name]);
 }
 
 function run(command, args) {

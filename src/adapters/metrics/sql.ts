@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import pg from 'pg';
 import { z } from 'zod';
 import { renderHeld } from '../../domain/plan/problem.ts';
@@ -123,10 +124,13 @@ async function inSnapshot<T>(
     signal?.throwIfAborted();
     return unusable(source, `${what} (${withoutSecret(reasonOf(error), connectionString)})`);
   };
+  // Ours, to be able to end it at any moment, also while it connects.
+  const socket = new Socket();
   let client: pg.Client;
   try {
     client = new pg.Client({
       connectionString,
+      stream: () => socket,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: timeoutMs + GRACE_MS,
       application_name: 'changeover',
@@ -139,7 +143,7 @@ async function inSnapshot<T>(
   }
   // What breaks the connection fails the query that is under way; without a listener it would end the process.
   client.on('error', () => undefined);
-  const cancel = (): void => void client.end().catch(() => undefined);
+  const cancel = (): void => void socket.destroy(new Error('broken off'));
   signal?.addEventListener('abort', cancel);
   try {
     await client.connect().catch((error: unknown) => {
@@ -173,8 +177,16 @@ async function inSnapshot<T>(
     });
   } finally {
     signal?.removeEventListener('abort', cancel);
-    await client.end().catch(() => undefined);
+    await close(client, socket);
   }
+}
+
+/** A database that does not answer any more keeps nobody waiting. */
+async function close(client: pg.Client, socket: Socket): Promise<void> {
+  if (socket.destroyed) return;
+  const timer = setTimeout(() => socket.destroy(), GRACE_MS);
+  await client.end().catch(() => undefined);
+  clearTimeout(timer);
 }
 
 function rowsOf<T>(
