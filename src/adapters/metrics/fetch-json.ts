@@ -85,7 +85,8 @@ async function jsonOf(call: JsonCall, response: Dispatcher.ResponseData): Promis
   const { source, alsoRead = [] } = call;
   const { statusCode } = response;
   const refuse = async (why: string): Promise<never> => {
-    response.body.destroy();
+    // Breaking off is an error to the stream, and one that nobody listens to would end the process.
+    response.body.on('error', () => undefined).destroy();
     throw unusable(source, why);
   };
   if (statusCode >= 300 && statusCode < 400) {

@@ -93,14 +93,14 @@ export function createPrometheusMetrics(
     born: readonly { version: string; firstMs: number }[],
     { span, signal }: Pick<Reading, 'span' | 'signal'>,
   ): Promise<string[]> => {
-    const [earlier, watched] = await Promise.all([
-      api.instant(`last_over_time((${query})[1h:1m])`, span.startMs, signal),
-      api.instant('count(up)', span.startMs, signal),
-    ]);
-    const known = new Set(earlier.map((series) => nameOf(what, series)));
+    const inHour = selectorsOf(query).map((one) => `count by (${label}) (last_over_time(${one}[1h]))`);
+    const [watched, ...earlier] = await Promise.all(
+      ['count(up)', ...inHour].map((one) => api.instant(one, span.startMs, signal)),
+    );
+    const known = new Set(earlier.flat().map(({ labels }) => labels[label]));
     return born.map(({ version, firstMs }) => {
       const since = `${iso(span.startMs)}, when the trial began`;
-      if (watched.length === 0) {
+      if (watched === undefined || watched.length === 0) {
         throw unusable(
           source,
           `it knows nothing of ${since}: it was away, or keeps samples for too short a time`,
