@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { formatPlanProblems } from '../../../src/domain/plan/problem.ts';
 import { readPlan } from '../../../src/domain/plan/read-plan.ts';
 import { planToServiceDefinition } from '../../../src/domain/plan/service-definition.ts';
@@ -33,6 +35,16 @@ describe('a metrics source of a plan', () => {
     expect(planWith(SQL).measure.source).toMatchObject({ settlementMs: 3_600_000, timeoutMs: 20_000 });
     expect(planWith(HTTP).measure.source).toMatchObject({ maxAgeMs: 120_000 });
     expect(planWith({ from: 'gateways' }).measure.source).toEqual({ from: 'gateways' });
+  });
+
+  test('is shown in the documentation as it is read', () => {
+    const text = readFileSync(new URL('../../../docs/metrics-sources.md', import.meta.url), 'utf8');
+    const examples = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml = '']) => parse(yaml) as object);
+    expect(examples.map((source) => planWith(source).measure.source?.from)).toEqual([
+      'prometheus',
+      'sql',
+      'http',
+    ]);
   });
 
   test('does not travel to the gateways', () => {
