@@ -35,20 +35,46 @@ export function compileKeySource(source: KeySource, { watched = true } = {}): Fi
   }
 }
 
-/** Value of a cookie in a `Cookie` field (RFC 6265 section 4.2.1), the first where it is repeated. */
+/**
+ * Value of a cookie in a `Cookie` field, the last where it is repeated, without quotes around it. Read as HAProxy reads it
+ * (`req.cook`): white space around `=` counts as none, a comma separates as `;` does, and neither does inside quotes.
+ */
 export function cookieValue(cookie: string, name: string): string | undefined {
-  let at = 0;
-  while (at < cookie.length) {
-    let end = cookie.indexOf(';', at);
-    if (end < 0) end = cookie.length;
-    while (cookie[at] === ' ') at += 1;
-    if (cookie[at + name.length] === '=' && cookie.startsWith(name, at)) {
-      const value = cookie.slice(at + name.length + 1, end).trim();
-      return value.startsWith('"') && value.endsWith('"') && value.length > 1 ? value.slice(1, -1) : value;
-    }
-    at = end + 1;
+  // Most requests that have no such cookie are done with this.
+  if (!cookie.includes(name) || name.startsWith('$')) return undefined;
+  let found: string | undefined;
+  for (let at = 0; at < cookie.length; at += 1) {
+    while (isBlank(cookie[at])) at += 1;
+    const from = at;
+    while (at < cookie.length && !isOneOf(cookie[at], '=;,')) at += 1;
+    const isWanted = cookie.startsWith(name, from) && cookie.slice(from, at).trimEnd().length === name.length;
+    const valueFrom = at + 1;
+    if (cookie[at] !== '=') continue;
+    at = endOfCookie(cookie, valueFrom);
+    if (isWanted) found = cookie.slice(valueFrom, at).trim();
   }
-  return undefined;
+  return found !== undefined && /^".*"$/.test(found) ? found.slice(1, -1) : found;
+}
+
+/** Where the separator after a value is, or the end. */
+function endOfCookie(cookie: string, from: number): number {
+  let at = from;
+  while (isBlank(cookie[at])) at += 1;
+  for (let quoted = false; at < cookie.length; at += 1) {
+    const char = cookie[at];
+    if (char === '"') quoted = !quoted;
+    else if (quoted && char === '\\') at += 1;
+    else if (!quoted && isOneOf(char, ';,')) return at;
+  }
+  return cookie.length;
+}
+
+function isBlank(char: string | undefined): boolean {
+  return char === ' ' || char === '\t';
+}
+
+function isOneOf(char: string | undefined, chars: string): boolean {
+  return char !== undefined && chars.includes(char);
 }
 
 function headerValue(headers: readonly string[], lower: string): string | undefined {

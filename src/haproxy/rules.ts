@@ -44,7 +44,8 @@ function keyFetch({ key }: RuleParts): string {
     case 'header':
       return `req.fhdr(${key.name},1)`;
     case 'cookie':
-      return `req.cook(${key.name})`;
+      // Quotes around a value are no part of it.
+      return `req.cook(${key.name}),${quoted(String.raw`regsub('^"(.*)"$','\1')`)}`;
     case 'query':
       return `url_param(${key.name}),url_dec(1)`;
     case 'baggage':

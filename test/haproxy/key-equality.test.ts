@@ -185,13 +185,34 @@ function requestWith(source: KeySource, key: string | undefined, index: number):
   if (raw !== undefined && isText) {
     if (source.from === 'header')
       headers = `${source.name}: ${raw}\r\n${index % 7 === 0 ? `${source.name}: 3\r\n` : ''}`;
-    if (source.from === 'cookie' && !/[;"\s,]/.test(raw))
-      headers = `cookie: a=b; ${source.name}=${raw}; c=1\r\n`;
+    if (source.from === 'cookie') headers = `cookie: ${cookieWith(source.name, raw, index)}\r\n`;
     if (source.from === 'query')
       path = `/a?b=1&${source.name}=${inUrl ?? ''}${index % 7 === 0 ? `&${source.name}=3` : ''}`;
     if (source.from === 'path') path = `/a/${inUrl ?? ''}/c`;
   }
   return `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`;
+}
+
+/** As clients write cookies, and as they should not. */
+function cookieWith(name: string, value: string, index: number): string {
+  switch (index % 11) {
+    case 0:
+      return `a=b; ${name}="${value}"; c=1`;
+    case 1:
+      return `a="b;${name}=1";${name} =\t${value} ; c=1`;
+    case 2:
+      return `${name}=3; a=b; ${name}=${value}`;
+    case 3:
+      return `a=b, ${name} = ${value} ,c=1`;
+    case 4:
+      return `${name}x=1; x${name}=2; $${name}=4; ${name}=${value}; ${name}y`;
+    case 5:
+      return `a=b; ${name}=${value}; ${name}${['', '=', '; c=1', ', c', '==1'][index % 5] ?? ''}`;
+    case 6:
+      return `a="b\\"; ${name}=5; c"; ${name}="${value}" x`;
+    default:
+      return `a=b; ${name}=${value}; c=1`;
+  }
 }
 
 function encodeOctet(char: string): string {
