@@ -119,7 +119,8 @@ export class CountLedger {
     const failed = Math.max(0, stat.failed - before.failed);
     const aborted = Math.max(0, stat.aborted - before.aborted);
     if (failed + aborted === 0) return;
-    process.unanswered[key] = { failed: stat.failed, aborted: stat.aborted };
+    // Requests under way hide some that were broken off: what is read may fall for a while.
+    process.unanswered[key] = { failed: before.failed + failed, aborted: before.aborted + aborted };
     if (place === null) return;
     const rows = new CountRows();
     for (const count of this.#stored.unanswered) rows.add(count);

@@ -55,7 +55,7 @@ export interface ServerStat {
   readonly inFlight: number;
   /** Requests that failed without an answer of the server. */
   readonly failed: number;
-  /** Requests whose client went away. */
+  /** Requests whose client went away before they were answered; those that broke off inside a body count as answered. */
   readonly aborted: number;
   /** Answers of the server, by what became of the request. */
   readonly answered: {
@@ -73,12 +73,13 @@ export function readServerStats(answer: string): ServerStat[] {
   const [header = '', ...lines] = answer.split('\n');
   const names = header.replace(/^# /, '').split(',');
   const at = (name: string): number => names.indexOf(name);
-  const [backend, server, current, queued, status] = [
+  const [backend, server, current, queued, status, total] = [
     at('pxname'),
     at('svname'),
     at('scur'),
     at('qcur'),
     at('status'),
+    at('stot'),
   ];
   const [connect, response, aborted] = [at('econ'), at('eresp'), at('cli_abrt')];
   if (backend < 0 || current < 0) throw unreadable('show stat', answer);
@@ -89,17 +90,21 @@ export function readServerStats(answer: string): ServerStat[] {
     .map((line) => {
       const cell = line.split(',', columns);
       const number = (index: number): number => Number(cell[index] ?? 0);
+      const answers = {
+        succeeded: number(at('hrsp_2xx')) + number(at('hrsp_3xx')) + number(at('hrsp_other')),
+        clientErrors: number(at('hrsp_4xx')),
+        serverErrors: number(at('hrsp_5xx')),
+      };
+      const failures = number(connect) + number(response);
+      const given = answers.succeeded + answers.clientErrors + answers.serverErrors;
+      const unanswered = number(total) - given - failures - number(current);
       return {
         backend: cell[backend] ?? '',
         server: cell[server] ?? '',
         inFlight: number(current) + number(queued),
-        failed: number(connect) + number(response),
-        aborted: number(aborted),
-        answered: {
-          succeeded: number(at('hrsp_2xx')) + number(at('hrsp_3xx')) + number(at('hrsp_other')),
-          clientErrors: number(at('hrsp_4xx')),
-          serverErrors: number(at('hrsp_5xx')),
-        },
+        failed: failures,
+        aborted: Math.min(number(aborted), Math.max(0, unanswered)),
+        answered: answers,
         usable: !/^MAINT/.test(cell[status] ?? ''),
         up: !/^DOWN|^NOLB/.test(cell[status] ?? ''),
       };
