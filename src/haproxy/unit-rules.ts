@@ -1,3 +1,4 @@
+import { NOT_ALLOTTED } from '../domain/policy/allotment.ts';
 import { AMOUNT_BITS, type filesIn, SPECIAL, TABLES, UNIT_DIGITS, UNIT_SLOT_MS } from './layout.ts';
 
 /**
@@ -8,8 +9,11 @@ import { AMOUNT_BITS, type filesIn, SPECIAL, TABLES, UNIT_DIGITS, UNIT_SLOT_MS }
 
 type Files = ReturnType<typeof filesIn>;
 
-/** Buckets of requests that no policy allotted. */
-const NOT_ALLOTTED = ['main', 'no-key', 'failover', 'pulled', 'transaction', 'context'];
+/**
+ * Of a transaction that goes on elsewhere than its key would begin one now, HAProxy does not know whether the policy sent
+ * it there when it began.
+ */
+const NO_UNITS = [...NOT_ALLOTTED, 'transaction'];
 const COUNTED = '{ var(txn.version) -m found }';
 const IN_TIME = '{ var(txn.took),sub(txn.limit) le 0 }';
 
@@ -29,7 +33,7 @@ export function trialRules(files: Files): string[] {
 export function assignmentRules(files: Files): string[] {
   return [
     '# A unit of the trial is counted at its assignment, unless routes changed while it was looked at.',
-    `http-request set-var(txn.version) var(txn.trial),field(1,:) if { var(txn.trial) -m found } { var(txn.a) -m found } !{ var(txn.hop) -m found } !{ var(txn.go),field(3,:) -m str ${NOT_ALLOTTED.join(' ')} } { ${trial(files)},strcmp(txn.trial) eq 0 }`,
+    `http-request set-var(txn.version) var(txn.trial),field(1,:) if { var(txn.trial) -m found } { var(txn.a) -m found } !{ var(txn.hop) -m found } !{ var(txn.go),field(3,:) -m str ${NO_UNITS.join(' ')} } { ${trial(files)},strcmp(txn.trial) eq 0 }`,
     `http-request set-var(txn.limit) var(txn.trial),field(2,:) if ${COUNTED}`,
     `http-request set-var(txn.release) var(txn.go),field(2,:) if ${COUNTED}`,
     `http-request track-sc1 var(txn.began),div(${UNIT_SLOT_MS}),concat(:,txn.version,:),concat(,txn.release) table ${TABLES.units} if ${COUNTED}`,

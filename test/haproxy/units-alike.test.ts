@@ -1,0 +1,114 @@
+import { request } from 'undici';
+import { describe, expect, it } from 'vitest';
+import type { PlanInput } from '../../src/domain/plan/schema.ts';
+import type { RouteTable, TrafficSplit } from '../../src/domain/routes/table.ts';
+import type { TrafficGateway } from '../../src/ports/traffic-gateway.ts';
+import type { UnitCount } from '../../src/protocol/gateway.ts';
+import { GatewayFixture, serverOf, tableOf, until } from '../gateway/support/gateway-fixture.ts';
+import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
+import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
+import { requireComponent } from '../support/require-component.ts';
+
+const MEASURES: Readonly<Record<string, { measure: PlanInput['measure']; cap?: number }>> = {
+  successes: {
+    measure: { allocated: { path: '/buy' }, volume: { kind: 'successes', match: { status: '201' } } },
+  },
+  clicks: { measure: { allocated: {}, volume: { kind: 'clicks', match: { path: '/buy' } } }, cap: 20 },
+  amounts: {
+    measure: {
+      allocated: { path: '/buy' },
+      volume: { kind: 'amount', match: { status: '2xx' }, amountHeader: 'x-amount' },
+    },
+    cap: 49.9,
+  },
+};
+/** A capped amount is cut to a 65,536th of the cap by HAProxy. */
+const CUT = 1 / 65_536;
+
+/** The same for whoever asks: accounts, some without, what they do, and what comes of it. */
+async function customers(url: string): Promise<void> {
+  for (let i = 0; i < 150; i += 1) {
+    const response = await request(`${url}${i % 5 === 0 ? '/look' : '/buy'}`, {
+      headers: {
+        ...(i % 11 === 0 ? {} : { 'x-account': String((i * 7_919) % 10_007) }),
+        'x-status': String([201, 200, 201, 404, 500, 201, 201][i % 7]),
+        ...(i % 3 === 0 ? {} : { 'x-want': (((i * 37) % 90) - 10 + (i % 100) / 100).toFixed(2) }),
+      },
+    });
+    await response.body.dump();
+  }
+}
+
+async function settled(admin: TrafficGateway, version: number): Promise<readonly UnitCount[]> {
+  let counts: readonly UnitCount[] = [];
+  await until(async () => {
+    const { units } = await admin.stats({});
+    counts = units?.counts ?? [];
+    return units?.pending === 0 && counts.some(({ tableVersion }) => tableVersion === version);
+  }, 'all units are settled');
+  return [...counts].sort((a, b) => a.tableVersion - b.tableVersion || (a.release < b.release ? -1 : 1));
+}
+
+describe.concurrent(
+  'units of the same requests are the same from HAProxy and from the embedded gateway',
+  () => {
+    it.for(Object.entries(MEASURES))('%s', async ([, { measure, cap }], test) => {
+      requireComponent('HAProxy', HAPROXY !== null, test);
+      const servers = await Promise.all(
+        ['one', 'two', 'three'].map((name) => new UpstreamServer(name).listen()),
+      );
+      for (const server of servers)
+        server.handler = (req, res) => {
+          const amount = req.headers['x-want'];
+          const fields = typeof amount === 'string' ? { 'x-amount': amount } : {};
+          answer(res, Number(req.headers['x-status']), server.name, fields);
+        };
+      const plan = planFor(servers, { measure });
+      await using haproxy = await HaproxyFixture.start(plan);
+      const releases = ['1.0', '2.0-a', '2.0-b'];
+      const split = (changes: Partial<TrafficSplit>): TrafficSplit => ({
+        key: plan.traffic.key,
+        policy: plan.traffic.policy as TrafficSplit['policy'],
+        withoutKey: '1.0',
+        baseline: '1.0',
+        share: 1,
+        salt: 'trial-1',
+        pulled: [],
+        counting: {
+          unit: 'request',
+          control: true,
+          timeoutMs: 60_000,
+          windowMs: 0,
+          ...(cap === undefined ? {} : { cap }),
+        },
+        ...changes,
+      });
+      const table = (version: number, changes: Partial<TrafficSplit>): RouteTable =>
+        tableOf(
+          servers.map((server, index) => serverOf(server, { release: releases[index] ?? '' })),
+          { version, measure: plan.measure, split: split(changes) },
+        );
+      await using embedded = await GatewayFixture.start(table(1, { share: 0.4 }), { upstreams: servers });
+      await haproxy.admin.publish(table(1, { share: 0.4 }), {});
+      for (const next of [table(2, {}), table(3, { pulled: ['2.0-a'] }), null]) {
+        await Promise.all([customers(embedded.url), customers(haproxy.url)]);
+        if (next === null) break;
+        await Promise.all([embedded, haproxy].map(({ admin }) => admin.publish(next, {})));
+      }
+      const [ours, theirs] = await Promise.all([settled(embedded.admin, 3), settled(haproxy.admin, 3)]);
+      const named = ({ tableVersion, release, group, n }: UnitCount): unknown => [
+        tableVersion,
+        release,
+        group,
+        n,
+      ];
+      expect(theirs.map(named)).toEqual(ours.map(named));
+      expect(theirs.length).toBeGreaterThan(5);
+      theirs.forEach(({ n, sum, squares, uncapped }, index) => {
+        expect(Math.abs(sum - (ours[index]?.sum ?? NaN))).toBeLessThanOrEqual(n * CUT);
+        expect(Math.abs(squares - (ours[index]?.squares ?? NaN))).toBeLessThanOrEqual(n * 2 * CUT);
+        expect(uncapped).toBeCloseTo(ours[index]?.uncapped ?? NaN, 6);
+      });
+    });
+  },
+);
