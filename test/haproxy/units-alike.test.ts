@@ -68,7 +68,7 @@ describe.concurrent(
       const releases = ['1.0', '2.0-a', '2.0-b'];
       const split = (changes: Partial<TrafficSplit>): TrafficSplit => ({
         key: plan.traffic.key,
-        policy: plan.traffic.policy as TrafficSplit['policy'],
+        policy: plan.traffic.policy,
         withoutKey: '1.0',
         baseline: '1.0',
         share: 1,
