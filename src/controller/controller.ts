@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { TrafficGateway } from '../ports/traffic-gateway.ts';
 import { createControlApp, listen } from '../protocol/control-server.ts';
@@ -7,7 +8,7 @@ import type { ControllerConfig } from './config.ts';
 import { every } from './every.ts';
 import { createGatewayExclusions } from './gateway-exclusion.ts';
 import { createGatewayPresence } from './gateway-presence.ts';
-import { createGuardrailWatch, type GuardrailWatch } from './guardrail-watch.ts';
+import { openGuardrailWatch, type GuardrailWatch } from './guardrail-watch.ts';
 import { addControllerApi } from './http-api.ts';
 import { openObservatory, type Observatory } from './observatory.ts';
 import { createPrometheus } from './prometheus.ts';
@@ -18,6 +19,11 @@ import { lockStateDir } from './state-dir-lock.ts';
 
 /** Totals are written at most this often: a crash loses none of them, only what a gateway that restarts just then had. */
 const PERSIST_INTERVAL_MS = 2_000;
+
+/** Gateways are read at least this often while a candidate is guarded: it is out a moment after its evidence is in. */
+const GUARDED_INTERVAL_MS = 250;
+/** A gateway that hangs is waited for no longer before the others are judged, and read again. */
+const PATIENCE_MS = 250;
 
 export interface ControllerDeps {
   readonly logger: Logger;
@@ -73,7 +79,8 @@ async function startParts(
   closers.push(() => blockLog.settled());
   const publisher = createPublisher({ store, gatewayFor, logger, intervalMs: readIntervalMs });
   closers.push(() => publisher.close());
-  const guardrails = createGuardrailWatch({ store, observatory, logger });
+  const guardrails = await openGuardrailWatch({ store, observatory, stateDir, logger });
+  closers.push(() => guardrails.persist());
   const poll = createRoutePoll(store);
   const presence = createGatewayPresence();
   const exclusions = createGatewayExclusions({ store, gatewayFor, presence, logger });
@@ -98,9 +105,11 @@ async function startParts(
 
   const closing = new AbortController();
   const periodic = { signal: closing.signal, logger };
+  const pauseMs = () =>
+    guardrails.isArmed() ? Math.min(readIntervalMs, GUARDED_INTERVAL_MS) : readIntervalMs;
   const loops = [
-    every(PERSIST_INTERVAL_MS, () => observatory.persist(), periodic),
-    every(readIntervalMs, () => observe(store.names(), { observatory, blockLog, guardrails }), periodic),
+    every(PERSIST_INTERVAL_MS, () => guardrails.persist(), periodic),
+    every(pauseMs, () => observe(store.names(), { observatory, blockLog, guardrails }), periodic),
   ];
   closers.push(async () => {
     closing.abort();
@@ -122,7 +131,7 @@ async function observe(
 ): Promise<void> {
   await Promise.all(
     services.map(async (service) => {
-      await observatory.read(service);
+      await Promise.race([observatory.read(service), sleep(PATIENCE_MS, undefined, { ref: false })]);
       await guardrails.judge(service);
       await blockLog.keepUp(service);
     }),

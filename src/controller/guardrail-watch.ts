@@ -1,34 +1,112 @@
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import { NO_OUTCOMES, assessGuardrails, outcomesSince, type ReleaseOutcomes } from '../domain/guardrails.ts';
-import type { guardrailsRequestSchema } from '../protocol/controller.ts';
+import {
+  assessEvidence,
+  assessLiveness,
+  baselineBreaches,
+  type GuardrailBounds,
+  type GuardrailFinding,
+  type Outcomes,
+} from '../domain/decision/guardrail-evidence.ts';
+import { boundsOf } from '../domain/guardrails.ts';
+import type { GuardrailNotice, guardrailsRequestSchema, Incident } from '../protocol/controller.ts';
+import { nextEvidence } from './candidate-evidence.ts';
 import { applyOnce } from './fencing.ts';
+import { openGuardrailMemory, type WatchedTrial } from './guardrail-memory.ts';
 import type { Observatory } from './observatory.ts';
+import {
+  assignedSince,
+  endedSince,
+  NO_TOTALS,
+  totalsByRelease,
+  type ReleaseTotals,
+} from './release-totals.ts';
 import { pullRelease } from './route-changes.ts';
-import type { ServiceState } from './service-state.ts';
+import type { ArmedGuardrails, ServiceState } from './service-state.ts';
 import type { ServiceStore } from './service-store.ts';
-import { outcomesByRelease } from './traffic-totals.ts';
 
 export interface GuardrailWatch {
   /** Arms the guardrails from now on, or disarms them where no release or no rule is given. Safe to repeat. */
   arm(service: string, request: z.infer<typeof guardrailsRequestSchema>): Promise<void>;
   /** Judges by the totals read last, and pulls what broke a guardrail. */
   judge(service: string): Promise<void>;
+  /** Whether some service is guarded: it has to be read often. */
+  isArmed(): boolean;
+  /** What `GET /traffic` says of it. */
+  report(service: string): { readonly incident?: Incident; readonly notices?: GuardrailNotice[] };
+  /** Writes what was learnt, and the totals that it rests on before. */
+  persist(): Promise<void>;
 }
 
-export function createGuardrailWatch(deps: {
+type Totals = Readonly<Record<string, ReleaseTotals>>;
+
+/** Starts from what is in `stateDir`. @throws ChangeoverError `Internal` naming the file that is damaged. */
+export async function openGuardrailWatch(deps: {
   store: ServiceStore;
   observatory: Observatory;
+  stateDir: string;
   logger: Logger;
-}): GuardrailWatch {
+}): Promise<GuardrailWatch> {
   const { store, observatory, logger } = deps;
+  const memory = await openGuardrailMemory(deps);
+
+  function totalsOf(service: string): Totals {
+    const { active } = store.get(service);
+    const volume = active.measure.volume.kind;
+    return totalsByRelease(observatory.totals(service), { volume, underWay: underWayAt(service) });
+  }
+
+  /** HAProxy counts a request when it is answered: what is in flight there comes on top of its counts. */
+  function underWayAt(service: string): Record<string, number> {
+    const { active, gateways } = store.get(service);
+    const releaseOf = new Map(active.servers.map(({ name, release }) => [name, release]));
+    const underWay: Record<string, number> = {};
+    for (const { address } of gateways) {
+      if (address.kind !== 'haproxy') continue;
+      for (const { name, inFlight } of observatory.lastServers(service).get(address.name) ?? []) {
+        const release = releaseOf.get(name);
+        if (release !== undefined) underWay[release] = (underWay[release] ?? 0) + inFlight;
+      }
+    }
+    return underWay;
+  }
+
+  async function pull(service: string, guardrails: ArmedGuardrails, release: string, reason: string) {
+    const at = new Date().toISOString();
+    const pulled = await store.update(service, (state) =>
+      // Disarmed or armed anew meanwhile: the numbers are of another trial.
+      state.guardrails?.armedAt === guardrails.armedAt
+        ? pullRelease(state, { release, reason, at })
+        : { state, answer: false },
+    );
+    if (pulled) logger.warn({ service, release, reason }, 'a guardrail pulled a candidate');
+  }
+
+  /** Notes an incident, or its end: evidence begins anew then, for what happened meanwhile is nobody's. */
+  async function noteIncident(
+    service: string,
+    guardrails: ArmedGuardrails,
+    change: { incident: Incident } | { before: ArmedGuardrails['before'] },
+  ): Promise<void> {
+    const { incident: _, ...rest } = guardrails;
+    if ('before' in change) await observatory.persist();
+    await store.update(service, (state) =>
+      state.guardrails === guardrails
+        ? { state: { ...state, guardrails: { ...rest, ...change } }, answer: undefined }
+        : { state, answer: undefined },
+    );
+    logger.warn(
+      { service, ...change },
+      'incident' in change ? 'an incident of the environment' : 'the incident is over',
+    );
+  }
 
   return {
     async arm(service, request) {
       await observatory.read(service);
       // The counts at arming are kept with the routes: those they are compared with must not be older after a crash.
       await observatory.persist();
-      const before = outcomesByRelease(observatory.totals(service));
+      const before = endedBy(totalsOf(service));
       const armedAt = new Date().toISOString();
       await store.update(service, (state) =>
         applyOnce(state, { ...request, kind: 'guardrails' }, (current) => ({
@@ -39,36 +117,116 @@ export function createGuardrailWatch(deps: {
     },
 
     async judge(service) {
-      const { guardrails } = store.get(service);
-      if (guardrails === null) return;
-      const now = outcomesByRelease(observatory.totals(service));
-      for (const release of releasesToJudge(store.get(service))) {
-        const before = guardrails.before[release] ?? NO_OUTCOMES;
-        const verdict = assessGuardrails(
-          outcomesSince(before, now[release] ?? NO_OUTCOMES),
-          guardrails.rules,
-        );
-        if (verdict.kind !== 'breach') continue;
-        const { reason } = verdict;
-        const at = new Date().toISOString();
-        const pulled = await store.update(service, (state) =>
-          // Disarmed or armed anew meanwhile: the numbers are of another trial.
-          state.guardrails === guardrails
-            ? pullRelease(state, { release, reason, at })
-            : { state, answer: false },
-        );
-        if (pulled) logger.warn({ service, release, reason }, 'a guardrail pulled a candidate');
+      const { guardrails, active } = store.get(service);
+      if (guardrails === null || active.split === null) return;
+      const totals = totalsOf(service);
+      const { baseline } = active.split;
+      const trial = memory.of(service, guardrails, { totals, baseline });
+      const now = totals[baseline]?.ended ?? NO_TOTALS.ended;
+      const recent = trial.recent(now).map((start) => endedSince(start, now));
+      const { incident } = guardrails;
+      const bounds = boundsOf(guardrails.rules);
+      const judged = incident === undefined ? bounds : withoutCeilings(bounds);
+      const findings = releasesToJudge(store.get(service)).map(
+        (release) =>
+          [release, findingOf({ guardrails, trial, totals, baseline, recent }, release, judged)] as const,
+      );
+      for (const [release, finding] of findings) {
+        if (finding.kind === 'breach') await pull(service, guardrails, release, finding.reason);
+      }
+      const environment = findings.find(([, { kind }]) => kind === 'environment');
+      if (environment !== undefined && 'reason' in environment[1]) {
+        const reason = `${environment[0]}: ${environment[1].reason}`;
+        await noteIncident(service, guardrails, { incident: { reason, since: new Date().toISOString() } });
+      } else if (incident !== undefined && trial.isSettled && isWell(recent, bounds)) {
+        await noteIncident(service, guardrails, { before: endedBy(totals) });
       }
     },
+
+    isArmed: () => store.names().some((service) => store.get(service).guardrails !== null),
+
+    report(service) {
+      const state = store.get(service);
+      const { guardrails } = state;
+      if (guardrails === null) return {};
+      const notices = noticesOf(state, memory.known(service), observatory.readAtMs(service));
+      return {
+        ...(guardrails.incident === undefined ? {} : { incident: guardrails.incident }),
+        ...(notices.length === 0 ? {} : { notices }),
+      };
+    },
+
+    persist: () => memory.persist(),
   };
+}
+
+function findingOf(
+  seen: {
+    guardrails: ArmedGuardrails;
+    trial: WatchedTrial;
+    totals: Totals;
+    baseline: string;
+    recent: readonly Outcomes[];
+  },
+  release: string,
+  bounds: GuardrailBounds,
+): GuardrailFinding {
+  const { guardrails, trial, totals, baseline, recent } = seen;
+  const ofCandidate = totals[release] ?? NO_TOTALS;
+  const ofBaseline = totals[baseline] ?? NO_TOTALS;
+  const { relative, lost } = trial.learn(release, (evidence) =>
+    nextEvidence(evidence, { candidate: ofCandidate.allotted, baseline: ofBaseline.allotted }, bounds),
+  );
+  trial.noteGrowth(release, ofCandidate.assigned);
+  const before = (name: string): Outcomes => guardrails.before[name] ?? NO_TOTALS.ended;
+  return assessEvidence(
+    {
+      candidate: assignedSince(before(release), ofCandidate),
+      baseline: endedSince(before(baseline), ofBaseline.ended),
+      relative,
+      lost,
+    },
+    bounds,
+    recent,
+  );
+}
+
+/** During an incident a candidate is blamed only for what it does worse than the baseline. */
+function withoutCeilings({ errorCeiling: _, slowCeiling: __, ...rest }: GuardrailBounds): GuardrailBounds {
+  return rest;
+}
+
+/** There is traffic on the baseline, and it keeps the bounds. */
+function isWell(recent: readonly Outcomes[], bounds: GuardrailBounds): boolean {
+  return recent.some(({ finished }) => finished > 0) && !baselineBreaches(recent, bounds);
+}
+
+function noticesOf(
+  state: ServiceState,
+  trial: WatchedTrial | undefined,
+  readAtMs: number,
+): GuardrailNotice[] {
+  const toleratedMs = state.guardrails?.rules.noDataMs;
+  if (toleratedMs === undefined || trial === undefined) return [];
+  const expectsTraffic = (state.active.split?.share ?? 0) > 0;
+  const nowMs = performance.now();
+  return releasesToJudge(state).flatMap((release) => {
+    const liveness = { readAtMs, grewAtMs: trial.grewAtMs(release), expectsTraffic };
+    const found = assessLiveness(liveness, nowMs, toleratedMs);
+    return found.kind === 'alive' ? [] : [{ release, ...found }];
+  });
+}
+
+function endedBy(totals: Totals): Record<string, Outcomes> {
+  return Object.fromEntries(Object.entries(totals).map(([release, { ended }]) => [release, ended]));
 }
 
 function armed(
   { releases, guardrails: rules }: z.infer<typeof guardrailsRequestSchema>,
-  before: Readonly<Record<string, ReleaseOutcomes>>,
+  before: Readonly<Record<string, Outcomes>>,
   armedAt: string,
 ): ServiceState['guardrails'] {
-  const disarmed = releases.length === 0 || (rules.errorRate === undefined && rules.slow === undefined);
+  const disarmed = releases.length === 0 || Object.keys(rules).length === 0;
   return disarmed ? null : { releases, rules, armedAt, before };
 }
 

@@ -1,33 +1,25 @@
 import type { Hono } from 'hono';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { ChangeoverError } from '../domain/errors.ts';
 import {
   activateRequestSchema,
   byQuerySchema,
   checkRequestSchema,
   excludeRequestSchema,
-  guardrailsRequestSchema,
-  loadRequestSchema,
   lockRequestSchema,
   readyReportSchema,
   releaseRequestSchema,
   serviceDefinitionSchema,
   stageRequestSchema,
   type GatewayAddress,
-  type LoadAnswer,
 } from '../protocol/controller.ts';
 import { readBody, readValue } from '../protocol/control-server.ts';
 import type { TrafficGateway } from '../ports/traffic-gateway.ts';
-import { gatewayStatsSchema, routesAckSchema } from '../protocol/gateway.ts';
+import { routesAckSchema } from '../protocol/gateway.ts';
 import { noteExecuted } from './acknowledgements.ts';
-import type { BlockLog } from './block-log.ts';
 import { acquireLock, applyOnce, releaseLock } from './fencing.ts';
 import { tableFor, type GatewayExclusions } from './gateway-exclusion.ts';
 import { removeGateway } from './gateway-list.ts';
-import type { GatewayPresence } from './gateway-presence.ts';
-import type { GuardrailWatch } from './guardrail-watch.ts';
-import type { Observatory, Reading } from './observatory.ts';
 import type { Prometheus } from './prometheus.ts';
 import type { Publisher } from './publisher.ts';
 import { recordReady } from './readiness.ts';
@@ -35,7 +27,7 @@ import { activateRoutes, stageRoutes } from './route-changes.ts';
 import { checkRoutes } from './route-check.ts';
 import type { RoutePoll } from './route-poll.ts';
 import { adopt, statusOf } from './service-state.ts';
-import type { ServiceStore } from './service-store.ts';
+import { addTrafficApi, type TrafficApiDeps } from './traffic-api.ts';
 
 const SERVICE = '/v1/services/:service';
 
@@ -47,20 +39,11 @@ const pollSchema = z.object({
   has: z.coerce.number().int().nonnegative().optional(),
   waitMs: z.coerce.number().int().min(0).max(60_000).default(0),
 });
-const blocksQuerySchema = z.object({
-  trial: z.string().min(1),
-  after: z.coerce.number().int().nonnegative().default(0),
-});
 
-export interface ApiDeps {
+export interface ApiDeps extends TrafficApiDeps {
   readonly logger: Logger;
-  readonly store: ServiceStore;
   readonly publisher: Publisher;
-  readonly observatory: Observatory;
-  readonly blockLog: BlockLog;
-  readonly guardrails: GuardrailWatch;
   readonly poll: RoutePoll;
-  readonly presence: GatewayPresence;
   readonly exclusions: GatewayExclusions;
   readonly gatewayFor: (address: GatewayAddress) => TrafficGateway;
   readonly prometheus: Prometheus;
@@ -70,7 +53,7 @@ export interface ApiDeps {
 export function addControllerApi(app: Hono, deps: ApiDeps): void {
   addServiceRoutes(app, deps);
   addRouteRoutes(app, deps);
-  addTrafficRoutes(app, deps);
+  addTrafficApi(app, deps);
   app.get('/health', (c) => c.json({ status: 'ok' }));
   app.get('/metrics', async (c) => {
     c.header('content-type', deps.prometheus.contentType);
@@ -182,59 +165,6 @@ function addRouteRoutes(app: Hono, deps: ApiDeps): void {
   });
 }
 
-function addTrafficRoutes(app: Hono, deps: ApiDeps): void {
-  const { store, observatory, guardrails, presence } = deps;
-
-  const load = async (service: string, servers: readonly string[]): Promise<LoadAnswer> => {
-    refuseUnknownServers(store, service, servers);
-    const readings = await observatory.read(service);
-    const gone = store.get(service).gateways.filter(({ state }) => state.excluded !== undefined);
-    const excluded = gone.map(({ address }) => address.name);
-    return { ...loadOf(readings, servers), ...(excluded.length === 0 ? {} : { excluded }) };
-  };
-
-  app.get(`${SERVICE}/load`, async (c) =>
-    c.json(await load(c.req.param('service'), c.req.queries('server') ?? [])),
-  );
-
-  app.post(`${SERVICE}/load`, async (c) => {
-    const { servers } = await readBody(c, loadRequestSchema);
-    return c.json(await load(c.req.param('service'), servers));
-  });
-
-  app.post(`${SERVICE}/gateways/:name/stats`, async (c) => {
-    const { service, name: gateway } = c.req.param();
-    const stats = await readBody(c, gatewayStatsSchema);
-    presence.enter(service, gateway)();
-    await observatory.report(service, { ...stats, gateway });
-    return c.body(null, 204);
-  });
-
-  app.get(`${SERVICE}/traffic`, async (c) => {
-    const service = c.req.param('service');
-    const readings = await observatory.read(service);
-    const { active, pulls } = store.get(service);
-    return c.json({
-      service,
-      at: now(),
-      tableVersion: active.version,
-      counts: observatory.totals(service),
-      unread: readings.filter((reading) => 'problem' in reading).map(({ gateway }) => gateway),
-      pulls,
-    });
-  });
-
-  app.get(`${SERVICE}/blocks`, async (c) => {
-    const request = readValue(c.req.query(), blocksQuerySchema);
-    return c.json(await deps.blockLog.blocks(c.req.param('service'), request));
-  });
-
-  app.put(`${SERVICE}/guardrails`, async (c) => {
-    await guardrails.arm(c.req.param('service'), await readBody(c, guardrailsRequestSchema));
-    return c.body(null, 204);
-  });
-}
-
 function now(): string {
   return new Date().toISOString();
 }
@@ -253,47 +183,4 @@ async function pulled(
 function versionOf(ifNoneMatch: string | undefined): number {
   const tag = /^(?:W\/)?"(\d{1,15})"$/.exec(ifNoneMatch?.trim() ?? '');
   return Number(tag?.[1] ?? 0);
-}
-
-function refuseUnknownServers(store: ServiceStore, service: string, servers: readonly string[]): void {
-  const known = new Set(store.get(service).active.servers.map(({ name }) => name));
-  const unknown = servers.filter((server) => !known.has(server));
-  if (servers.length > 0 && unknown.length === 0) return;
-  throw new ChangeoverError(
-    'InvalidRequest',
-    unknown.length === 0
-      ? 'server: name at least one, as in ?server=a&server=b.'
-      : `server: the routes of ${service} have no server ${unknown.join(', ')}; they have ${[...known].join(', ')}.`,
-  );
-}
-
-/** No data is never zero: a gateway that cannot say something about each server fails the whole answer (invariant 2). */
-function loadOf(readings: readonly Reading[], servers: readonly string[]): LoadAnswer {
-  const wanted = new Set(servers);
-  const problems: { gateway: string; problem: string }[] = [];
-  const gateways: LoadAnswer['gateways'] = [];
-  for (const reading of readings) {
-    const { gateway } = reading;
-    if ('problem' in reading) {
-      problems.push(reading);
-      continue;
-    }
-    const { tableVersion } = reading.stats;
-    const asked = reading.stats.servers.filter(({ name }) => wanted.has(name));
-    const told = new Set(asked.map(({ name }) => name));
-    const missing = servers.filter((server) => !told.has(server));
-    if (missing.length === 0) gateways.push({ gateway, tableVersion, servers: asked });
-    else
-      problems.push({
-        gateway,
-        problem: `it executes routes ${tableVersion}, without ${missing.join(', ')}`,
-      });
-  }
-  if (problems.length === 0) return { gateways };
-  const text = problems.map(({ gateway, problem }) => `${gateway} (${problem})`).join(', ');
-  throw new ChangeoverError(
-    'GatewayUnreachable',
-    `What is in flight cannot be said, since not every gateway says it: ${text}. Start it, or look into its log.`,
-    { details: { gateways: problems } },
-  );
 }

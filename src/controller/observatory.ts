@@ -46,6 +46,8 @@ export interface Observatory {
   lastContext(service: string): ReadonlyMap<string, ContextCounts>;
   /** Servers as each gateway saw them at its last reading; a gateway that did not answer then is not contained. */
   lastServers(service: string): ReadonlyMap<string, readonly GatewayServer[]>;
+  /** When all gateways that count had been read, by the monotonic clock; the start of this process where one never was. */
+  readAtMs(service: string): number;
   /** Writes totals that changed. */
   persist(): Promise<void>;
   /** Ends readings that are under way, and refuses new ones. */
@@ -69,6 +71,8 @@ export async function openObservatory(deps: {
   const servers = new Map<string, Map<string, readonly GatewayServer[]>>();
   const context = new Map<string, Map<string, ContextCounts>>();
   const reports = new Map<string, Map<string, Report>>();
+  const startedAtMs = performance.now();
+  const readAtMs = new Map<string, number>();
   for (const service of store.names()) {
     traffic.set(service, (await readJsonFile<ServiceTraffic>(fileOf(service), serviceTrafficSchema)) ?? {});
   }
@@ -127,6 +131,7 @@ export async function openObservatory(deps: {
     const known = traffic.get(service) ?? {};
     traffic.set(service, { ...known, [gateway]: withReading(known[gateway], stats) });
     dirty.add(service);
+    readAtMs.set(`${service}/${gateway}`, performance.now());
     const seen = servers.get(service) ?? new Map<string, readonly GatewayServer[]>();
     servers.set(service, seen.set(gateway, stats.servers));
     if (stats.context === undefined) return;
@@ -156,6 +161,13 @@ export async function openObservatory(deps: {
     readings: (service) => traffic.get(service) ?? {},
     lastServers: (service) => servers.get(service) ?? new Map<string, readonly GatewayServer[]>(),
     lastContext: (service) => context.get(service) ?? new Map<string, ContextCounts>(),
+    readAtMs(service) {
+      const { gateways } = store.get(service);
+      const counted = gateways.filter(({ state }) => state.excluded === undefined);
+      return Math.min(
+        ...counted.map(({ address }) => readAtMs.get(`${service}/${address.name}`) ?? startedAtMs),
+      );
+    },
     report,
     persist,
     stopReading: () => deadlines.abortAll(),

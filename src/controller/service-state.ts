@@ -1,18 +1,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { ChangeoverError } from '../domain/errors.ts';
-import type { GuardrailRules, ReleaseOutcomes } from '../domain/guardrails.ts';
+import type { Outcomes } from '../domain/decision/guardrail-evidence.ts';
+import type { GuardrailRules } from '../domain/guardrails.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { Transition } from '../domain/routes/transitions.ts';
 import {
   gatewayAddressSchema,
   gatewayStateSchema,
   guardrailsSchema,
+  incidentSchema,
   pullSchema,
   serviceDefinitionSchema,
   type AdoptAnswer,
   type GatewayAddress,
   type GatewayState,
+  type Incident,
   type Pull,
   type ServiceDefinition,
 } from '../protocol/controller.ts';
@@ -82,8 +85,10 @@ export interface ArmedGuardrails {
   readonly releases: readonly string[];
   readonly rules: GuardrailRules;
   readonly armedAt: string;
-  /** What each release had done when they were armed. */
-  readonly before: Readonly<Record<string, ReleaseOutcomes>>;
+  /** What of each release had ended when they were armed, or when the last incident was over. */
+  readonly before: Readonly<Record<string, Outcomes>>;
+  /** The baseline breaches as well. */
+  readonly incident?: Incident;
 }
 
 /** A state and what the caller is answered. The same object as before means that nothing changed. */
@@ -124,6 +129,7 @@ export const serviceStateSchema = z.strictObject({
       rules: guardrailsSchema,
       armedAt: z.string(),
       before: z.record(z.string(), z.strictObject({ finished: count, errors: count, slow: count })),
+      incident: incidentSchema.exactOptional(),
     })
     .nullable(),
   pulls: z.array(pullSchema),

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { NO_OUTCOMES, type ReleaseOutcomes } from '../domain/guardrails.ts';
 import type { TrafficCount } from '../domain/measure.ts';
 import { gatewayUnitsSchema, trafficCountSchema, type GatewayUnits } from '../protocol/gateway.ts';
 import { joinUnits } from './unit-totals.ts';
@@ -72,22 +71,6 @@ export function totalsOf(traffic: ServiceTraffic): readonly TrafficCount[] {
     ...epochs.flatMap(({ counts }) => counts),
   ]);
   return merge(sum, [], rows);
-}
-
-/** What became of each release's requests. */
-export function outcomesByRelease(
-  totals: readonly TrafficCount[],
-): Readonly<Record<string, ReleaseOutcomes>> {
-  const byRelease: Record<string, ReleaseOutcomes> = {};
-  for (const row of totals) {
-    const { finished, errors, slow } = byRelease[row.release] ?? NO_OUTCOMES;
-    byRelease[row.release] = {
-      finished: finished + row.succeeded + row.clientErrors + row.serverErrors + row.failed + row.aborted,
-      errors: errors + row.serverErrors + row.failed,
-      slow: slow + row.slow,
-    };
-  }
-  return byRelease;
 }
 
 type Join = (a: number, b: number) => number;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ACKNOWLEDGED_BY, type GatewayStanding } from '../domain/gateway-standing.ts';
 import type { Block } from '../domain/decision/block.ts';
+import type { GuardrailRules } from '../domain/guardrails.ts';
 import { GATEWAY_KINDS } from '../domain/routes/table.ts';
 import {
   measureRulesSchema,
@@ -158,6 +159,18 @@ export const pullSchema = z.object({
 });
 export type Pull = z.infer<typeof pullSchema>;
 
+/** The baseline breaks a guardrail as well: it is the environment, and nobody is pulled for it. */
+export const incidentSchema = z.object({ reason: z.string(), since: z.string() });
+export type Incident = z.infer<typeof incidentSchema>;
+
+/** A candidate that guardrails cannot judge just now; no pass, and no breach. */
+export const guardrailNoticeSchema = z.object({
+  release: z.string(),
+  kind: z.enum(['noData', 'stuck']),
+  reason: z.string(),
+});
+export type GuardrailNotice = z.infer<typeof guardrailNoticeSchema>;
+
 export const trafficAnswerSchema = z.object({
   service: z.string(),
   at: z.string(),
@@ -167,6 +180,10 @@ export const trafficAnswerSchema = z.object({
   /** Gateways that could not be read this time; their last known counts are contained in the totals. */
   unread: z.array(z.string()),
   pulls: z.array(pullSchema),
+  /** Under way now; shares are not to be changed meanwhile. Absent: none. */
+  incident: incidentSchema.exactOptional(),
+  /** Absent: none. */
+  notices: z.array(guardrailNoticeSchema).exactOptional(),
 });
 export type TrafficAnswer = z.infer<typeof trafficAnswerSchema>;
 
@@ -199,16 +216,17 @@ export const blocksAnswerSchema = z.object({
 });
 export type BlocksAnswer = z.infer<typeof blocksAnswerSchema>;
 
+const minRequests = z.int().positive().exactOptional();
 export const guardrailsSchema = z.strictObject({
   /** Share (0..1) of requests that end in 5xx or without an answer. */
-  errorRate: z
-    .strictObject({ max: z.number().min(0).max(1), minRequests: z.int().positive() })
-    .exactOptional(),
+  errorRate: z.strictObject({ max: z.number().min(0).max(1), minRequests }).exactOptional(),
   /** Share (0..1) of requests slower than the table's `slowMs`. */
-  slow: z
-    .strictObject({ maxShare: z.number().min(0).max(1), minRequests: z.int().positive() })
-    .exactOptional(),
-});
+  slow: z.strictObject({ maxShare: z.number().min(0).max(1), minRequests }).exactOptional(),
+  errorsAgainstBaseline: z.strictObject({ times: z.number().min(1) }).exactOptional(),
+  lossBudget: z.number().positive().exactOptional(),
+  noDataMs: z.number().positive().exactOptional(),
+  alpha: z.number().gt(0).lt(1).exactOptional(),
+}) satisfies z.ZodType<GuardrailRules>;
 export type Guardrails = z.infer<typeof guardrailsSchema>;
 
 /** `releases` are the candidates that may be pulled; counted from the moment of arming. Empty: disarmed. */

@@ -15,6 +15,8 @@ export interface StubGateway extends AsyncDisposable {
   /** What it counted for the decision. */
   units: GatewayUnits | undefined;
   inFlight: Record<string, number>;
+  /** Resolves when its counters have been read once more. */
+  nextReading(): Promise<void>;
   /** What `GET /v1/stats` answers. */
   stats(): GatewayStats;
   /** Versions that were pushed, in order. */
@@ -46,7 +48,11 @@ export async function startStubGateway(name = 'gw-1', service = 'shop'): Promise
   });
   app.post('/v1/routes/check', (c) => c.json({ problem: gateway.problem }));
   app.get('/v1/routes', (c) => c.json(ack()));
-  app.get('/v1/stats', (c) => c.json(gateway.stats()));
+  const waiting: (() => void)[] = [];
+  app.get('/v1/stats', (c) => {
+    for (const resolve of waiting.splice(0)) resolve();
+    return c.json(gateway.stats());
+  });
 
   listening = await listen(app, { host: '127.0.0.1', port: 0 });
   const { url, port } = listening;
@@ -56,6 +62,7 @@ export async function startStubGateway(name = 'gw-1', service = 'shop'): Promise
     counts: [],
     units: undefined,
     inFlight: {},
+    nextReading: () => new Promise((resolve) => waiting.push(resolve)),
     stats: () => ({
       gateway: name,
       service,

@@ -160,7 +160,7 @@ test('a candidate that fails is pulled by its guardrail although no worker is th
   expect(report.decision).toMatchObject({
     aborted: null,
     verdict: { kind: 'pulled' },
-    pulled: { '2.0-e': expect.stringMatching(/requests failed .*allowed are 5 %/) },
+    pulled: { '2.0-e': expect.stringMatching(/requests failed, allowed are 5 %/) },
   });
   const summary = await own.stop();
   summaries.push(summary);

@@ -15,8 +15,11 @@ import {
 export interface GuardrailBounds {
   /** Highest share (0..1) of failures. */
   readonly errorCeiling?: number;
+  /** Requests below which that is not judged, whatever the evidence. */
+  readonly errorFloor?: number;
   /** Highest share (0..1) of responses slower than the plan's bound. */
   readonly slowCeiling?: number;
+  readonly slowFloor?: number;
   /** Failures at most this many times as frequent as the baseline's. */
   readonly errorRatio?: number;
   /** Transactions (or amount) that may be lost against the baseline. */
@@ -95,36 +98,33 @@ export type GuardrailFinding =
   | { readonly kind: 'breach'; readonly guardrail: GuardrailKind; readonly reason: string }
   | { readonly kind: 'environment'; readonly guardrail: GuardrailKind; readonly reason: string };
 
-/** What the evidence says of one candidate. */
-export function assessEvidence(state: GuardrailState, bounds: GuardrailBounds): GuardrailFinding {
+/**
+ * What the evidence says of one candidate. `recent` are outcomes of the baseline over stretches of time that end now: what
+ * befalls everybody shows there at once, while a long good past of the baseline hides it.
+ */
+export function assessEvidence(
+  state: GuardrailState,
+  bounds: GuardrailBounds,
+  recent: readonly Outcomes[] = [],
+): GuardrailFinding {
   const threshold = Math.log(1 / bounds.alpha);
   const { candidate, baseline, relative, lost } = state;
-  const ceilings = [
-    {
-      guardrail: 'errors',
-      limit: bounds.errorCeiling,
-      what: 'failed',
-      bad: candidate.errors,
-      alike: baseline.errors,
-    },
-    {
-      guardrail: 'slow',
-      limit: bounds.slowCeiling,
-      what: 'were too slow',
-      bad: candidate.slow,
-      alike: baseline.slow,
-    },
-  ] as const;
-  for (const { guardrail, limit, what, bad, alike } of ceilings) {
-    if (limit === undefined || limit <= 0 || limit >= 1) continue;
-    if (ceilingEvidence(bad, candidate.finished, limit) < threshold) continue;
-    const reason = `${bad} of ${candidate.finished} requests ${what}, allowed are ${percent(limit)}`;
-    if (isBreachedToo({ bad: alike, finished: baseline.finished }, limit)) {
-      const both = `${reason}; the baseline: ${alike} of ${baseline.finished}. It is the environment, not the version`;
-      return { kind: 'environment', guardrail, reason: both };
-    }
-    return { kind: 'breach', guardrail, reason };
-  }
+  const broken = ceilingsOf(bounds).filter(
+    ({ field, limit, floor }) =>
+      candidate.finished >= floor &&
+      ceilingEvidence(candidate[field], candidate.finished, limit) >= threshold,
+  );
+  const findings = broken.map((ceiling): Exclude<GuardrailFinding, { kind: 'holds' }> => {
+    const { guardrail, field, limit, what } = ceiling;
+    const reason = `${candidate[field]} of ${candidate.finished} requests ${what}, allowed are ${percent(limit)}`;
+    const alike = breachedToo([baseline, ...recent], ceiling);
+    if (alike === undefined) return { kind: 'breach', guardrail, reason };
+    const both = `${reason}; the baseline: ${alike[field]} of ${alike.finished}. It is the environment, not the version`;
+    return { kind: 'environment', guardrail, reason: both };
+  });
+  const breach = findings.find(({ kind }) => kind === 'breach');
+  if (breach !== undefined) return breach;
+  // A candidate that does worse than the baseline in a bad environment is to blame for that.
   if (bounds.errorRatio !== undefined && relativeEvidence(relative) >= threshold) {
     const reason = `${candidate.errors} of ${candidate.finished} requests failed, more than ${bounds.errorRatio} times as many as the baseline's ${baseline.errors} of ${baseline.finished}`;
     return { kind: 'breach', guardrail: 'errorsAgainstBaseline', reason };
@@ -133,12 +133,49 @@ export function assessEvidence(state: GuardrailState, bounds: GuardrailBounds): 
     const reason = `about ${Math.round(lost)} lost against the baseline, the budget is ${bounds.lossBudget}`;
     return { kind: 'breach', guardrail: 'lossBudget', reason };
   }
-  return { kind: 'holds' };
+  return findings[0] ?? { kind: 'holds' };
 }
 
-/** To clear the candidate of blame it takes less than to blame it: evidence of 20, and a rate beyond the limit. */
-function isBreachedToo({ bad, finished }: { bad: number; finished: number }, limit: number): boolean {
-  return finished > 0 && bad / finished > limit && ceilingEvidence(bad, finished, limit) >= Math.log(20);
+export type Outcomes = Pick<OutcomeCounts, 'finished' | 'errors' | 'slow'>;
+
+/** Whether the baseline, over one of these stretches, is beyond a ceiling. */
+export function baselineBreaches(stretches: readonly Outcomes[], bounds: GuardrailBounds): boolean {
+  return ceilingsOf(bounds).some((ceiling) => breachedToo(stretches, ceiling) !== undefined);
+}
+
+interface Ceiling {
+  readonly guardrail: 'errors' | 'slow';
+  readonly field: 'errors' | 'slow';
+  readonly limit: number;
+  readonly floor: number;
+  readonly what: string;
+}
+
+function ceilingsOf({ errorCeiling, errorFloor, slowCeiling, slowFloor }: GuardrailBounds): Ceiling[] {
+  const ceilings: (Omit<Ceiling, 'limit'> & { limit: number | undefined })[] = [
+    { guardrail: 'errors', field: 'errors', limit: errorCeiling, floor: errorFloor ?? 0, what: 'failed' },
+    { guardrail: 'slow', field: 'slow', limit: slowCeiling, floor: slowFloor ?? 0, what: 'were too slow' },
+  ];
+  return ceilings.flatMap((one) =>
+    one.limit === undefined || one.limit >= 1 ? [] : [{ ...one, limit: Math.max(one.limit, LEAST_LIMIT) }],
+  );
+}
+
+/** Where nothing at all is allowed one failure is enough. */
+const LEAST_LIMIT = 1e-6;
+
+/**
+ * To clear the candidate of blame it takes less than to blame it: evidence of 20, times the number of stretches that are
+ * looked at, and a rate beyond the limit.
+ */
+function breachedToo(stretches: readonly Outcomes[], { field, limit }: Ceiling): Outcomes | undefined {
+  const threshold = Math.log(20 * stretches.length);
+  return stretches.find(
+    (one) =>
+      one.finished > 0 &&
+      one[field] / one.finished > limit &&
+      ceilingEvidence(one[field], one.finished, limit) >= threshold,
+  );
 }
 
 function percent(share: number): string {

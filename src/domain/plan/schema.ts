@@ -105,17 +105,41 @@ export const trialSchema = z
   })
   .transform(({ readEvery, ...rest }) => ({ ...rest, readEveryMs: readEvery }));
 
-const minRequests = z.int().positive().default(50).describe('Requests before the guardrail may judge');
-const guardrailsSchema = z.strictObject({
-  errorRate: z
-    .strictObject({ max: shareSchema, minRequests })
-    .prefault({ max: '5%' })
-    .describe('A candidate whose share of errors is greater is pulled during the trial'),
-  slow: z
-    .strictObject({ maxShare: shareSchema, minRequests })
-    .exactOptional()
-    .describe('A candidate whose share of slow responses (`measure.slow`) is greater is pulled'),
-});
+const minRequests = z
+  .int()
+  .positive()
+  .exactOptional()
+  .describe('Requests below which it is not judged; evidence is enough without it');
+const guardrailsSchema = z
+  .strictObject({
+    errorRate: z
+      .strictObject({ max: shareSchema, minRequests })
+      .prefault({ max: '5%' })
+      .describe('A candidate that shows a greater share of errors is pulled during the trial'),
+    slow: z
+      .strictObject({ maxShare: shareSchema, minRequests })
+      .exactOptional()
+      .describe('A candidate that shows a greater share of slow responses (`measure.slow`) is pulled'),
+    errorsAgainstBaseline: z
+      .strictObject({ times: z.number().min(1, 'must be 1 or more, such as 2') })
+      .exactOptional()
+      .describe('A candidate that fails more than this many times as often as the baseline is pulled'),
+    lossBudget: z
+      .number()
+      .positive()
+      .exactOptional()
+      .describe(
+        'A candidate that lost about this many transactions (or this amount) against the baseline is pulled, before anything is proved',
+      ),
+    noData: durationSchema
+      .prefault('30s')
+      .describe('A candidate of which nothing is heard for this long is told to the operator'),
+    alpha: shareSchema
+      .refine((alpha) => alpha > 0 && alpha <= 0.1, 'must be above 0% and at most 10%, such as 0.1%')
+      .prefault('0.1%')
+      .describe('Highest probability that a candidate which keeps a bound is pulled by it'),
+  })
+  .transform(({ noData, ...rest }) => ({ ...rest, noDataMs: noData }));
 
 /** One schema for YAML and JSON; `io: 'input'` of it is the JSON Schema for editors. */
 export const planSchema = z.strictObject({

@@ -25,7 +25,7 @@ describe('readPlan', () => {
     });
     expect(read.plan.approval).toBe('required');
     expect(read.plan.trial.stages.map((stage) => stage.share)).toEqual([0.05, 0.25, 1]);
-    expect(read.plan.guardrails.errorRate).toEqual({ max: 0.05, minRequests: 50 });
+    expect(read.plan.guardrails).toEqual({ errorRate: { max: 0.05 }, noDataMs: 30_000, alpha: 0.001 });
   });
 
   test('takes key and transactions of a service behind others from what their edge writes', () => {

@@ -1,0 +1,114 @@
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import type { Outcomes } from '../domain/decision/guardrail-evidence.ts';
+import {
+  armedEvidenceSchema,
+  beginEvidence,
+  type ArmedEvidence,
+  type CandidateEvidence,
+} from './candidate-evidence.ts';
+import { readJsonFile } from './json-files.ts';
+import type { Observatory } from './observatory.ts';
+import type { ReleaseTotals } from './release-totals.ts';
+import type { ArmedGuardrails } from './service-state.ts';
+import type { ServiceStore } from './service-store.ts';
+
+/** What befalls the baseline is looked for in stretches up to this long, in milliseconds. */
+const RECENT_MS = 10_000;
+
+/** What the controller remembers of one arming, from reading to reading. */
+export interface WatchedTrial {
+  /** The baseline's totals at the readings of the last seconds; `now` is remembered for the next time. */
+  recent(now: Outcomes): readonly Outcomes[];
+  /** These readings go back far enough to say that something is over. */
+  readonly isSettled: boolean;
+  learn(release: string, next: (evidence: CandidateEvidence) => CandidateEvidence): CandidateEvidence;
+  noteGrowth(release: string, assigned: number): void;
+  /** When requests were last seen to come to it, by the monotonic clock. */
+  grewAtMs(release: string): number;
+}
+
+interface Base {
+  readonly totals: Readonly<Record<string, ReleaseTotals>>;
+  readonly baseline: string;
+}
+
+export interface GuardrailMemory {
+  /** Of this arming; what is known of an earlier one is dropped. */
+  of(service: string, guardrails: ArmedGuardrails, base: Base): WatchedTrial;
+  known(service: string): WatchedTrial | undefined;
+  /** Writes evidence that changed, and the totals that it rests on before. */
+  persist(): Promise<void>;
+}
+
+export async function openGuardrailMemory(deps: {
+  store: ServiceStore;
+  observatory: Observatory;
+  stateDir: string;
+}): Promise<GuardrailMemory> {
+  const fileOf = (service: string): string => join(deps.stateDir, `${service}.guardrails.json`);
+  const kept = new Map<string, ArmedEvidence>();
+  const written = new Map<string, ArmedEvidence>();
+  const trials = new Map<string, { readonly armedAt: string; readonly trial: WatchedTrial }>();
+  for (const service of deps.store.names()) {
+    const known = await readJsonFile<ArmedEvidence>(fileOf(service), armedEvidenceSchema);
+    if (known === undefined) continue;
+    kept.set(service, known);
+    written.set(service, known);
+  }
+
+  function begin(service: string, { armedAt }: ArmedGuardrails, { totals, baseline }: Base): WatchedTrial {
+    const fresh = (release: string): CandidateEvidence =>
+      beginEvidence(totals[release]?.allotted, totals[baseline]?.allotted);
+    if (kept.get(service)?.armedAt !== armedAt) kept.set(service, { format: 1, armedAt, candidates: {} });
+    const beganAtMs = performance.now();
+    let readings: readonly { readonly atMs: number; readonly totals: Outcomes }[] = [];
+    const growth = new Map<string, { readonly assigned: number; readonly atMs: number }>();
+    return {
+      recent(now) {
+        const atMs = performance.now();
+        const earlier = readings.filter((reading) => reading.atMs >= atMs - RECENT_MS);
+        readings = [...earlier, { atMs, totals: now }];
+        return earlier.map((reading) => reading.totals);
+      },
+      get isSettled() {
+        return performance.now() - beganAtMs >= RECENT_MS;
+      },
+      learn(release, next) {
+        const all = kept.get(service) ?? { format: 1, armedAt, candidates: {} };
+        const known = all.candidates[release];
+        const learnt = next(known ?? fresh(release));
+        if (learnt !== known) {
+          kept.set(service, { ...all, candidates: { ...all.candidates, [release]: learnt } });
+        }
+        return learnt;
+      },
+      noteGrowth(release, assigned) {
+        const known = growth.get(release);
+        if (known?.assigned !== assigned) growth.set(release, { assigned, atMs: performance.now() });
+      },
+      grewAtMs: (release) => growth.get(release)?.atMs ?? beganAtMs,
+    };
+  }
+
+  return {
+    of(service, guardrails, base) {
+      const known = trials.get(service);
+      if (known?.armedAt === guardrails.armedAt) return known.trial;
+      const trial = begin(service, guardrails, base);
+      trials.set(service, { armedAt: guardrails.armedAt, trial });
+      return trial;
+    },
+    known: (service) => trials.get(service)?.trial,
+    async persist() {
+      const snapshot = [...kept];
+      // Totals first: evidence must not rest on more than is on disk, or what is read again would be missed.
+      await deps.observatory.persist();
+      for (const [service, evidence] of snapshot) {
+        if (written.get(service) === evidence) continue;
+        await writeFileAtomic(fileOf(service), `${JSON.stringify(evidence)}\n`);
+        written.set(service, evidence);
+      }
+    },
+  };
+}
