@@ -11,7 +11,7 @@ export const controllerConfigSchema = z.strictObject({
   stateDir: z.string().min(1),
   /** Bearer token for all but `GET /health` and `GET /metrics`; needed to listen on other hosts than loopback. */
   token: z.string().min(16, 'must have at least 16 characters').exactOptional(),
-  /** How often gateways are read (counters, guardrails) and, where they lag behind, published to. */
+  /** How often gateways are read and, where they lag behind, published to; while guardrails are armed they are read more often. */
   readIntervalMs: z.int().positive().default(1_000),
 });
 export type ControllerConfig = z.infer<typeof controllerConfigSchema>;

@@ -14,7 +14,7 @@ import { openObservatory, type Observatory } from './observatory.ts';
 import { createPrometheus } from './prometheus.ts';
 import { createPublisher } from './publisher.ts';
 import { createRoutePoll } from './route-poll.ts';
-import { openServiceStore } from './service-store.ts';
+import { openServiceStore, type ServiceStore } from './service-store.ts';
 import { lockStateDir } from './state-dir-lock.ts';
 
 /** Totals are written at most this often: a crash loses none of them, only what a gateway that restarts just then had. */
@@ -103,13 +103,14 @@ async function startParts(
   closers.push(() => listening.close());
   closers.push(async () => poll.close());
 
+  const dueServices = createDueServices({ store, guardrails, readIntervalMs });
+  const observe = (services: readonly string[]) =>
+    observeAll(services, { observatory, blockLog, guardrails });
   const closing = new AbortController();
   const periodic = { signal: closing.signal, logger };
-  const pauseMs = () =>
-    guardrails.isArmed() ? Math.min(readIntervalMs, GUARDED_INTERVAL_MS) : readIntervalMs;
   const loops = [
     every(PERSIST_INTERVAL_MS, () => guardrails.persist(), periodic),
-    every(pauseMs, () => observe(store.names(), { observatory, blockLog, guardrails }), periodic),
+    every(Math.min(readIntervalMs, GUARDED_INTERVAL_MS), () => observe(dueServices()), periodic),
   ];
   closers.push(async () => {
     closing.abort();
@@ -120,8 +121,25 @@ async function startParts(
   return listening.url;
 }
 
+/** Which services are to be read now: a guarded one at every look, others at their interval. */
+function createDueServices(parts: {
+  store: ServiceStore;
+  guardrails: GuardrailWatch;
+  readIntervalMs: number;
+}): () => readonly string[] {
+  const dueAtMs = new Map<string, number>();
+  return () => {
+    const nowMs = performance.now();
+    const due = parts.store
+      .names()
+      .filter((service) => parts.guardrails.isArmed(service) || nowMs >= (dueAtMs.get(service) ?? 0));
+    for (const service of due) dueAtMs.set(service, nowMs + parts.readIntervalMs);
+    return due;
+  };
+}
+
 /** Services side by side: a gateway that hangs must not keep the guardrails of another service from pulling. */
-async function observe(
+async function observeAll(
   services: readonly string[],
   {
     observatory,

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
  * Resolves when the last run is over.
  */
 export async function every(
-  intervalMs: number | (() => number),
+  intervalMs: number,
   task: () => Promise<void>,
   { signal, logger }: { signal: AbortSignal; logger: Logger },
 ): Promise<void> {
@@ -17,8 +17,6 @@ export async function every(
       logger.error({ err: error }, 'a periodic task failed');
     }
     // Rejects only because of the signal.
-    await sleep(typeof intervalMs === 'number' ? intervalMs : intervalMs(), undefined, { signal }).catch(
-      () => undefined,
-    );
+    await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -30,8 +30,8 @@ export interface GuardrailWatch {
   arm(service: string, request: z.infer<typeof guardrailsRequestSchema>): Promise<void>;
   /** Judges by the totals read last, and pulls what broke a guardrail. */
   judge(service: string): Promise<void>;
-  /** Whether some service is guarded: it has to be read often. */
-  isArmed(): boolean;
+  /** Whether it is guarded: it has to be read often. */
+  isArmed(service: string): boolean;
   /** What `GET /traffic` says of it. */
   report(service: string): { readonly incident?: Incident; readonly notices?: GuardrailNotice[] };
   /** Writes what was learnt, and the totals that it rests on before. */
@@ -143,7 +143,7 @@ export async function openGuardrailWatch(deps: {
       }
     },
 
-    isArmed: () => store.names().some((service) => store.get(service).guardrails !== null),
+    isArmed: (service) => store.get(service).guardrails !== null,
 
     report(service) {
       const state = store.get(service);
