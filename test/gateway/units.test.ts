@@ -1,5 +1,6 @@
-import { appendFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { describe, expect, it } from 'vitest';
@@ -169,6 +170,22 @@ describe('accounts that a gateway counts for the decision', () => {
     await third.gateway.close();
     const header = (await readFile(join(fixture.folder, 'accounts.bin'))).indexOf('\n') + 1;
     expect((await stat(join(fixture.folder, 'accounts.bin'))).size).toBe(header + 2 * 8);
+  });
+
+  it('are on the disk before they are reported, so that a gateway that is killed counts none twice', async () => {
+    const { fixture } = await trial(splitOf(BY_ACCOUNT));
+    await using _ = fixture;
+    for (let i = 0; i < 50; i += 1) await ask(fixture, `${i}1`);
+    await until(async () => ((await unitsOf(fixture)).counts[0]?.n ?? 0) > 0, 'the first accounts counted');
+    const reported = (await unitsOf(fixture)).counts[0]?.n ?? 0;
+    // The disk as it is while the gateway runs.
+    const folder = await mkdtemp(join(tmpdir(), 'gateway-'));
+    for (const file of ['routes.json', 'accounts.bin'])
+      await cp(join(fixture.folder, file), join(folder, file));
+    await using again = await GatewayFixture.start(null, { folder });
+    for (let i = 0; i < 50; i += 1) await ask(again, `${i}1`);
+    const counted = (await settled(again))['2.0-a']?.[0] ?? 0;
+    expect(counted + reported).toBeLessThanOrEqual(50);
   });
 
   it('enter anew where what is on the disk is damaged', async () => {
