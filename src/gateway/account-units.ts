@@ -1,3 +1,4 @@
+import { slotOf } from '../domain/policy/route-key.ts';
 import { type AccountRegister, ENTERED_BEFORE, isOrdinal, NOT_ENTERED, UNKNOWN } from './account-register.ts';
 import { type AccountOutcome, AccountWindows } from './account-windows.ts';
 import { cappedBy, type PendingUnit, rawOf, type UnitSlot } from './unit-slot.ts';
@@ -8,6 +9,12 @@ export interface AccountRequest {
   readonly release: string;
   /** The plan counts it as allocated traffic. */
   readonly allocated: boolean;
+}
+
+/** The part of all accounts that this gateway counts, from 1; the other gateways of the service count the others. */
+export interface AccountPart {
+  readonly part: number;
+  readonly of: number;
 }
 
 /**
@@ -21,8 +28,12 @@ export class AccountUnits {
   /** Requests of accounts for which there was no room. */
   beyond = 0;
 
-  constructor(register: AccountRegister) {
+  readonly #part: AccountPart;
+  #salt = '';
+
+  constructor(register: AccountRegister, part: AccountPart) {
     this.register = register;
+    this.#part = part;
   }
 
   /** Another trial than that of the register forgets its accounts; what was restored of this trial stays. */
@@ -30,6 +41,13 @@ export class AccountUnits {
     if (this.register.trial !== trial) this.register.begin(trial);
     this.#windows = new AccountWindows();
     this.beyond = 0;
+    this.#salt = `count:${trial}`;
+  }
+
+  /** Whether the account is in this gateway's part: by its hash, which all gateways compute alike. */
+  isOurs(account: string): boolean {
+    const { part, of } = this.#part;
+    return of === 1 || slotOf(account, this.#salt) % of === part - 1;
   }
 
   /** The account's ordinal while its window's slot is open; else a mark of the register (ENTERED_BEFORE where it closed). */

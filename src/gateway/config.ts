@@ -60,6 +60,14 @@ const shape = z.strictObject({
    * their window is over. Beyond it new ones are not counted.
    */
   maxAccounts: z.int().positive().max(100_000_000).default(1_000_000),
+  /**
+   * The part of the accounts that a trial counts here, of so many gateways, where a load balancer spreads the requests of
+   * an account over them: else each would count it.
+   */
+  accountPart: z
+    .strictObject({ part: z.int().positive(), of: z.int().positive().max(100) })
+    .refine(({ part, of }) => part <= of, 'the part must not be above the number of parts')
+    .default({ part: 1, of: 1 }),
   /** What is in flight at `close()` has this long to finish, in milliseconds. */
   shutdownGraceMs: ms.default(60_000),
   /** At `close()` idle connections are kept this long: a request may just be on its way. In milliseconds. */

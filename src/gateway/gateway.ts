@@ -61,7 +61,7 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     ledger: new TrafficLedger(),
     transactions: new TransactionBook(config.maxTransactions, logger),
     context: contextOf(config, inner),
-    units: new UnitLedger({ register, logger }),
+    units: new UnitLedger({ register, part: config.accountPart, logger }),
     logger,
   });
   const transactions = new TransactionStore({

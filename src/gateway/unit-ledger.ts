@@ -3,7 +3,7 @@ import { EVERYONE } from '../domain/decision/block.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { GatewayUnits, UnitCount } from '../protocol/gateway.ts';
 import { type AccountRegister, isOrdinal, UNKNOWN } from './account-register.ts';
-import { type AccountRequest, AccountUnits } from './account-units.ts';
+import { type AccountPart, type AccountRequest, AccountUnits } from './account-units.ts';
 import { RequestUnit } from './request-unit.ts';
 import { type PendingUnit, Tally, type UnitRules, unitRulesOf, UnitSlot } from './unit-slot.ts';
 
@@ -31,11 +31,13 @@ export class UnitLedger {
 
   constructor(parts: {
     register: AccountRegister;
+    /** Of the accounts; by default all. */
+    part?: AccountPart;
     logger: Logger;
     /** A clock that never goes back, in milliseconds. */
     now?: () => number;
   }) {
-    this.#accounts = new AccountUnits(parts.register);
+    this.#accounts = new AccountUnits(parts.register, parts.part ?? { part: 1, of: 1 });
     this.#logger = parts.logger;
     this.#now = parts.now ?? (() => performance.now());
   }
@@ -76,6 +78,7 @@ export class UnitLedger {
     const rules = this.#rules;
     if (rules === null) return null;
     const accounts = this.#accounts;
+    if (!accounts.isOurs(request.account)) return null;
     const mark = accounts.find(request.account);
     if (isOrdinal(mark)) return this.#follow(request, mark);
     if (!request.allocated || request.release === rules.leftOut) return null;

@@ -79,6 +79,11 @@ describe('the command line', () => {
       [...['gateway', '--name', 'gw', '--service', 'wealth', '--state', 'x'], '--max-accounts', '200000000'],
       /maxAccounts: .*100000000/,
     ],
+    [
+      'a part of the accounts that is none',
+      [...['gateway', '--name', 'gw', '--service', 'wealth', '--state', 'x'], '--account-part', '3/2'],
+      /It must be a part of at most a hundred, from 1, such as 1\/2 and 2\/2/,
+    ],
     ['a history that is none', ['replay', 'package.json'], /package\.json holds no history/],
     [
       'an agent without its file',

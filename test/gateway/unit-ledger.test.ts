@@ -4,6 +4,7 @@ import { assertBlock, EVERYONE } from '../../src/domain/decision/block.ts';
 import type { VolumeKind } from '../../src/domain/measure.ts';
 import type { RouteTable, TrialCounting } from '../../src/domain/routes/table.ts';
 import { type AccountJournal, AccountRegister, NO_JOURNAL } from '../../src/gateway/account-register.ts';
+import type { AccountPart } from '../../src/gateway/account-units.ts';
 import { UnitLedger } from '../../src/gateway/unit-ledger.ts';
 import type { PendingUnit } from '../../src/gateway/unit-slot.ts';
 import { tableOf } from './support/gateway-fixture.ts';
@@ -47,10 +48,15 @@ class Fixture {
 
   constructor(
     table: RouteTable,
-    { max = 1_000, journal = NO_JOURNAL }: { max?: number; journal?: AccountJournal } = {},
+    {
+      max = 1_000,
+      journal = NO_JOURNAL,
+      part = { part: 1, of: 1 },
+    }: { max?: number; journal?: AccountJournal; part?: AccountPart } = {},
   ) {
     this.ledger = new UnitLedger({
       register: new AccountRegister({ max, journal }),
+      part,
       logger: pino({ level: 'warn' }, { write: (line) => this.logged.push(line) }),
       now: () => this.nowMs,
     });
@@ -284,6 +290,15 @@ describe('accounts as units', () => {
     }
     expect(fixture.later().counted()).toEqual({ '2.0-a': [10_000, 5_000, 5_000], '2.0-b': [10_000, 0, 0] });
     expect(fixture.ledger.report()).toMatchObject({ pending: 0, beyond: 0 });
+  });
+
+  it('enter once at all gateways together, where each counts a part of them', () => {
+    const gateways = [1, 2, 3].map((part) => new Fixture(tableWith(BY_ACCOUNT), { part: { part, of: 3 } }));
+    for (let i = 0; i < 600; i += 1)
+      for (const fixture of gateways) fixture.of(`account-${i}`, '2.0-a')?.settle(0);
+    const counts = gateways.map((fixture) => fixture.later().counted()['2.0-a']?.[0] ?? 0);
+    expect(counts.reduce((sum, n) => sum + n, 0)).toBe(600);
+    for (const n of counts) expect(n).toBeGreaterThan(100);
   });
 
   it('beyond the bound are not entered; that is counted, and said once a minute', () => {

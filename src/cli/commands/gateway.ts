@@ -30,6 +30,7 @@ interface GatewayOptions {
   readonly responseTimeout: number;
   readonly maxTransactions: number;
   readonly maxAccounts: number;
+  readonly accountPart?: { readonly part: number; readonly of: number };
 }
 
 export function gatewayCommand({ env }: CliContext): Command {
@@ -95,6 +96,11 @@ export function gatewayCommand({ env }: CliContext): Command {
       parseCountOption,
       1_000_000,
     )
+    .option(
+      '--account-part <part/of>',
+      'where requests of an account come by several gateways: the part of the accounts counted here, such as 1/2',
+      parseAccountPart,
+    )
     .addHelpText(
       'after',
       `
@@ -135,6 +141,13 @@ function parseKeySource(text: string): KeySource {
   throw new InvalidArgumentError(
     'It must be header:NAME, cookie:NAME or query:NAME, such as header:x-account.',
   );
+}
+
+function parseAccountPart(text: string): { part: number; of: number } {
+  const match = /^(\d{1,3})\/(\d{1,3})$/.exec(text);
+  const [part, of] = [Number(match?.[1]), Number(match?.[2])];
+  if (part >= 1 && part <= of && of <= 100) return { part, of };
+  throw new InvalidArgumentError('It must be a part of at most a hundred, from 1, such as 1/2 and 2/2.');
 }
 
 async function gatewayConfig(
