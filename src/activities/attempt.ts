@@ -31,6 +31,12 @@ const HEARTBEAT_MS = 1000;
 /** A cancelled attempt waits so long for a call that is under way: longer than the calls of our ports take. */
 const LAST_EFFECT_MS = 10_000;
 
+/** Who is to be looked at; whatever else fails is the worker's. */
+const PLACES: Readonly<Record<string, string>> = {
+  ControllerUnreachable: 'flow controller',
+  MetricsUnusable: 'metrics source',
+};
+
 /** Name of the internal signal by which activities tell their run what is wrong; sent only when that changes. */
 const PROBLEMS_SIGNAL = 'problems';
 
@@ -95,7 +101,7 @@ export class Attempt {
   async tellFailure(error: unknown): Promise<void> {
     if (this.signal.aborted || this.memory.problems.length > 0) return;
     const code = error instanceof ChangeoverError ? error.code : 'Internal';
-    const where = code === 'ControllerUnreachable' ? 'flow controller' : 'worker';
+    const where = PLACES[code] ?? 'worker';
     await this.tell([{ where, code, message: error instanceof Error ? error.message : String(error) }]);
   }
 

@@ -1,9 +1,15 @@
 import type { ArmEvidence } from '../domain/decision/decision.ts';
 import { evidenceOf } from '../domain/decision/evidence.ts';
 import { judge } from '../domain/decision/judge.ts';
-import { readBlocks, stateOfTotals, type RuleProgress } from '../domain/decision/rule-reading.ts';
+import {
+  blocksOfSource,
+  readBlocks,
+  stateOfTotals,
+  type RuleProgress,
+} from '../domain/decision/rule-reading.ts';
 import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { isAllotted } from '../domain/policy/allotment.ts';
+import type { SourcePlan } from '../domain/plan/source-schema.ts';
 import type { ReadingResult } from '../domain/upgrade/results.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { TrafficAnswer } from '../protocol/controller.ts';
@@ -24,6 +30,9 @@ export interface CollectMetricsInput extends StepContext {
   /** Length of the trial before this reading, in milliseconds. */
   readonly elapsedMs: number;
   readonly progress: RuleProgress;
+  /** Where units and outcomes are read, and since when they count. */
+  readonly source: SourcePlan;
+  readonly since: string;
   /** A verdict is due. */
   readonly final: boolean;
 }
@@ -36,19 +45,24 @@ const POLL_MS = 1000;
  * trial began. Returns at once when a guardrail pulled a candidate. The verdict is computed here, not in the workflow:
  * what decides the next step is thereby recorded with the numbers it was made on (invariant 8).
  */
-export function collectMetrics({ observatory }: Pick<ActivityDependencies, 'observatory'>) {
+export function collectMetrics(deps: Pick<ActivityDependencies, 'observatory' | 'metrics'>) {
   return (input: CollectMetricsInput): Promise<ReadingResult> =>
     attempt(input.step, async (present) => {
       for (;;) {
         const elapsedMs = Date.now() - present.startedAtMs;
         const leftMs = input.waitMs - elapsedMs;
-        const traffic = await readTraffic(observatory, input.service, present);
+        const traffic = await readTraffic(deps.observatory, input.service, present);
         const pulls = pullsOf(traffic, input);
         // A pull is told at once, whoever else cannot be read.
         const isDue = leftMs <= 0;
         if (pulls.length > 0 || isDue) {
           if (isDue && pulls.length === 0) assertComplete(traffic.unread, input);
-          return read(observatory, input, { traffic, pulls, elapsedMs: Math.max(0, elapsedMs) });
+          return read(deps, input, {
+            traffic,
+            pulls,
+            elapsedMs: Math.max(0, elapsedMs),
+            signal: present.signal,
+          });
         }
         await present.sleep(Math.min(POLL_MS, leftMs));
       }
@@ -100,14 +114,15 @@ interface Observed {
   readonly traffic: TrafficAnswer;
   readonly pulls: ReadingResult['pulls'];
   readonly elapsedMs: number;
+  readonly signal: AbortSignal;
 }
 
 async function read(
-  observatory: ActivityDependencies['observatory'],
+  deps: Pick<ActivityDependencies, 'observatory' | 'metrics'>,
   input: CollectMetricsInput,
-  { traffic, pulls, elapsedMs }: Observed,
+  { traffic, pulls, elapsedMs, signal }: Observed,
 ): Promise<ReadingResult> {
-  const { base, versions, spec, progress, final } = input;
+  const { base, versions, spec, progress, final, source } = input;
   const totals = totalsOf(traffic, input);
   const found = { at: traffic.at, elapsedMs, totals, pulls };
   if (base === null) return { ...found, arms: [], verdict: null, pulls: [] };
@@ -115,16 +130,45 @@ async function read(
   for (const { release, reason } of pulls) pulled[release] = reason;
   const arms = evidenceOf({ versions, base, totals, pulled });
   const lengthMs = input.elapsedMs + elapsedMs;
-  if (spec.rule === 'max-efficacy') {
+  if (spec.rule === 'max-efficacy' && source.from === 'gateways') {
     const isOver = final && traffic.unread.length === 0;
     return { ...found, arms, verdict: judge(spec, stateOfTotals(spec, arms, lengthMs), isOver) };
   }
-  const { trial } = input;
-  const answer = await observatory.blocks(input.service, { trial, after: progress.after });
-  const isOver = final && answer.unread.length === 0;
-  const { blocks } = answer;
-  const next = readBlocks(spec, progress, { blocks, pulled, isOver });
-  return { ...found, arms, verdict: next.verdict, decision: { ...next.progress, blocks } };
+  const fresh = await freshBlocks(deps, input, { isPull: pulls.length > 0, signal });
+  const { blocks } = fresh;
+  const next = readBlocks(spec, progress, { blocks, pulled, isOver: final && fresh.isComplete });
+  const decision = { ...next.progress, ...fresh.source, blocks };
+  return { ...found, arms, verdict: next.verdict, decision };
+}
+
+interface FreshBlocks {
+  readonly blocks: NonNullable<ReadingResult['decision']>['blocks'];
+  /** Nobody's counters are missing. */
+  readonly isComplete: boolean;
+  readonly source?: Pick<RuleProgress, 'source'>;
+}
+
+async function freshBlocks(
+  { observatory, metrics }: Pick<ActivityDependencies, 'observatory' | 'metrics'>,
+  { service, trial, progress, source, spec, since }: CollectMetricsInput,
+  { isPull, signal }: { readonly isPull: boolean; readonly signal: AbortSignal },
+): Promise<FreshBlocks> {
+  if (source.from === 'gateways') {
+    const { blocks, unread } = await observatory.blocks(service, { trial, after: progress.after });
+    return { blocks, isComplete: unread.length === 0 };
+  }
+  try {
+    const until = new Date().toISOString();
+    const arms = spec.arms.map(({ version }) => version);
+    const scale = { kind: spec.volume, cap: spec.cap };
+    const now = await metrics(source, scale).read({ arms, since, until }, { signal });
+    const stretch = blocksOfSource(progress, now, since);
+    return { blocks: stretch.blocks, isComplete: true, source: { source: stretch.source } };
+  } catch (error) {
+    // That a candidate was pulled is told whatever the source says.
+    if (isPull) return { blocks: [], isComplete: false };
+    throw error;
+  }
 }
 
 function totalsOf(

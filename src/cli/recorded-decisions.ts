@@ -107,12 +107,12 @@ function derivedFrom(
     return { derived: judge(spec, stateOfTotals(spec, arms, elapsedMs + readingMs), isOver) };
   }
   const next = readBlocks(spec, progress, { blocks: decision.blocks, pulled: reasons, isOver });
-  return { derived: next.verdict, progress: asJson(next.progress) };
+  return { derived: next.verdict, progress: asJson(stateIn(next.progress)) };
 }
 
 const NO_RULE = { rule: 'max-efficacy', volume: 'successes', minSamples: 1, beatBaseline: false } as const;
 
-function stateIn({ state, after }: RuleProgress): RuleProgress {
+function stateIn({ state, after }: RuleProgress): Pick<RuleProgress, 'state' | 'after'> {
   return { state, after };
 }
 

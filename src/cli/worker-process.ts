@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { ActivityDependencies } from '../activities/dependencies.ts';
 import { createAgentOverHttp } from '../adapters/agent-over-http.ts';
 import { createFlowController } from '../adapters/flow-controller.ts';
+import { createMetricsSource } from '../adapters/metrics/create-metrics-source.ts';
 import { reportFiles } from '../adapters/report-files.ts';
 import { readConfig, type Config } from '../config.ts';
 import { connectTemporal, connectWorker, ensureSearchAttributes } from '../temporal.ts';
@@ -19,7 +20,7 @@ export async function runWorker(env: NodeJS.ProcessEnv): Promise<void> {
   await prepareNamespace(env);
   const { connection, namespace } = await connectWorker(env);
   try {
-    const worker = await createWorker({ connection, namespace }, dependencies(config));
+    const worker = await createWorker({ connection, namespace }, dependencies(config, env));
     await runProcess(
       {
         start: async () => {
@@ -41,7 +42,10 @@ async function prepareNamespace(env: NodeJS.ProcessEnv): Promise<void> {
   await ensureSearchAttributes(temporal.connection, temporal.namespace);
 }
 
-function dependencies({ controller, agentToken, reportDir }: Config): ActivityDependencies {
+function dependencies(
+  { controller, agentToken, reportDir, metricsHosts = [] }: Config,
+  env: NodeJS.ProcessEnv,
+): ActivityDependencies {
   const flowController = createFlowController(controller);
   return {
     registry: flowController,
@@ -49,6 +53,7 @@ function dependencies({ controller, agentToken, reportDir }: Config): ActivityDe
     observatory: flowController,
     agents: createAgentOverHttp(agentToken === undefined ? {} : { token: agentToken }),
     reports: reportDir === undefined ? { write: async () => [] } : reportFiles(reportDir),
+    metrics: (source, scale) => createMetricsSource(source, scale, { env, allowedHosts: metricsHosts }),
   };
 }
 

@@ -6,6 +6,7 @@ import type { Plan, PlanServer } from '../domain/plan/schema.ts';
 import { buildReport } from '../domain/report/report.ts';
 import { drainOf } from '../domain/upgrade/change-cycle.ts';
 import { guardrailsOf } from '../domain/upgrade/guardrails-of.ts';
+import { sourceOf } from '../domain/plan/source-of.ts';
 import { packageFor } from '../domain/plan/package-for.ts';
 import type { StepResult } from '../domain/upgrade/results.ts';
 import type { UpgradeState } from '../domain/upgrade/state.ts';
@@ -125,6 +126,8 @@ function collect(
     spec,
     trial: state.upgradeId,
     elapsedMs: state.trial.elapsedMs,
+    source: sourceOf(plan.measure),
+    since: state.trial.since ?? state.startedAt,
     progress: state.trial.decision ?? { state: beginRule(spec), after: 0 },
     final: step.final,
   });

@@ -136,6 +136,7 @@ export class InMemoryWorld {
           ready: {},
         }),
       },
+      metrics: () => ({ read: () => Promise.reject(new Error('no metrics source here')) }),
       observatory: {
         load: async (_service, servers) => {
           this.note('load');

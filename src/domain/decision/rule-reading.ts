@@ -1,7 +1,8 @@
-import type { Block } from './block.ts';
+import type { ArmCounts, Block } from './block.ts';
 import { EVERYONE, NOTHING } from './block.ts';
 import type { ArmEvidence } from './decision.ts';
 import { judge } from './judge.ts';
+import { sourceBlock, type MetricsReading } from './source-block.ts';
 import { observe, withPulled } from './rule.ts';
 import type { RuleSpec } from './rule-spec.ts';
 import { NO_BLOCKS, type RuleState } from './rule-state.ts';
@@ -12,6 +13,8 @@ export interface RuleProgress {
   readonly state: RuleState;
   /** Number of the last block that is contained. */
   readonly after: number;
+  /** Where outcomes are read elsewhere than at the gateways: what was read last, since when. */
+  readonly source?: { readonly since: string; readonly last: MetricsReading };
 }
 
 export interface BlockReading {
@@ -32,7 +35,33 @@ export function readBlocks(
   const observed = fresh.reduce((state, block) => observe(spec, state, onlyArms(spec, block)), before.state);
   const state = withPulled(observed, pulled);
   const after = fresh.at(-1)?.number ?? before.after;
-  return { progress: { state, after }, verdict: judge(spec, state, isOver) };
+  return { progress: { ...before, state, after }, verdict: judge(spec, state, isOver) };
+}
+
+/** The stretch since the last reading of a source as a block; none while it waits for more. */
+export function blocksOfSource(
+  before: RuleProgress,
+  now: MetricsReading,
+  since: string,
+): Pick<BlockReading, 'blocks'> & { readonly source: NonNullable<RuleProgress['source']> } {
+  const last = before.source?.last ?? nothingYet(now, since);
+  const stretch = sourceBlock(last, now, { since });
+  return stretch.kind === 'wait'
+    ? { blocks: [], source: { since, last } }
+    : { blocks: [{ ...stretch.block, number: before.after + 1 }], source: { since, last: now } };
+}
+
+function nothingYet({ arms }: MetricsReading, since: string): MetricsReading {
+  const none: Record<string, ArmCounts> = {};
+  for (const [version, { squares, uncapped }] of Object.entries(arms)) {
+    none[version] = {
+      n: 0,
+      sum: 0,
+      ...(squares === undefined ? {} : { squares: 0 }),
+      ...(uncapped === undefined ? {} : { uncapped: 0 }),
+    };
+  }
+  return { at: since, arms: none, notes: [] };
 }
 
 /** Gateways count whoever gets traffic; what takes no part (a baseline without a share) is no evidence. */

@@ -199,7 +199,9 @@ function afterReading(
   { at, overtaken }: { at: string; overtaken: boolean },
 ): UpgradeState {
   if (step.kind !== 'collectMetrics') return state;
-  if (step.purpose === 'snapshot') return { ...state, trial: { ...state.trial, base: result.totals } };
+  if (step.purpose === 'snapshot') {
+    return { ...state, trial: { ...state.trial, base: result.totals, since: result.at } };
+  }
 
   const pulled: Record<string, string> = { ...state.trial.pulled };
   const fresh = result.pulls.filter(({ release }) => !Object.hasOwn(pulled, release));
@@ -233,8 +235,8 @@ function afterReading(
   return decide(plan, dropped, step.final && !overtaken, at);
 }
 
-function progressOf({ state, after }: RuleProgress): RuleProgress {
-  return { state, after };
+function progressOf({ state, after, source }: RuleProgress): RuleProgress {
+  return { state, after, ...(source === undefined ? {} : { source }) };
 }
 
 /** Candidates that this reading shows to be beaten. */

@@ -86,6 +86,8 @@ export interface TrialState {
   readonly readings: number;
   /** Counters when the trial began, by version; null before. */
   readonly base: Readonly<Record<string, { readonly allocated: number; readonly volume: number }>> | null;
+  /** When it began. */
+  readonly since?: string;
   readonly arms: readonly ArmEvidence[];
   readonly verdict: AnyVerdict | null;
   /** Where the plan's rule stands; absent before the first reading, and where it goes by totals. */

@@ -74,13 +74,14 @@ export function decisionFitsRule({
     );
   }
   const arms = (candidates?.length ?? 0) + (hasControl ? 1 : 0);
-  const policy = traffic?.policy?.kind;
-  if (leaderShare !== undefined && policy !== undefined && policy !== 'hash') {
-    const message = `must not be there: shares can be changed where traffic.policy is hash, and it is ${policy}`;
-    problems.push(problem('leaderShare', leaderShare, message));
-  }
   if (leaderShare !== undefined && (leaderShare >= 1 || leaderShare * Math.max(2, arms) < 1)) {
     const message = `must be less than 100% and no less than an equal share of ${arms} versions`;
+    problems.push(problem('leaderShare', leaderShare, message));
+  }
+  const policy = traffic?.policy?.kind;
+  const isPart = leaderShare !== undefined && problems.length === 0;
+  if (isPart && policy !== undefined && policy !== 'hash') {
+    const message = `must not be there: shares can be changed where traffic.policy is hash, and it is ${policy}`;
     problems.push(problem('leaderShare', leaderShare, message));
   }
   return problems;

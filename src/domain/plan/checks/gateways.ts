@@ -1,4 +1,5 @@
 import type { PlanDraft } from '../draft.ts';
+import { sourceOf } from '../source-of.ts';
 import { planProblem, type PlanProblem } from '../problem.ts';
 
 /** Only embedded gateways take members of baggage apart. */
@@ -16,11 +17,12 @@ export function haproxyReadsNoBaggage({ gateways, traffic }: PlanDraft): PlanPro
 }
 
 /** HAProxy keeps no window for each account. */
-export function haproxyCountsRequests({ gateways, decision }: PlanDraft): PlanProblem[] {
+export function haproxyCountsRequests({ gateways, decision, measure }: PlanDraft): PlanProblem[] {
   const haproxy = gateways?.find((gateway) => gateway?.kind === 'haproxy');
   if (haproxy === undefined || decision === undefined) return [];
   const { rule, unit } = decision;
-  if (rule === 'max-efficacy' || unit === 'request') return [];
+  const isElsewhere = measure !== undefined && sourceOf(measure).from !== 'gateways';
+  if (rule === 'max-efficacy' || unit === 'request' || isElsewhere) return [];
   const name = haproxy.name ?? 'one gateway';
   const message = `must be request: ${name} is an HAProxy, which does not count by account; where the same customers come again and again, serve the trial by embedded gateways`;
   return [planProblem({ path: ['decision', 'unit'], value: unit, message })];
