@@ -10,6 +10,7 @@ import {
 import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { isAllotted } from '../domain/policy/allotment.ts';
 import type { SourcePlan } from '../domain/plan/source-schema.ts';
+import type { MetricsReading } from '../domain/decision/source-block.ts';
 import type { ReadingResult } from '../domain/upgrade/results.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { TrafficAnswer } from '../protocol/controller.ts';
@@ -122,15 +123,23 @@ async function read(
   input: CollectMetricsInput,
   { traffic, pulls, elapsedMs, signal }: Observed,
 ): Promise<ReadingResult> {
-  const { base, versions, spec, progress, final, source } = input;
-  const totals = totalsOf(traffic, input);
-  const found = { at: traffic.at, elapsedMs, totals, pulls };
+  const { base, versions, spec, progress, final } = input;
+  const totals = await totalsFor(deps, input, traffic, signal);
+  const { incident, notices } = traffic;
+  const found = {
+    at: traffic.at,
+    elapsedMs,
+    totals,
+    pulls,
+    ...(incident === undefined ? {} : { incident }),
+    ...(notices === undefined ? {} : { notices }),
+  };
   if (base === null) return { ...found, arms: [], verdict: null, pulls: [] };
   const pulled: Record<string, string> = { ...input.pulled };
   for (const { release, reason } of pulls) pulled[release] = reason;
   const arms = evidenceOf({ versions, base, totals, pulled });
   const lengthMs = input.elapsedMs + elapsedMs;
-  if (spec.rule === 'max-efficacy' && source.from === 'gateways') {
+  if (spec.rule === 'max-efficacy') {
     const isOver = final && traffic.unread.length === 0;
     return { ...found, arms, verdict: judge(spec, stateOfTotals(spec, arms, lengthMs), isOver) };
   }
@@ -158,10 +167,7 @@ async function freshBlocks(
     return { blocks, isComplete: unread.length === 0 };
   }
   try {
-    const until = new Date().toISOString();
-    const arms = spec.arms.map(({ version }) => version);
-    const scale = { kind: spec.volume, cap: spec.cap };
-    const now = await metrics(source, scale).read({ arms, since, until }, { signal });
+    const now = await readSource(metrics, { source, spec, since }, signal);
     const stretch = blocksOfSource(progress, now, since);
     return { blocks: stretch.blocks, isComplete: true, source: { source: stretch.source } };
   } catch (error) {
@@ -169,6 +175,35 @@ async function freshBlocks(
     if (isPull) return { blocks: [], isComplete: false };
     throw error;
   }
+}
+
+function readSource(
+  metrics: ActivityDependencies['metrics'],
+  { source, spec, since }: Pick<CollectMetricsInput, 'source' | 'spec' | 'since'>,
+  signal: AbortSignal,
+): Promise<MetricsReading> {
+  const until = new Date().toISOString();
+  const arms = spec.arms.map(({ version }) => version);
+  return metrics(source, { kind: spec.volume, cap: spec.cap }).read({ arms, since, until }, { signal });
+}
+
+/** The greatest efficacy goes by totals: of the gateways, or of the plan's source since the trial began. */
+async function totalsFor(
+  { metrics }: Pick<ActivityDependencies, 'metrics'>,
+  input: CollectMetricsInput,
+  traffic: TrafficAnswer,
+  signal: AbortSignal,
+): Promise<ReadingResult['totals']> {
+  const { source, spec, base, versions } = input;
+  if (source.from === 'gateways' || spec.rule !== 'max-efficacy') return totalsOf(traffic, input);
+  const totals: Record<string, { allocated: number; volume: number }> = {};
+  for (const { version } of versions) totals[version] = { allocated: 0, volume: 0 };
+  if (base === null) return totals;
+  const { arms } = await readSource(metrics, input, signal);
+  for (const [version, { n, sum, uncapped }] of Object.entries(arms)) {
+    totals[version] = { allocated: n, volume: uncapped ?? sum * (spec.cap ?? 1) };
+  }
+  return totals;
 }
 
 function totalsOf(

@@ -3,6 +3,7 @@ import { outcomeOf } from '../report/report.ts';
 import { afterExclusion, withGateways } from './exclusions.ts';
 import { withStage } from './fleet.ts';
 import type { RuleProgress } from '../decision/rule-reading.ts';
+import { noticesSince, tellIncident } from './incident.ts';
 import { promotable } from './promotable.ts';
 import type {
   AnyVerdict,
@@ -210,17 +211,24 @@ function afterReading(
   const stands = step.purpose === 'watch' && fresh.length === 0 ? state.trial.verdict : null;
   const verdict = stands ?? result.verdict;
   const decision = result.decision === undefined ? {} : { decision: progressOf(result.decision) };
+  const { incident: before, notices: heard = [], ...trial } = state.trial;
+  const { incident } = result;
+  const notices = noticesSince(heard, result.notices, at);
   const read: UpgradeState = {
     ...state,
     trial: {
-      ...state.trial,
+      ...trial,
+      ...(incident === undefined ? {} : { incident }),
+      ...(notices.length === 0 ? {} : { notices }),
       pulled,
       arms: result.arms,
       verdict,
       ...decision,
       readings: state.trial.readings + 1,
       elapsedMs: state.trial.elapsedMs + result.elapsedMs,
-      stageElapsedMs: state.trial.stageElapsedMs + (step.purpose === 'trial' ? result.elapsedMs : 0),
+      // While the environment is ill the stage stands still.
+      stageElapsedMs:
+        trial.stageElapsedMs + (step.purpose === 'trial' && incident === undefined ? result.elapsedMs : 0),
     },
   };
   const told = fresh.reduce(
@@ -232,7 +240,9 @@ function afterReading(
     (next, { version, reason }) => noted(next, { at, what: `${version} is out: ${reason}` }),
     told,
   );
-  return decide(plan, dropped, step.final && !overtaken, at);
+  const informed = tellIncident(dropped, before, at);
+  if (incident !== undefined && verdict?.kind !== 'pulled') return informed;
+  return decide(plan, informed, step.final && !overtaken, at);
 }
 
 function progressOf({ state, after, source }: RuleProgress): RuleProgress {

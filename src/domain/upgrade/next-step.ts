@@ -104,15 +104,16 @@ function dropStep({ trial }: UpgradeState): Step | undefined {
   const fresh = Object.keys(trial.decision?.state.dropped ?? {}).filter(
     (version) => !gone.includes(version) && !Object.hasOwn(trial.pulled, version),
   );
-  if (fresh.length === 0 || trial.ended) return undefined;
+  if (fresh.length === 0 || trial.ended || trial.incident !== undefined) return undefined;
   const transitions = fresh.map((release) => ({ kind: 'pull' as const, release }));
   return { kind: 'applyRoutes', purpose: 'drop', servers: [], transitions, staged: false };
 }
 
 /** Who is in front gets the share that the plan gives to a leader. */
 function leadStep(plan: Plan, state: UpgradeState): Step | undefined {
-  const { decision, dropped = [], ended, leader, pulled } = state.trial;
-  if (plan.decision.leaderShare === undefined || decision === undefined || ended) return undefined;
+  const { decision, dropped = [], ended, incident, leader, pulled } = state.trial;
+  const isFixed = plan.decision.leaderShare === undefined || ended || incident !== undefined;
+  if (isFixed || decision === undefined) return undefined;
   const left = plan.candidates
     .map(({ version }) => version)
     .filter((version) => !dropped.includes(version) && !Object.hasOwn(pulled, version));

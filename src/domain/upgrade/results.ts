@@ -61,6 +61,17 @@ export interface ReadingResult {
   /** What the rule rests on: the blocks since the last reading, and where it stands with them. */
   readonly decision?: RuleProgress & { readonly blocks: readonly (Block & { readonly number: number })[] };
   readonly pulls: readonly { readonly release: string; readonly reason: string; readonly at: string }[];
+  /** The baseline breaks the guardrails too: shares stay as they are, and nobody is blamed. */
+  readonly incident?: { readonly reason: string; readonly since: string };
+  /** Candidates of which nothing is known: neither a pass nor a breach. */
+  readonly notices?: readonly GuardrailNotice[];
+}
+
+/** A candidate whose counters are not read, or stand still though it is to get traffic. */
+export interface GuardrailNotice {
+  readonly release: string;
+  readonly kind: 'noData' | 'stuck';
+  readonly reason: string;
 }
 
 export interface FinishResult {

@@ -3,7 +3,7 @@ import type { ArmEvidence } from '../decision/decision.ts';
 import type { RuleProgress } from '../decision/rule-reading.ts';
 import type { Plan } from '../plan/schema.ts';
 import type { Transition } from '../routes/transitions.ts';
-import type { AnyVerdict } from './results.ts';
+import type { AnyVerdict, GuardrailNotice, ReadingResult } from './results.ts';
 import type { Outcome, Phase } from './phase.ts';
 
 /**
@@ -94,6 +94,9 @@ export interface TrialState {
   readonly decision?: RuleProgress;
   /** Candidates that are beaten, and whose traffic the routes have taken away. */
   readonly dropped?: readonly string[];
+  /** What the last reading said of the environment, and of candidates without data. */
+  readonly incident?: NonNullable<ReadingResult['incident']>;
+  readonly notices?: readonly (GuardrailNotice & { readonly since: string })[];
   /** Candidate in front, whom the routes give the plan's leader share. */
   readonly leader?: string;
   /** The verdict is final: the trial ended. */

@@ -59,7 +59,7 @@ export function statusOf(plan: Plan, state: UpgradeState): UpgradeStatus {
     goal: state.goal,
     step: { number, what, since },
     paused: state.paused,
-    problems: state.problems,
+    problems: [...state.problems, ...problemsOfTrial(state)],
     servers: Object.entries(state.servers).map(([name, { cluster, release, stage, dirty }]) => ({
       name,
       cluster,
@@ -85,6 +85,28 @@ export function statusOf(plan: Plan, state: UpgradeState): UpgradeStatus {
     outcome: state.outcome,
     can: ACTIONS.filter((action) => whyNot(action, state) === undefined),
   };
+}
+
+/** What guardrails found that is no candidate's fault. */
+function problemsOfTrial({ trial: { incident, notices = [] } }: UpgradeState): readonly Problem[] {
+  return [
+    ...(incident === undefined
+      ? []
+      : [
+          {
+            where: 'the environment',
+            code: 'EnvironmentIncident',
+            message: incident.reason,
+            since: incident.since,
+          },
+        ]),
+    ...notices.map(({ release, kind, reason, since }) => ({
+      where: release,
+      code: kind === 'noData' ? 'NoData' : 'StuckCounters',
+      message: reason,
+      since,
+    })),
+  ];
 }
 
 /** Answer of the query `efficacy`: live numbers by version. */
