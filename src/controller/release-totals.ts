@@ -1,4 +1,4 @@
-import { isAllotted } from '../domain/allotted.ts';
+import { isAllotted } from '../domain/policy/allotment.ts';
 import type { Outcomes } from '../domain/decision/guardrail-evidence.ts';
 import type { TrafficCount, VolumeKind } from '../domain/measure.ts';
 
