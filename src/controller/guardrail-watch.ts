@@ -138,7 +138,8 @@ export async function openGuardrailWatch(deps: {
       if (environment !== undefined && 'reason' in environment[1]) {
         const reason = `${environment[0]}: ${environment[1].reason}`;
         await noteIncident(service, guardrails, { incident: { reason, since: new Date().toISOString() } });
-      } else if (incident !== undefined && trial.isSettled && isWell(recent, bounds)) {
+      } else if (incident !== undefined && trial.isSettled && !baselineBreaches(recent, bounds)) {
+        // Also where nothing comes to the baseline any more: an incident must not shelter a candidate for ever.
         await noteIncident(service, guardrails, { before: endedBy(totals) });
       }
     },
@@ -194,11 +195,6 @@ function findingOf(
 /** During an incident a candidate is blamed only for what it does worse than the baseline. */
 function withoutCeilings({ errorCeiling: _, slowCeiling: __, ...rest }: GuardrailBounds): GuardrailBounds {
   return rest;
-}
-
-/** There is traffic on the baseline, and it keeps the bounds. */
-function isWell(recent: readonly Outcomes[], bounds: GuardrailBounds): boolean {
-  return recent.some(({ finished }) => finished > 0) && !baselineBreaches(recent, bounds);
 }
 
 function noticesOf(

@@ -109,6 +109,11 @@ async function load(signal: AbortSignal): Promise<void> {
   await Promise.all(underWay);
 }
 
+async function acknowledged(): Promise<boolean> {
+  const { version, gateways: standing } = await registry.publish(SERVICE);
+  return standing.every((one) => one.acknowledged >= version);
+}
+
 const split: TrafficSplit = {
   key: { from: 'header', name: 'x-account' },
   policy: { kind: 'hash', salt: 's', weights: { '2.0-a': 1 } },
@@ -135,6 +140,8 @@ test.each([
         { kind: 'split', split: { ...split, salt: what } },
       ],
     });
+    // Before, the candidate's server is one of the baseline's: its failures would be the environment's.
+    await until('the trial is in effect', acknowledged, WAIT);
     const ended = new AbortController();
     const loading = load(ended.signal);
     try {
@@ -143,14 +150,7 @@ test.each([
       await until('it is pulled', isOut, WAIT);
       const { pulls } = await registry.traffic(SERVICE);
       expect(pulls).toMatchObject([{ release: '2.0-a', reason: expect.stringContaining('requests failed') }]);
-      await until(
-        'all gateways have acknowledged',
-        async () => {
-          const { version, gateways: standing } = await registry.publish(SERVICE);
-          return standing.every(({ acknowledged }) => acknowledged >= version);
-        },
-        WAIT,
-      );
+      await until('all gateways have acknowledged', acknowledged, WAIT);
       const seen = base.requests.length;
       const got = hits.length;
       // What is sent from here on goes to the baseline, from both gateways.
