@@ -97,7 +97,8 @@ export class AccountUnits {
       const tally = slot.tallies[arm];
       if (tally === undefined || requests === 0) return;
       tally.n += 1;
-      tally.outcome(cap === null ? matches / requests : cappedBy(cap, amount), amount);
+      // What counts as success may be another request than what is allocated: a visit, and the purchase after it.
+      tally.outcome(cap === null ? Math.min(1, matches / requests) : cappedBy(cap, amount), amount);
     });
   }
 }

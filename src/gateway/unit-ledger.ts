@@ -108,8 +108,6 @@ export class UnitLedger {
     const first = this.#slots[0]?.sequence ?? 0;
     const slot = this.#slots[this.#accounts.slotOf(ordinal) - first];
     if (slot === undefined) return null;
-    // Successes are a share of what was allocated; amounts may come with other requests as well.
-    if (!request.allocated && slot.rules.cap === null) return null;
     if (this.#accounts.ageMs(ordinal, this.#now()) >= slot.rules.windowMs) return null;
     return this.#accounts.follow(request, { ordinal, slot, now: this.#now });
   }

@@ -16,7 +16,7 @@ export interface UnitRules {
   readonly timeoutMs: number;
   /** 0 where each request is a unit. */
   readonly windowMs: number;
-  /** Outcomes are amounts, capped by this; null: what succeeded of what was allocated. */
+  /** Outcomes are amounts, capped by this; null: successes by what was allocated, 1 at most. */
   readonly cap: number | null;
   readonly kind: VolumeKind;
   /** Width of a slot, in milliseconds. */

@@ -243,8 +243,17 @@ describe('accounts as units', () => {
     const fixture = new Fixture(tableWith(BY_ACCOUNT));
     expect(fixture.of('4711', '2.0-a', false)).toBeNull();
     fixture.of('4711', '2.0-a')?.settle(0);
-    expect(fixture.of('4711', '2.0-a', false)).toBeNull();
     expect(fixture.later().counted()).toEqual({ '2.0-a': [1, 1, 1] });
+  });
+
+  it('take the success of another request than what is allocated, one at most', () => {
+    const fixture = new Fixture(tableWith(BY_ACCOUNT));
+    fixture.of('one', '2.0-a')?.settle(null);
+    fixture.of('one', '2.0-a')?.settle(null);
+    fixture.of('one', '2.0-a', false)?.settle(1);
+    fixture.of('two', '2.0-a')?.settle(null);
+    for (const bought of [1, 2]) fixture.of('two', '2.0-a', false)?.settle(bought);
+    expect(fixture.later().counted()).toEqual({ '2.0-a': [2, 1.5, 3] });
   });
 
   it('with amounts count the capped sum over the window, also of requests that are not allocated', () => {

@@ -10,7 +10,7 @@ import {
   rulesHaveModes,
   serverNamesAreUnique,
 } from './checks/clusters.ts';
-import { decisionFitsRule, decisionTimesFit } from './checks/decision.ts';
+import { decisionFitsRule, decisionTimesFit, unitsHaveOutcomes } from './checks/decision.ts';
 import { haproxyCountsRequests, haproxyReadsNoBaggage } from './checks/gateways.ts';
 import { candidatesGetTraffic, policyIsTotal, policyVersionsExist } from './checks/policy.ts';
 import { sourceFitsKind, sourceNamesVersions, sourceSettlesInTrial } from './checks/source.ts';
@@ -63,6 +63,7 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   sourceSettlesInTrial,
   decisionFitsRule,
   decisionTimesFit,
+  unitsHaveOutcomes,
 ];
 
 export function checkPlan(plan: PlanDraft): PlanProblem[] {

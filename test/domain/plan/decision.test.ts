@@ -123,3 +123,24 @@ describe('the outline of an upgrade', () => {
     expect(batches[0]!.serving.perSecond).toBeNull();
   });
 });
+
+describe('what counts once', () => {
+  test('is a request, where an HAProxy counts', () => {
+    const [problem] = problemsAfter({ 'gateways[0].kind': 'haproxy' });
+    expect(problem).toMatch(/^decision.unit: must be request: gw-1 is an HAProxy/);
+  });
+
+  test('is an account, where a request that is allocated can never be the one that succeeds', () => {
+    expect(problemsAfter({ 'decision.unit': 'request' })).toEqual([
+      expect.stringMatching(/^decision.unit: must be account/),
+    ]);
+    const same = { 'measure.allocated': { method: 'POST', path: '/wealth/*' } };
+    expect(problemsAfter({ ...same, 'decision.unit': 'request' })).toEqual([]);
+  });
+
+  test('may be given more of by who is in front only where shares can be changed', () => {
+    expect(problemsAfter({ 'decision.leaderShare': '60%' })).toEqual([
+      expect.stringMatching(/^decision.leaderShare: .*where traffic.policy is hash, and it is tail/),
+    ]);
+  });
+});

@@ -40,7 +40,9 @@ describe('readPlan', () => {
     expect(problemsAfter({ 'traffic.key': { from: 'baggage', name: 'a b' } })).toEqual([
       expect.stringMatching(/^traffic.key.name: .*must be the key of a baggage member/),
     ]);
-    expect(problemsAfter({ ...edits, 'gateways[0].kind': 'haproxy' })).toEqual([
+    expect(
+      problemsAfter({ ...edits, 'gateways[0].kind': 'haproxy', decision: { rule: 'max-efficacy' } }),
+    ).toEqual([
       expect.stringMatching(/^traffic.key.from: must be header or cookie: gw-1 is an HAProxy/),
       expect.stringMatching(/^traffic.transactions.id.from: must be header or cookie/),
     ]);

@@ -96,3 +96,26 @@ export function decisionTimesFit({ decision }: PlanDraft): PlanProblem[] {
     return [planProblem({ path: ['decision', field], value: formatDuration(value), message })];
   });
 }
+
+/** A request is a unit with its own outcome; that of another request belongs to the account. */
+export function unitsHaveOutcomes({ decision, measure }: PlanDraft): PlanProblem[] {
+  if (decision === undefined || measure === undefined) return [];
+  const { rule, unit } = decision;
+  const { allocated, volume, source } = measure;
+  const isElsewhere = source !== undefined && source.from !== 'gateways';
+  if (rule === 'max-efficacy' || unit === 'account' || isElsewhere) return [];
+  const isOther =
+    differs(allocated.method, volume.match.method) || differs(allocated.path, volume.match.path);
+  if (!isOther) return [];
+  const message =
+    'must be account: requests that measure.allocated counts are never those that measure.volume matches, so that none of them could succeed';
+  return [planProblem({ path: ['decision', 'unit'], value: unit, message })];
+}
+
+/** No request has both; a path may end in `*`. */
+function differs(a: string | undefined, b: string | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  const isPrefix = (prefix: string, of: string): boolean =>
+    prefix.endsWith('*') && of.startsWith(prefix.slice(0, -1));
+  return a !== b && !isPrefix(a, b) && !isPrefix(b, a);
+}
