@@ -48,6 +48,7 @@ export async function measureChangeover({
 /** A trial as short as a decision allows: it is not what is compared. */
 const SHORT = {
   trial: { stages: [{ share: '100%', length: '2s' }], readEvery: '1s', minSamples: 20 },
+  decision: { rule: 'max-efficacy' },
   approval: 'automatic',
   promotion: { batch: BATCH },
 } as const satisfies Partial<PlanInput>;

@@ -105,6 +105,7 @@ function planOf(fleet: Fleet, { promotionBatch }: RunConfig): PlanInput {
   return {
     ...base,
     trial: { stages: [{ share: '100%', length: '4s' }], readEvery: '1s', minSamples: 40 },
+    decision: { rule: 'max-efficacy' },
     approval: 'automatic',
     promotion: { batch: promotionBatch },
   };

@@ -94,8 +94,9 @@ export function plan(packages: {
         { share: '100%', length: '40s' },
       ],
       readEvery: '5s',
-      minSamples: 200,
     },
+    // A trial of a minute: accounts count by what they do within seconds.
+    decision: { epsilon: '2%', expectedRate: '40%', window: '2s', outcomeWithin: '4s', deadline: '5m' },
     measure: {
       allocated: { method: 'POST', path: '/visit' },
       volume: { kind: 'successes', match: { method: 'POST', path: '/visit', status: '201' } },
