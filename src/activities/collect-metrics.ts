@@ -1,4 +1,4 @@
-import type { ArmEvidence } from '../domain/decision/decision.ts';
+import type { ArmEvidence, DecisionRule } from '../domain/decision/decision.ts';
 import { evidenceOf } from '../domain/decision/evidence.ts';
 import { judge } from '../domain/decision/judge.ts';
 import {
@@ -8,6 +8,7 @@ import {
   type RuleProgress,
 } from '../domain/decision/rule-reading.ts';
 import type { RuleSpec } from '../domain/decision/rule-spec.ts';
+import { NO_BLOCKS } from '../domain/decision/rule-state.ts';
 import { isAllotted } from '../domain/policy/allotment.ts';
 import type { SourcePlan } from '../domain/plan/source-schema.ts';
 import type { MetricsReading } from '../domain/decision/source-block.ts';
@@ -38,6 +39,29 @@ export interface CollectMetricsInput extends StepContext {
   readonly final: boolean;
 }
 
+/** Scheduled by a workflow from before plans named a rule, and under way while the worker was replaced. */
+type EarlierInput = Omit<
+  CollectMetricsInput,
+  'spec' | 'trial' | 'elapsedMs' | 'progress' | 'source' | 'since'
+> & {
+  readonly rule: DecisionRule;
+};
+
+function ofToday(input: EarlierInput): CollectMetricsInput {
+  const { rule, versions } = input;
+  const arms = versions.filter(({ role }) => role === 'candidate' || rule.beatBaseline);
+  const { volume, minSamples } = rule;
+  return {
+    ...input,
+    spec: { rule: 'max-efficacy', arms, volume, minSamples, comparison: 'random', unit: 'request' },
+    trial: input.upgradeId,
+    elapsedMs: 0,
+    progress: { state: NO_BLOCKS, after: 0 },
+    source: { from: 'gateways' },
+    since: new Date(0).toISOString(),
+  };
+}
+
 /** How often the observatory is asked whether a guardrail fired, in milliseconds. */
 const POLL_MS = 1000;
 
@@ -47,8 +71,9 @@ const POLL_MS = 1000;
  * what decides the next step is thereby recorded with the numbers it was made on (invariant 8).
  */
 export function collectMetrics(deps: Pick<ActivityDependencies, 'observatory' | 'metrics'>) {
-  return (input: CollectMetricsInput): Promise<ReadingResult> =>
-    attempt(input.step, async (present) => {
+  return (scheduled: CollectMetricsInput | EarlierInput): Promise<ReadingResult> =>
+    attempt(scheduled.step, async (present) => {
+      const input = 'spec' in scheduled ? scheduled : ofToday(scheduled);
       for (;;) {
         const elapsedMs = Date.now() - present.startedAtMs;
         const leftMs = input.waitMs - elapsedMs;
@@ -124,7 +149,7 @@ async function read(
   { traffic, pulls, elapsedMs, signal }: Observed,
 ): Promise<ReadingResult> {
   const { base, versions, spec, progress, final } = input;
-  const totals = await totalsFor(deps, input, traffic, signal);
+  const totals = await totalsFor(deps, input, { traffic, pulls, elapsedMs, signal });
   const { incident, notices } = traffic;
   const found = {
     at: traffic.at,
@@ -191,15 +216,19 @@ function readSource(
 async function totalsFor(
   { metrics }: Pick<ActivityDependencies, 'metrics'>,
   input: CollectMetricsInput,
-  traffic: TrafficAnswer,
-  signal: AbortSignal,
+  { traffic, pulls, signal }: Observed,
 ): Promise<ReadingResult['totals']> {
+  const isPull = pulls.length > 0;
   const { source, spec, base, versions } = input;
   if (source.from === 'gateways' || spec.rule !== 'max-efficacy') return totalsOf(traffic, input);
   const totals: Record<string, { allocated: number; volume: number }> = {};
   for (const { version } of versions) totals[version] = { allocated: 0, volume: 0 };
   if (base === null) return totals;
-  const { arms } = await readSource(metrics, input, signal);
+  const { arms } = await readSource(metrics, input, signal).catch((error: unknown) => {
+    // That a candidate was pulled is told whatever the source says.
+    if (isPull) return { arms: {} };
+    throw error;
+  });
   for (const [version, { n, sum, uncapped }] of Object.entries(arms)) {
     totals[version] = { allocated: n, volume: uncapped ?? sum * (spec.cap ?? 1) };
   }

@@ -13,7 +13,7 @@ import { NO_ALLOTTED, type AllottedTotals } from './release-totals.ts';
  */
 export interface CandidateEvidence {
   readonly relative: GuardrailState['relative'];
-  readonly lost: number;
+  readonly loss: GuardrailState['loss'];
   readonly counted: { readonly candidate: AllottedTotals; readonly baseline: AllottedTotals };
 }
 
@@ -25,6 +25,7 @@ const allottedSchema = z.strictObject({
   units: number,
   volume: number,
 });
+const unitsSchema = z.strictObject({ units: number, volume: number });
 /** Evidence of an arming, by candidate. */
 export const armedEvidenceSchema = z.strictObject({
   format: z.literal(1),
@@ -33,7 +34,7 @@ export const armedEvidenceSchema = z.strictObject({
     z.string(),
     z.strictObject({
       relative: z.strictObject({ lnE: z.array(number), finished: number, bad: number }),
-      lost: number,
+      loss: z.strictObject({ candidate: unitsSchema, baseline: unitsSchema }),
       counted: z.strictObject({ candidate: allottedSchema, baseline: allottedSchema }),
     }),
   ),
@@ -48,7 +49,7 @@ export function beginEvidence(
   candidate: AllottedTotals = NO_ALLOTTED,
   baseline: AllottedTotals = NO_ALLOTTED,
 ): CandidateEvidence {
-  return { relative: UNWATCHED.relative, lost: 0, counted: { candidate, baseline } };
+  return { relative: UNWATCHED.relative, loss: UNWATCHED.loss, counted: { candidate, baseline } };
 }
 
 /**
@@ -69,14 +70,14 @@ export function nextEvidence(
     return evidence;
   if (isNothing(candidate.by) && isNothing(baseline.by)) return evidence;
   const next = watched(
-    { ...UNWATCHED, relative: evidence.relative, lost: evidence.lost },
+    { ...UNWATCHED, relative: evidence.relative, loss: evidence.loss },
     {
       candidate: { ...candidate.by, finished: candidate.by.assigned, slow: 0 },
       baseline: { ...baseline.by, slow: 0 },
     },
     bounds,
   );
-  return { relative: next.relative, lost: next.lost, counted };
+  return { relative: next.relative, loss: next.loss, counted };
 }
 
 /** Units whose outcome can be known: at most as many are out as requests are under way. */

@@ -175,8 +175,10 @@ function findingOf(
   const { guardrails, trial, totals, baseline, recent } = seen;
   const ofCandidate = totals[release] ?? NO_TOTALS;
   const ofBaseline = totals[baseline] ?? NO_TOTALS;
-  const { relative, lost } = trial.learn(release, (evidence) =>
-    nextEvidence(evidence, { candidate: ofCandidate.allotted, baseline: ofBaseline.allotted }, bounds),
+  // The comparison is kept up whether it is judged or not: in an incident it is all that tells a candidate's own fault.
+  const compared = { ...bounds, errorRatio: bounds.errorRatio ?? INCIDENT_RATIO };
+  const { relative, loss } = trial.learn(release, (evidence) =>
+    nextEvidence(evidence, { candidate: ofCandidate.allotted, baseline: ofBaseline.allotted }, compared),
   );
   trial.noteGrowth(release, ofCandidate.assigned);
   const before = (name: string): Outcomes => guardrails.before[name] ?? NO_TOTALS.ended;
@@ -185,7 +187,7 @@ function findingOf(
       candidate: assignedSince(before(release), ofCandidate),
       baseline: endedSince(before(baseline), ofBaseline.ended),
       relative,
-      lost,
+      loss,
     },
     bounds,
     recent,
@@ -194,8 +196,11 @@ function findingOf(
 
 /** During an incident a candidate is blamed only for what it does worse than the baseline. */
 function withoutCeilings({ errorCeiling: _, slowCeiling: __, ...rest }: GuardrailBounds): GuardrailBounds {
-  return rest;
+  return { ...rest, errorRatio: rest.errorRatio ?? INCIDENT_RATIO };
 }
+
+/** Failures that a candidate may have beside the baseline's in an incident, where the plan names no ratio. */
+const INCIDENT_RATIO = 2;
 
 function noticesOf(
   state: ServiceState,

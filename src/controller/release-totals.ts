@@ -40,7 +40,12 @@ export function totalsByRelease(
   for (const row of counts) totals[row.release] = withRow(totals[row.release] ?? NO_TOTALS, row, volume);
   for (const [release, more] of Object.entries(underWay)) {
     const known = totals[release] ?? NO_TOTALS;
-    totals[release] = { ...known, assigned: known.assigned + more };
+    const { allotted } = known;
+    totals[release] = {
+      ...known,
+      assigned: known.assigned + more,
+      allotted: { ...allotted, assigned: allotted.assigned + more },
+    };
   }
   return totals;
 }

@@ -14,7 +14,7 @@ const hashed: TrafficSplit = {
   ...split,
   policy: { kind: 'hash', salt: 's', weights: { '2.0-a': 1, '2.0-b': 1 } },
   share: 0.5,
-  counting: { unit: 'request', control: true, timeoutMs: 1000, windowMs: 0 },
+  counting: { unit: 'account', control: true, timeoutMs: 1000, windowMs: 0 },
 };
 type Row = [version: number, release: string, n: number, sum: number, group?: string];
 

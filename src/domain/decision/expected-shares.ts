@@ -7,11 +7,12 @@ import type { TrafficSplit } from '../routes/table.ts';
  *
  * Candidates have their weight times the stage's share; the control arm has what the stage holds back, and the policy's
  * own weight of the baseline. Pulled versions are no arms, for their keys are not counted. Undefined where nothing is
- * counted, or where no share is known beforehand: what tails, ages and lists give to whom depends on the customers.
+ * counted, or where no share is known beforehand: what tails, ages and lists give to whom depends on the customers, and
+ * so does how many requests each account makes.
  */
 export function expectedShares(split: TrafficSplit): Readonly<Record<string, number>> | undefined {
   const { policy, counting, baseline, pulled } = split;
-  if (counting === undefined || policy.kind !== 'hash') return undefined;
+  if (counting?.unit !== 'account' || policy.kind !== 'hash') return undefined;
   const stage = Math.min(SLOTS, slotsBelow(split.share * SLOTS)) / SLOTS;
   const slots: Record<string, number> = {};
   const add = (release: string, more: number): void => {

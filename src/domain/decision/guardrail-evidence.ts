@@ -40,16 +40,29 @@ export interface OutcomeCounts {
   readonly volume?: number;
 }
 
-/** Plain JSON. `lost` is an estimate and may be negative: a candidate may gain. */
+/** Units and what came of them since the guardrails were armed, of a candidate and of the baseline. */
+export interface LossState {
+  readonly candidate: { readonly units: number; readonly volume: number };
+  readonly baseline: { readonly units: number; readonly volume: number };
+}
+
+/** Plain JSON. */
 export interface GuardrailState {
   readonly candidate: Pick<OutcomeCounts, 'finished' | 'errors' | 'slow'>;
   readonly baseline: Pick<OutcomeCounts, 'finished' | 'errors' | 'slow'>;
   readonly relative: RelativeState;
-  readonly lost: number;
+  readonly loss: LossState;
 }
 
 const NONE = { finished: 0, errors: 0, slow: 0 };
-export const UNWATCHED: GuardrailState = { candidate: NONE, baseline: NONE, relative: NO_RELATIVE, lost: 0 };
+const NO_UNITS = { units: 0, volume: 0 };
+const NO_LOSS: LossState = { candidate: NO_UNITS, baseline: NO_UNITS };
+export const UNWATCHED: GuardrailState = {
+  candidate: NONE,
+  baseline: NONE,
+  relative: NO_RELATIVE,
+  loss: NO_LOSS,
+};
 
 /** One reading more, of the candidate and of the baseline over the same time. */
 export function watched(
@@ -72,7 +85,10 @@ export function watched(
             },
             errorRatio,
           ),
-    lost: state.lost + lostIn(candidate, baseline),
+    loss: {
+      candidate: more(state.loss.candidate, candidate),
+      baseline: more(state.loss.baseline, baseline),
+    },
   };
 }
 
@@ -80,11 +96,19 @@ function sum(a: typeof NONE, b: OutcomeCounts): typeof NONE {
   return { finished: a.finished + b.finished, errors: a.errors + b.errors, slow: a.slow + b.slow };
 }
 
-/** What the candidate's units would have brought at the baseline's efficacy in the same block, less what they did. */
-function lostIn(candidate: OutcomeCounts, baseline: OutcomeCounts): number {
-  const { units = 0, volume = 0 } = candidate;
-  const { units: comparedUnits = 0, volume: comparedVolume = 0 } = baseline;
-  return units === 0 || comparedUnits === 0 ? 0 : (units * comparedVolume) / comparedUnits - volume;
+function more(
+  before: LossState['candidate'],
+  { units = 0, volume = 0 }: OutcomeCounts,
+): LossState['candidate'] {
+  return { units: before.units + units, volume: before.volume + volume };
+}
+
+/**
+ * What the candidate's units would have brought at the baseline's efficacy, less what they did; negative for a gain. From
+ * totals: within one reading outcomes belong to units of earlier ones, and their ratio says too much.
+ */
+export function lostOf({ candidate, baseline }: LossState): number {
+  return baseline.units === 0 ? 0 : (candidate.units * baseline.volume) / baseline.units - candidate.volume;
 }
 
 export type GuardrailKind = 'errors' | 'slow' | 'errorsAgainstBaseline' | 'lossBudget';
@@ -108,7 +132,8 @@ export function assessEvidence(
   recent: readonly Outcomes[] = [],
 ): GuardrailFinding {
   const threshold = Math.log(1 / bounds.alpha);
-  const { candidate, baseline, relative, lost } = state;
+  const { candidate, baseline, relative } = state;
+  const lost = lostOf(state.loss);
   const broken = ceilingsOf(bounds).filter(
     ({ field, limit, floor }) =>
       candidate.finished >= floor &&
@@ -117,7 +142,9 @@ export function assessEvidence(
   const findings = broken.map((ceiling): Exclude<GuardrailFinding, { kind: 'holds' }> => {
     const { guardrail, field, limit, what } = ceiling;
     const reason = `${candidate[field]} of ${candidate.finished} requests ${what}, allowed are ${percent(limit)}`;
-    const alike = breachedToo([baseline, ...recent], ceiling);
+    // What fails twice as often as the baseline is to blame in a bad environment, too.
+    const share = candidate[field] / candidate.finished;
+    const alike = breachedToo([baseline, ...recent], ceiling, share / 2);
     if (alike === undefined) return { kind: 'breach', guardrail, reason };
     const both = `${reason}; the baseline: ${alike[field]} of ${alike.finished}. It is the environment, not the version`;
     return { kind: 'environment', guardrail, reason: both };
@@ -168,12 +195,16 @@ const LEAST_LIMIT = 1e-6;
  * To clear the candidate of blame it takes less than to blame it: evidence of 20, times the number of stretches that are
  * looked at, and a rate beyond the limit.
  */
-function breachedToo(stretches: readonly Outcomes[], { field, limit }: Ceiling): Outcomes | undefined {
+function breachedToo(
+  stretches: readonly Outcomes[],
+  { field, limit }: Ceiling,
+  leastShare = 0,
+): Outcomes | undefined {
   const threshold = Math.log(20 * stretches.length);
   return stretches.find(
     (one) =>
       one.finished > 0 &&
-      one[field] / one.finished > limit &&
+      one[field] / one.finished > Math.max(limit, leastShare) &&
       ceilingEvidence(one[field], one.finished, limit) >= threshold,
   );
 }

@@ -17,6 +17,7 @@ import {
   joined,
   listed,
   NO_ERROR_RATE,
+  REQUESTS_DEPEND,
   OBSERVATIONAL,
   SPLIT_INSIDE_GROUPS,
   SYSTEMATIC,
@@ -62,6 +63,7 @@ function notesOf(spec: RuleSpec): readonly string[] {
     ...(spec.comparison === 'systematic' ? [SYSTEMATIC] : []),
     ...(controlOf(spec) === undefined ? [BEST_OF_CANDIDATES] : []),
     ...(spec.rule === 'max-efficacy' ? [NO_ERROR_RATE] : []),
+    ...(spec.rule !== 'max-efficacy' && spec.unit === 'request' ? [REQUESTS_DEPEND] : []),
     ...(isBounded(spec) && spec.cap !== undefined ? [cappedNote(spec.cap, spec.unit)] : []),
   ];
 }
@@ -123,6 +125,8 @@ function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): O
       clause: `The measuring shows no difference between ${listed(among)}`,
     };
   }
+  if (hasNoData(spec, state))
+    return inconclusive(spec, state, 'noData', 'No data: a version got no allocated traffic');
   const [only] = spec.arms;
   if (only !== undefined && spec.arms.length === 1) {
     return {
@@ -133,8 +137,6 @@ function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): O
   }
   if (spec.comparison === 'segment')
     return inconclusive(spec, state, 'observational', 'No winner: the comparison is observational');
-  if (hasNoData(spec, state))
-    return inconclusive(spec, state, 'noData', 'No data: a version got no allocated traffic');
   return inconclusive(spec, state, 'deadline', 'The time is over and nothing is shown; the baseline stays');
 }
 

@@ -74,3 +74,5 @@ export const SYSTEMATIC =
 export const BEST_OF_CANDIDATES =
   'No baseline share was kept: this is the best of the candidates, not a claim that it is better than today.';
 export const NO_ERROR_RATE = 'The greatest ratio wins by this rule; it promises no error rate.';
+export const REQUESTS_DEPEND =
+  'Requests were counted, not accounts: where the same customers come again, their requests depend on each other, and the error rate does not hold.';

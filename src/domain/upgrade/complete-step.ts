@@ -109,7 +109,7 @@ function afterApply(state: UpgradeState, step: Step, result: RoutesResult): Upgr
   }));
   const share = step.kind === 'applyRoutes' ? shareIn(step) : undefined;
   const dropped = step.kind === 'applyRoutes' && step.purpose === 'drop' ? pulledIn(step) : [];
-  const leader = step.kind === 'applyRoutes' && step.purpose === 'lead' ? leaderIn(step) : undefined;
+  const leader = step.kind === 'applyRoutes' ? step.leader : undefined;
   return {
     ...moved,
     ...(dropped.length === 0
@@ -149,13 +149,6 @@ function shareIn(step: Step & { kind: 'applyRoutes' }): number | undefined {
     if (transition.kind === 'split') return transition.split.share;
   }
   return undefined;
-}
-
-/** The candidate with the greatest weight. */
-function leaderIn({ transitions }: Step & { kind: 'applyRoutes' }): string | undefined {
-  const split = transitions.flatMap((one) => (one.kind === 'split' ? [one.split] : []))[0];
-  if (split?.policy.kind !== 'hash') return undefined;
-  return Object.entries(split.policy.weights).sort(([, a], [, b]) => b - a)[0]?.[0];
 }
 
 function pulledIn({ transitions }: Step & { kind: 'applyRoutes' }): readonly string[] {
@@ -208,8 +201,10 @@ function afterReading(
   const fresh = result.pulls.filter(({ release }) => !Object.hasOwn(pulled, release));
   for (const { release, reason } of fresh) pulled[release] = reason;
   // While the operator is awaited the verdict stays as it was given, unless a guardrail changed who is left.
+  // ... or the data turn out not to be what they seemed.
   const stands = step.purpose === 'watch' && fresh.length === 0 ? state.trial.verdict : null;
-  const verdict = stands ?? result.verdict;
+  const isUntrusted = result.verdict?.kind === 'untrustedData';
+  const verdict = isUntrusted ? result.verdict : (stands ?? result.verdict);
   const decision = result.decision === undefined ? {} : { decision: progressOf(result.decision) };
   const { incident: before, notices: heard = [], ...trial } = state.trial;
   const { incident } = result;
@@ -241,8 +236,8 @@ function afterReading(
     told,
   );
   const informed = tellIncident(dropped, before, at);
-  if (incident !== undefined && verdict?.kind !== 'pulled') return informed;
-  return decide(plan, informed, step.final && !overtaken, at);
+  if ((incident !== undefined || overtaken) && verdict?.kind !== 'pulled') return informed;
+  return decide(plan, informed, step.final, at);
 }
 
 function progressOf({ state, after, source }: RuleProgress): RuleProgress {

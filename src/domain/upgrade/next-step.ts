@@ -80,7 +80,8 @@ function trialStep(plan: Plan, state: UpgradeState): Step {
   const lengthMs = stageLengthMs(plan, state);
   const leftMs = Math.max(lengthMs - trial.stageElapsedMs, isLast ? untilDeadlineMs(plan, state) : 0);
   if (leftMs <= 0 && !isLast) return stageStep(plan, state);
-  const waitMs = Math.max(0, Math.min(readEveryMs, leftMs));
+  // Time that is over and decided nothing (the environment is ill, a gateway's counters are missing): look again later.
+  const waitMs = leftMs > 0 ? Math.min(readEveryMs, leftMs) : readEveryMs;
   return {
     kind: 'collectMetrics',
     purpose: 'trial',
@@ -120,7 +121,7 @@ function leadStep(plan: Plan, state: UpgradeState): Step | undefined {
   const inFront = leaderOf(ruleSpecOf(plan), decision.state, left);
   if (inFront === undefined || inFront === leader) return undefined;
   const transitions = [{ kind: 'split' as const, split: splitNow(plan, state, inFront) }];
-  return { kind: 'applyRoutes', purpose: 'lead', servers: [], transitions, staged: false };
+  return { kind: 'applyRoutes', purpose: 'lead', servers: [], transitions, staged: false, leader: inFront };
 }
 
 function stageStep(plan: Plan, state: UpgradeState): Step {

@@ -49,11 +49,18 @@ export function splitNow(plan: Plan, state: UpgradeState, leader = state.trial.l
   }
   const left = plan.candidates.map(({ version }) => version).filter((version) => !pulled.includes(version));
   const others = left.length - 1 + (plan.trial.baselineShare > 0 ? 1 : 0);
-  const each = others === 0 ? 0 : (1 - leaderShare) / others;
-  const weights = Object.fromEntries(
-    plan.candidates.map(({ version }) => [version, version === leader ? leaderShare : each]),
-  );
-  return { ...split, policy: { ...split.policy, weights }, pulled };
+  const mine = Math.max(leaderShare, 1 / (others + 1));
+  const each = others === 0 ? 0 : (1 - mine) / others;
+  // What the policy gives to candidates altogether stays: who is exposed does not change by who is in front.
+  const { weights } = split.policy;
+  const given = plan.candidates.reduce((sum, { version }) => sum + (weights[version] ?? 0), 0);
+  const parts = plan.candidates.map(({ version }) => {
+    const part = version === leader ? mine : each;
+    return [version, pulled.includes(version) ? 0 : part] as const;
+  });
+  const whole = parts.reduce((sum, [, part]) => sum + part, 0);
+  const shifted = Object.fromEntries(parts.map(([version, part]) => [version, (given * part) / whole]));
+  return { ...split, policy: { ...split.policy, weights: { ...weights, ...shifted } }, pulled };
 }
 
 /** The routes of the trial: candidates open on their own version, traffic drawn to them, counted by the plan's rules. */

@@ -39,6 +39,8 @@ export type Step =
       readonly transitions: readonly Transition[];
       /** Exactly these transitions were staged before. */
       readonly staged: boolean;
+      /** For `lead`: who is in front. */
+      readonly leader?: string;
     }
   | {
       readonly kind: 'collectMetrics';

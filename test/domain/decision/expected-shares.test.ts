@@ -3,7 +3,7 @@ import { expectedShares } from '../../../src/domain/decision/expected-shares.ts'
 import { compileSplit } from '../../../src/domain/policy/route-key.ts';
 import type { TrafficSplit } from '../../../src/domain/routes/table.ts';
 
-const counting = { unit: 'request', control: true, timeoutMs: 10_000, windowMs: 0 } as const;
+const counting = { unit: 'account', control: true, timeoutMs: 10_000, windowMs: 0 } as const;
 const split: TrafficSplit = {
   key: { from: 'header', name: 'x-account' },
   policy: { kind: 'hash', salt: 's', weights: { '2.0-a': 30, '2.0-b': 50, '1.4': 20 } },
@@ -14,6 +14,10 @@ const split: TrafficSplit = {
   pulled: [],
   counting,
 };
+
+it('are not known of requests: how many there are of an account is up to it', () => {
+  expect(expectedShares({ ...split, counting: { ...counting, unit: 'request' } })).toBeUndefined();
+});
 
 describe('the shares that arms are to have', () => {
   it.each<[string, TrafficSplit, Record<string, number> | undefined]>([

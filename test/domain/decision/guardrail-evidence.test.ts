@@ -64,6 +64,28 @@ describe('a guardrail', () => {
     ).toBe('holds');
   });
 
+  test('sees no loss where outcomes come in a later reading than their units', () => {
+    const bounds: GuardrailBounds = { lossBudget: 40, alpha: 0.001 };
+    const late = Array.from({ length: 200 }, (_, index) =>
+      index % 2 === 0
+        ? {
+            candidate: counts(90, 0, { units: 90, volume: 0 }),
+            baseline: counts(10, 0, { units: 10, volume: 0 }),
+          }
+        : {
+            candidate: counts(90, 0, { units: 90, volume: 18 }),
+            baseline: counts(10, 0, { units: 10, volume: 2 }),
+          },
+    );
+    expect(after(late, bounds).kind).toBe('holds');
+  });
+
+  test('is pulled in a bad environment where it does far worse than the baseline', () => {
+    const bounds: GuardrailBounds = { errorCeiling: 0.05, alpha: 0.001 };
+    const ill = { candidate: counts(200, 200), baseline: counts(2000, 200) };
+    expect(after([ill], bounds)).toMatchObject({ kind: 'breach', guardrail: 'errors' });
+  });
+
   test('pulls a version that spent its loss budget, before anything is significant', () => {
     const bounds: GuardrailBounds = { lossBudget: 40, alpha: 0.001 };
     const block = {

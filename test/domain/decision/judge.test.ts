@@ -269,7 +269,14 @@ describe('the verdict', () => {
     expect(verdictOf(ROWS[0]!).notes).toContain(
       'No baseline share was kept: this is the best of the candidates, not a claim that it is better than today.',
     );
-    expect(verdictOf({ ...ROWS[0]!, spec: { ...ANYTIME, arms: WITH_CONTROL } }).notes).toEqual([]);
+    const byAccount = { ...ANYTIME, arms: WITH_CONTROL, unit: 'account' } as const;
+    expect(verdictOf({ ...ROWS[0]!, spec: byAccount }).notes).toEqual([]);
+  });
+
+  test('on requests says that the error rate holds for independent ones only', () => {
+    expect(verdictOf({ ...ROWS[0]!, spec: { ...ANYTIME, arms: WITH_CONTROL } }).notes).toEqual([
+      expect.stringContaining('their requests depend on each other'),
+    ]);
   });
 
   test('goes to who is left when the winner is pulled', () => {
@@ -284,6 +291,11 @@ describe('the verdict', () => {
     const row: Row = { ...ROWS[0]!, spec: { ...ANYTIME, arms: CANDIDATES.slice(0, 1) } };
     expect(verdictOf(row).kind).toBe('collecting');
     expect(verdictOf({ ...row, isOver: true })).toMatchObject({ kind: 'winner', winner: '2.0-a' });
+  });
+
+  test('of a candidate without any competitor is none where it got no traffic: no data is never a pass', () => {
+    const spec = { ...ANYTIME, arms: CANDIDATES.slice(0, 1) };
+    expect(judge(spec, beginRule(spec), true)).toMatchObject({ kind: 'inconclusive', reason: 'noData' });
   });
 
   test('stands once it was made', () => {
