@@ -20,7 +20,13 @@ import type { UpgradeAddress } from './upgrade-address.ts';
 /** A query is answered by a worker; where none runs, the server would let us wait for long. */
 const QUERY_TIMEOUT_MS = 10_000;
 
-const GRPC = { invalidArgument: 3, deadlineExceeded: 4, failedPrecondition: 9, unavailable: 14 } as const;
+const GRPC = {
+  cancelled: 1,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  failedPrecondition: 9,
+  unavailable: 14,
+} as const;
 
 /** What the connection itself says, with a gRPC status code. */
 type GrpcAnswer = Error & { readonly code: number; readonly details: string };
@@ -108,6 +114,8 @@ function explainedAnswer(answer: GrpcAnswer, workflowId: string): Error {
       return new CliFailure(EXIT.notNow, `The upgrade ${workflowId} does not answer yet: ${details}`, {
         cause,
       });
+    // A deadline that passes at both ends at once is told by whichever was first.
+    case GRPC.cancelled:
     case GRPC.deadlineExceeded:
     case GRPC.failedPrecondition:
       return new CliFailure(
