@@ -55,7 +55,7 @@ describe('the rule anytime in a run', () => {
     });
     await run.until(({ routes, trial }) => routes.applied && trial.readings > 1);
     const { split } = await run.handle.query(messages.routesQuery);
-    expect(split?.policy).toMatchObject({ kind: 'hash', weights: { '2.0-a': 0.2, '2.0-b': 0.6 } });
+    expect(split?.policy).toMatchObject({ kind: 'hash', weights: { '2.0-a': 0.5, '2.0-b': 1.5 } });
     expect(run.world.table.split?.policy).toEqual(split?.policy);
     await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'seen enough' });
     await run.handle.result();
