@@ -20,8 +20,8 @@ import { lockStateDir } from './state-dir-lock.ts';
 /** Totals are written at most this often: a crash loses none of them, only what a gateway that restarts just then had. */
 const PERSIST_INTERVAL_MS = 2_000;
 
-/** Gateways are read at least this often while a candidate is guarded: it is out a moment after its evidence is in. */
-const GUARDED_INTERVAL_MS = 250;
+/** Gateways are read with this pause at most while a candidate is guarded: it is out a moment after its evidence is in. */
+const GUARDED_INTERVAL_MS = 750;
 /** A gateway that hangs is waited for no longer before the others are judged, and read again. */
 const PATIENCE_MS = 250;
 
