@@ -9,7 +9,8 @@ import {
   type Outcomes,
 } from '../domain/decision/guardrail-evidence.ts';
 import { boundsOf } from '../domain/guardrails.ts';
-import type { GuardrailNotice, guardrailsRequestSchema, Incident } from '../protocol/controller.ts';
+import type { GuardrailNotice } from '../domain/upgrade/results.ts';
+import type { guardrailsRequestSchema, Incident } from '../protocol/controller.ts';
 import { nextEvidence } from './candidate-evidence.ts';
 import { applyOnce } from './fencing.ts';
 import { openGuardrailMemory, type WatchedTrial } from './guardrail-memory.ts';

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ACKNOWLEDGED_BY, type GatewayStanding } from '../domain/gateway-standing.ts';
 import type { Block } from '../domain/decision/block.ts';
 import type { GuardrailRules } from '../domain/guardrails.ts';
+import type { GuardrailNotice } from '../domain/upgrade/results.ts';
 import { GATEWAY_KINDS } from '../domain/routes/table.ts';
 import {
   measureRulesSchema,
@@ -168,8 +169,7 @@ export const guardrailNoticeSchema = z.object({
   release: z.string(),
   kind: z.enum(['noData', 'stuck']),
   reason: z.string(),
-});
-export type GuardrailNotice = z.infer<typeof guardrailNoticeSchema>;
+}) satisfies z.ZodType<GuardrailNotice>;
 
 export const trafficAnswerSchema = z.object({
   service: z.string(),

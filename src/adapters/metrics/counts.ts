@@ -1,4 +1,4 @@
-import type { ArmCounts } from '../../domain/decision/block.ts';
+import { ROUNDING, type ArmCounts } from '../../domain/decision/block.ts';
 import type { VolumeKind } from '../../domain/measure.ts';
 import { unusable } from './unusable.ts';
 
@@ -20,9 +20,6 @@ export interface RawCounts {
   readonly squares?: number | undefined;
   readonly uncapped?: number | undefined;
 }
-
-/** Sums of floating-point amounts may pass their bounds by this much. */
-const ROUNDING = 1e-6;
 
 /**
  * Counts of one version, with outcomes between 0 and 1 where they are bounded.

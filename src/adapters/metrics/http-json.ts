@@ -3,7 +3,7 @@ import type { HttpPlan } from '../../domain/plan/source-schema.ts';
 import type { MetricsSource } from '../../ports/metrics-source.ts';
 import { onePerArm, scaledCounts, type OutcomeScale } from './counts.ts';
 import { fetchJson, type Reach } from './fetch-json.ts';
-import { secretOf, unusable } from './unusable.ts';
+import { headersOf, unusable } from './unusable.ts';
 
 const instant = z.iso.datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' });
 const number = z.number('must be a number from 0');
@@ -45,12 +45,7 @@ export function createHttpMetrics(
       url.searchParams.set('since', since);
       url.searchParams.set('until', until);
       for (const arm of arms) url.searchParams.append('arm', plan.arms?.[arm] ?? arm);
-      const headers = Object.fromEntries(
-        Object.entries(plan.headers ?? {}).map(([name, { env: from }]) => [
-          name,
-          secretOf(source, env, from),
-        ]),
-      );
+      const headers = headersOf(source, env, plan.headers);
       const { body } = await fetchJson({ source, url, headers, allowedHosts, signal });
       const answer = answerSchema.safeParse(body);
       if (!answer.success) {

@@ -4,7 +4,7 @@ import { onePerArm, scaledCounts, type OutcomeScale, type RawCounts } from './co
 import type { Reach } from './fetch-json.ts';
 import { createPrometheusApi, type Series } from './prometheus-api.ts';
 import { selectorsOf } from './promql-selectors.ts';
-import { secretOf, unusable } from './unusable.ts';
+import { headersOf, unusable } from './unusable.ts';
 
 /** A counter is looked at this often, in milliseconds, or at so many moments of a long trial, to see it fall. */
 const STEP_MS = 15_000;
@@ -23,10 +23,7 @@ export function createPrometheusMetrics(
   const { env, kind, cap, allowedHosts } = options;
   const { label, settleMs, maxAgeMs } = plan;
   const source = `Prometheus ${plan.url}`;
-  const headers = (): Record<string, string> =>
-    Object.fromEntries(
-      Object.entries(plan.headers ?? {}).map(([name, { env: from }]) => [name, secretOf(source, env, from)]),
-    );
+  const headers = (): Record<string, string> => headersOf(source, env, plan.headers);
   const api = createPrometheusApi({ url: plan.url, source, headers, allowedHosts });
 
   /** Version → growth since the trial began. */

@@ -25,3 +25,14 @@ export function secretOf(source: string, env: NodeJS.ProcessEnv, name: string): 
   }
   return value;
 }
+
+/** A plan's request headers with their values, which are read now. @throws ChangeoverError as `secretOf` does */
+export function headersOf(
+  source: string,
+  env: NodeJS.ProcessEnv,
+  headers: Readonly<Record<string, { readonly env: string }>> = {},
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, { env: from }]) => [name, secretOf(source, env, from)]),
+  );
+}

@@ -60,7 +60,7 @@ export function assertBlock({ fromMs, toMs, groups }: Block): void {
 }
 
 /** Sums of floating-point amounts may pass their bounds by this much. */
-const ROUNDING = 1e-6;
+export const ROUNDING = 1e-6;
 
 function faultOf(n: number, sum: number, squares: number): string | undefined {
   if (!Number.isFinite(n) || n < 0) return `have units that are a number from 0, they held ${n}`;

@@ -1,5 +1,5 @@
 import { ChangeoverError } from '../errors.ts';
-import { EVERYONE, type ArmCounts, type Block } from './block.ts';
+import { EVERYONE, ROUNDING, type ArmCounts, type Block } from './block.ts';
 
 /** What a metrics source counted of each version since the trial began. */
 export interface MetricsReading {
@@ -19,9 +19,6 @@ export type SourceStretch =
   | { readonly kind: 'block'; readonly block: Block }
   /** Keep the earlier reading, and try again with the next one. */
   | { readonly kind: 'wait'; readonly reason: string };
-
-/** Sums of floating-point amounts may pass their bounds by this much. */
-const ROUNDING = 1e-6;
 
 /**
  * The block between two consecutive readings of one trial.

@@ -200,8 +200,8 @@ function afterReading(
   const pulled: Record<string, string> = { ...state.trial.pulled };
   const fresh = result.pulls.filter(({ release }) => !Object.hasOwn(pulled, release));
   for (const { release, reason } of fresh) pulled[release] = reason;
-  // While the operator is awaited the verdict stays as it was given, unless a guardrail changed who is left.
-  // ... or the data turn out not to be what they seemed.
+  // While the operator is awaited the verdict stays as it was given, unless a guardrail changed who is left, or the data
+  // turn out not to be what they seemed.
   const stands = step.purpose === 'watch' && fresh.length === 0 ? state.trial.verdict : null;
   const isUntrusted = result.verdict?.kind === 'untrustedData';
   const verdict = isUntrusted ? result.verdict : (stands ?? result.verdict);
