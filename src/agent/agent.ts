@@ -86,7 +86,7 @@ async function assemble(config: AgentConfig, deps: AgentDeps) {
   const checkpoint = async (name: string): Promise<void> => deps.checkpoint?.(name);
   const journal = await openJournal(config.stateDir);
   const releases = await openReleases(config.installDir);
-  const health = createHealthCheck(config.health.url);
+  const health = createHealthCheck(config.health.url, config.version?.url);
   const source = createPackageSource({
     folder: join(config.stateDir, 'downloads'),
     packageRoots: config.packageRoots,

@@ -13,26 +13,40 @@ const inFlightAnswerSchema = z.union([
 
 /** What the software says about itself over HTTP. Nothing throws: no answer is an answer. */
 export interface HealthCheck {
-  /** The health URL answered 2xx. */
-  healthy(): Promise<boolean>;
+  /**
+   * Whether the health URL answered 2xx, and the version that the software itself reports (a JSON `version` field, or
+   * plain text); null where it reports none. Where both are at one address, that is asked once.
+   */
+  check(): Promise<{ readonly healthy: boolean; readonly version: string | null }>;
   /** Something answers at the health URL, whatever it says. */
   answers(): Promise<boolean>;
 }
 
-export function createHealthCheck(url: string): HealthCheck {
+export function createHealthCheck(url: string, versionUrl: string | undefined): HealthCheck {
   return {
-    healthy: async () => isSuccess((await ask(url))?.status ?? 0),
+    check: async () => {
+      const health = await ask(url);
+      const version = versionUrl === undefined || versionUrl === url ? health : await ask(versionUrl);
+      return {
+        healthy: isSuccess(health?.status ?? 0),
+        version: versionUrl === undefined ? null : versionIn(version),
+      };
+    },
     answers: async () => (await ask(url)) !== undefined,
   };
 }
 
-/** The version that the software itself reports (a JSON `version` field, or plain text), or null. */
-export async function reportedVersion(url: string): Promise<string | null> {
-  const text = await askText(url);
-  if (text === undefined || text === '') return null;
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+function versionIn(answer: Answer | undefined): string | null {
+  const text = answer !== undefined && isSuccess(answer.status) ? answer.text.trim() : '';
+  if (text === '') return null;
   const value = parseJson(text);
-  const answer = versionAnswerSchema.safeParse(value);
-  if (answer.success) return answer.data.version;
+  const named = versionAnswerSchema.safeParse(value);
+  if (named.success) return named.data.version;
   if (typeof value === 'string') return value;
   return typeof value === 'object' ? null : text;
 }
@@ -49,16 +63,11 @@ export async function reportedInFlight(url: string): Promise<InFlightCount> {
     : { inFlight };
 }
 
-async function askText(url: string): Promise<string | undefined> {
-  const answer = await ask(url);
-  return answer && isSuccess(answer.status) ? answer.text.trim() : undefined;
-}
-
 function isSuccess(status: number): boolean {
   return status >= 200 && status < 300;
 }
 
-async function ask(url: string): Promise<{ status: number; text: string } | undefined> {
+async function ask(url: string): Promise<Answer | undefined> {
   try {
     const { statusCode, body } = await request(url, {
       // Not kept alive: an idle connection of ours would count as business in flight.

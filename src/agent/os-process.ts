@@ -37,6 +37,8 @@ export function liveGroup(leader: ProcessIdentity): number[] {
   const present = readStat(leader.pid);
   // Its number is taken by another process: a number is not reused while a group of that name exists.
   if (present && present.started !== leader.started) return [];
+  // One question for all of them, before every process of the host is looked at.
+  if (!groupExists(leader.pid)) return [];
   return allStats()
     .filter((stat) => stat.group === leader.pid && isLive(stat))
     .map((stat) => stat.pid);
@@ -150,8 +152,9 @@ function groupExists(group: number): boolean {
   try {
     process.kill(-group, 0);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    // Any other answer is about the right to signal one that exists.
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
   }
 }
 

@@ -67,24 +67,23 @@ export async function createRunCommand(
     else await rm(recordPath, { force: true });
   };
 
+  const marked = (): ProcessIdentity[] => processesWithEnv(MARK, deps.stateDir);
   /** Everything that was started from here and lives, whether or not it could be written down. */
-  const livePids = (): number[] => {
-    const marked = processesWithEnv(MARK, deps.stateDir).map(({ pid }) => pid);
-    return [...new Set([...(record ? liveGroup(record) : []), ...marked])];
-  };
+  const livePids = (): number[] => [
+    ...new Set([...(record ? liveGroup(record) : []), ...marked().map(({ pid }) => pid)]),
+  ];
   // Asked often while it stops: what is cheap to see comes first.
   const isGone = (): boolean => !(record && isAlive(record)) && livePids().length === 0;
 
-  /** The process that a killed agent started without having written it down. */
-  const adoptOrphan = async (): Promise<void> => {
-    if (record) return;
-    const orphan = processesWithEnv(MARK, deps.stateDir).find(({ pid }) => leadsGroup(pid));
+  /** The process that a killed agent started without having written it down, if it is among these. */
+  const adoptOrphan = async (live: readonly ProcessIdentity[]): Promise<void> => {
+    const orphan = live.find(({ pid }) => leadsGroup(pid));
     const release = orphan && (await releaseOf(orphan.pid, deps.releases));
     if (!orphan || !release) return;
     deps.logger.info({ pid: orphan.pid, release: release.name }, 'took over the running software');
     await remember({ ...orphan, release: release.name, logOffset: 0 });
   };
-  await adoptOrphan();
+  if (!record) await adoptOrphan(marked());
 
   const running: Software['running'] = async () => {
     if (!record || !isAlive(record)) {
@@ -123,10 +122,12 @@ export async function createRunCommand(
   };
 
   const start: Software['start'] = async (release) => {
-    await adoptOrphan();
+    // To look through all processes of a host takes long where a server is out of traffic meanwhile: once will do.
+    const live = marked();
+    if (!record) await adoptOrphan(live);
     const present = await running();
     if (present.state === 'running' && present.release?.name === release.name) return;
-    if (livePids().length > 0) await stop();
+    if (live.length > 0 || (record && liveGroup(record).length > 0)) await stop();
     // Before the spawn: from here on, a process that nobody wrote down is the one started next.
     await remember(undefined);
     exit = undefined;

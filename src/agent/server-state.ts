@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { AgentConfig } from './config.ts';
 import { createExclusive } from './exclusive.ts';
-import { reportedInFlight, reportedVersion, type HealthCheck } from './health.ts';
+import { reportedInFlight, type HealthCheck } from './health.ts';
 import { countConnections, type InFlightCount } from './in-flight.ts';
 import type { Release } from './releases.ts';
 import type { Running, Software } from './software.ts';
@@ -38,9 +38,12 @@ export function createServerState(
       return { state: 'unknown', release: undefined };
     });
 
-  const versionOf = async (now: Running, healthy: boolean): Promise<string | null> => {
+  const versionOf = (
+    now: Running,
+    { healthy, version }: Awaited<ReturnType<HealthCheck['check']>>,
+  ): string | null => {
     if (now.state === 'stopped') return null;
-    if (config.version) return reportedVersion(config.version.url);
+    if (config.version) return version;
     if (now.state === 'unknown' && !healthy) return null;
     return now.release?.version ?? null;
   };
@@ -58,21 +61,22 @@ export function createServerState(
       queued = undefined;
       const now = await running();
       const business = await countInFlight(now);
-      const healthy = now.state !== 'stopped' && (await health.healthy());
-      return { runningVersion: await versionOf(now, healthy), healthy, ...business };
+      const found = now.state === 'stopped' ? { healthy: false, version: null } : await health.check();
+      return { runningVersion: versionOf(now, found), healthy: found.healthy, ...business };
     }));
 
   const isUp = async (release: Release): Promise<boolean> => {
     const now = await software.running();
     if (now.state === 'stopped')
       throw await startFailed(`it ended by itself (${now.exit ?? 'how is not known'})`);
-    if (!(await inTurn(() => health.healthy()))) return false;
+    const found = await inTurn(() => health.check());
+    if (!found.healthy) return false;
     // Whoever answered, it must be this release that runs: another process may hold the port.
     const after = await software.running();
     if (after.state === 'stopped') return false;
-    const version = await inTurn(() => versionOf(after, true));
     return (
-      version === release.version && (after.release === undefined || after.release.name === release.name)
+      versionOf(after, found) === release.version &&
+      (after.release === undefined || after.release.name === release.name)
     );
   };
 

@@ -36,12 +36,14 @@ export interface DevServer extends AsyncDisposable {
 
 /**
  * The server's queue processors poll slowly by default, which makes each of a workflow's steps take 100 ms: these values
- * bring it to under 10 ms. The pragmas keep it there where runs are kept on disk.
+ * bring it to under 10 ms. By eager execution an activity goes straight to the worker that asked for it. The pragmas keep
+ * it there where runs are kept on disk.
  */
 const DYNAMIC_CONFIG = [
   'history.transferProcessorMaxPollRPS=2000',
   'history.timerProcessorMaxPollRPS=2000',
   'history.timerProcessorMaxTimeShift="10ms"',
+  'system.enableActivityEagerExecution=true',
 ];
 const SQLITE_PRAGMAS = ['journal_mode=wal', 'synchronous=1'];
 

@@ -4,6 +4,7 @@ import {
   CancellationScope,
   condition,
   continueAsNew,
+  patched,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -13,6 +14,9 @@ import { initialState } from '../domain/upgrade/state.ts';
 import { checkPlan } from './activity-proxies.ts';
 import * as messages from './messages.ts';
 import { UpgradeRun, type CarriedOver } from './upgrade-run.ts';
+
+/** Batches after the trial open without a step that stages their routes. */
+const STAGES_TRIAL_ONLY = 'only-the-trial-is-staged';
 
 /** History events after which a run goes on as a new one; well below Temporal's warning at 10,240. */
 const EVENTS_PER_RUN = 4000;
@@ -45,11 +49,12 @@ async function checked(input: PlanInput): Promise<CarriedOver> {
     throw error instanceof ActivityFailure && error.cause !== undefined ? error.cause : error;
   });
   const { workflowId, firstExecutionRunId } = workflowInfo();
-  const at = new Date().toISOString();
-  return {
-    plan,
-    state: initialState(plan, { upgradeId: upgradeIdOf(workflowId, firstExecutionRunId), at }),
+  const run = {
+    upgradeId: upgradeIdOf(workflowId, firstExecutionRunId),
+    at: new Date().toISOString(),
+    stagesTrialOnly: patched(STAGES_TRIAL_ONLY),
   };
+  return { plan, state: initialState(plan, run) };
 }
 
 /** The same over the whole chain, and of no other one: run ids begin with their time, only the last group is random. */

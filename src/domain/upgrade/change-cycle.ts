@@ -9,7 +9,7 @@ import {
   targetRelease,
   type Member,
 } from './fleet.ts';
-import { isStaged, transitionsToStage } from './route-changes.ts';
+import { isStaged, isTrialAhead, transitionsToStage } from './route-changes.ts';
 import type { UpgradeState } from './state.ts';
 import type { Step } from './step.ts';
 
@@ -30,7 +30,7 @@ export function changeCycle(plan: Plan, state: UpgradeState, only?: { begun: tru
   if (toDrain.length > 0) return { kind: 'awaitDrain', servers: names(toDrain) };
 
   const transitions = transitionsToStage(plan, state, names(group));
-  if (!isStaged(state, transitions)) return { kind: 'stageRoutes', transitions };
+  if (staging(state) && !isStaged(state, transitions)) return { kind: 'stageRoutes', transitions };
 
   const toChange = group.filter(([, server]) => needsChange(plan, state, server));
   if (toChange.length > 0) {
@@ -44,6 +44,11 @@ export function changeCycle(plan: Plan, state: UpgradeState, only?: { begun: tru
     };
   }
   return { kind: 'reportReady', servers: names(group) };
+}
+
+/** The routes of the trial are prepared beforehand; what opens a batch afterwards is one transition, and needs no step. */
+function staging(state: UpgradeState): boolean {
+  return state.stagesTrialOnly !== true || isTrialAhead(state);
 }
 
 function isUnderWay(plan: Plan, state: UpgradeState, member: Member): boolean {

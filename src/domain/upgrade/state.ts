@@ -144,6 +144,8 @@ export interface UpgradeState {
   readonly forced: readonly { readonly server: string; readonly inFlight: number; readonly at: string }[];
   readonly notes: readonly string[];
   readonly outcome: Outcome | null;
+  /** Absent in runs that began under an earlier version of the workflow: they stage the opening of every batch. */
+  readonly stagesTrialOnly?: true;
   /** Every gateway as the last change of the routes saw it. */
   readonly gateways?: GatewaysView;
   readonly exclusions?: readonly Exclusion[];
@@ -152,7 +154,11 @@ export interface UpgradeState {
 /** Entries of the timeline that are kept in the state; the whole of it is in the history. */
 const TIMELINE_LIMIT = 300;
 
-export function initialState(plan: Plan, run: { upgradeId: string; at: string }): UpgradeState {
+/** @param run.stagesTrialOnly false while a run of an earlier version of the workflow is replayed */
+export function initialState(
+  plan: Plan,
+  run: { upgradeId: string; at: string; stagesTrialOnly?: boolean },
+): UpgradeState {
   const servers: Record<string, ServerState> = {};
   for (const [cluster, { servers: members }] of Object.entries(plan.clusters)) {
     for (const { name } of members)
@@ -195,6 +201,7 @@ export function initialState(plan: Plan, run: { upgradeId: string; at: string })
     forced: [],
     notes: [],
     outcome: null,
+    ...(run.stagesTrialOnly === false ? {} : { stagesTrialOnly: true }),
   };
 }
 
