@@ -38,6 +38,18 @@ describe('an upgrade', () => {
     expect(typedSearchAttributes.get(messages.OUTCOME_ATTRIBUTE)).toBe('promoted');
   });
 
+  test('stages the routes of the trial, and opens each batch after it without a step in between', async () => {
+    await using run = await bench.upgrade(examplePlanInput({ ...quick, approval: 'automatic' }));
+    await run.handle.result();
+    const { events } = await run.handle.fetchHistory();
+    const activities = (events ?? []).flatMap(
+      (event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? [],
+    );
+    expect(activities.filter((name) => name === 'stageRoutes')).toHaveLength(1);
+    expect(activities.filter((name) => name === 'pushUpgradeParams').length).toBeGreaterThan(1);
+    expect(run.world.versions()).toEqual(new Set(['2.0-a']));
+  });
+
   test('answers its queries after it has ended', async () => {
     await using run = await bench.upgrade(examplePlanInput({ ...quick, approval: 'automatic' }));
     await run.handle.result();
