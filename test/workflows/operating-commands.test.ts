@@ -121,6 +121,40 @@ describe('an operator at the command line', () => {
     expect(await run.handle.result()).toMatchObject({ outcome: 'promoted', winner: '2.0-b' });
   });
 
+  test('declares a gateway gone, once it is sure which one, and is told what came of it', async () => {
+    const gateways = ['edge-1', 'edge-2'].map((name) => ({ name, admin: `http://${name}:7080` }));
+    await using run = await bench.upgrade({ ...QUICK, gateways, approval: 'automatic' }, (world) => {
+      world.isDeaf = (gateway, { split }) => gateway === 'edge-2' && split !== null;
+    });
+    await run.until(({ gateways: seen }) => seen?.laggards.includes('edge-2') === true);
+    const exclude = (gateway: string) =>
+      on(run, 'exclude-gateway', '--gateway', gateway, '--reason', 'burnt');
+
+    expect(await exclude('edge-9')).toMatchObject({
+      exitCode: 3,
+      err: 'The upgrade of wealth has no gateway edge-9; it has edge-1, edge-2.\n',
+    });
+    expect(await exclude('edge-1')).toMatchObject({
+      exitCode: 3,
+      err: expect.stringContaining('edge-1 is not gone'),
+    });
+    expect(await exclude('edge-2')).toMatchObject({
+      exitCode: 0,
+      out: expect.stringMatching(/^Excluded gateway edge-2: no step waits for it until it is back \(anna, /),
+    });
+    expect(await run.handle.result()).toMatchObject({
+      outcome: 'promoted',
+      exclusions: [
+        { gateway: 'edge-1', stands: 'refused' },
+        { gateway: 'edge-2', by: 'anna', reason: 'burnt' },
+      ],
+    });
+    expect(await exclude('edge-2')).toMatchObject({
+      exitCode: 3,
+      err: expect.stringContaining('phase done'),
+    });
+  });
+
   test('starts an upgrade once, and is told where it is and that there is no worker yet', async () => {
     const file = await planFile({ ...QUICK, service: 'loans' });
     // A second try of this test must not meet the run of the first.
