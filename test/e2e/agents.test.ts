@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Fleet } from '../../demo/fleet/fleet.ts';
 import { until } from '../../demo/fleet/until.ts';
-import type { LoadProcess } from '../../demo/load/process.ts';
 import type { LoadSummary } from '../../demo/load/summary.ts';
 import { BASELINE, FLOATING_SECOND, STATIC_HOME, type BusinessRelease } from '../../demo/packages.ts';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
@@ -12,20 +11,12 @@ import type { UpgradeReport } from '../../src/domain/report/report.ts';
 import type { UpgradeStatus } from '../../src/domain/upgrade/status.ts';
 import { abortSignal } from '../../src/workflows/messages.ts';
 import { changeover } from './support/commands.ts';
-import {
-  assertAlwaysServing,
-  assertConserved,
-  assertDecisionDerivable,
-  assertDrainedBeforeChange,
-  assertNothingLost,
-  assertOneVersionAtATime,
-  assertSealedWhileChanged,
-  assertUniform,
-  assertVersionsGrow,
-} from './support/invariants.ts';
 import { readRecords } from './support/business-records.ts';
-import { watchRoutes, type RouteWatch } from './support/route-watch.ts';
-import { createTestFleet, shortPlan, startLoad, type TestFleet } from './support/test-fleet.ts';
+import { assertConserved } from './support/conserved-counts.ts';
+import { assertDecisionDerivable, assertUniform } from './support/end-state.ts';
+import { createFleetUnderLoad, type FleetUnderLoad } from './support/fleet-under-load.ts';
+import { assertNothingLost, assertOrderlyChange } from './support/invariants.ts';
+import { shortPlan, startLoad } from './support/test-fleet.ts';
 import { awaitPhase, awaitReport, awaitStatus } from './support/upgrade-waits.ts';
 
 /** A start that takes a while leaves time to kill the agent in the middle of it. */
@@ -34,9 +25,8 @@ const FAULTY: BusinessRelease = { ...FLOATING_SECOND, version: '2.0-e', errorRat
 
 let catalogues: string;
 let picky: BusinessRelease;
-let fleet: TestFleet;
-let watch: RouteWatch;
-let load: LoadProcess;
+let up: FleetUnderLoad;
+let fleet: FleetUnderLoad['fleet'];
 const summaries: LoadSummary[] = [];
 
 beforeAll(async () => {
@@ -44,14 +34,11 @@ beforeAll(async () => {
   // Starts only where its file is: what an operator forgot, and mends.
   picky = { ...STATIC_HOME, version: '2.0-p', needsFile: join(catalogues, '{server}') };
   const config = { clusters: { main: 2, blue: 2 }, candidates: [SLOW_TO_START, picky, FAULTY] };
-  fleet = await createTestFleet(config, (fresh) => planFor(fresh, SLOW_TO_START));
-  watch = watchRoutes(fleet);
-  load = await startLoad(fleet);
+  up = await createFleetUnderLoad(config, { planOf: (fresh) => planFor(fresh, SLOW_TO_START) });
+  fleet = up.fleet;
 });
 afterAll(async () => {
-  await load[Symbol.asyncDispose]();
-  await watch[Symbol.asyncDispose]();
-  await fleet.close();
+  await up[Symbol.asyncDispose]();
   await rm(catalogues, { recursive: true, force: true });
 });
 
@@ -135,7 +122,7 @@ test('a server that cannot start gets its old version back and is tried again or
 });
 
 test('through all of this no request was lost', async () => {
-  const summary = await load.stop();
+  const summary = await up.load.stop();
   summaries.push(summary);
   assertNothingLost(summary);
 });
@@ -170,11 +157,7 @@ test('a candidate that fails is pulled by its guardrail although no worker is th
 
 test('and what servers and gateways recorded agrees with it', async () => {
   const records = await readRecords(fleet);
-  assertDrainedBeforeChange(records);
-  assertOneVersionAtATime(records);
-  assertSealedWhileChanged(records, watch.samples);
-  assertAlwaysServing(watch.samples, 1);
-  assertVersionsGrow(watch.samples);
+  assertOrderlyChange(records, up.watch.samples);
   await assertConserved(fleet, summaries);
   expect(fleet.unexpectedEnds).toEqual([]);
 });

@@ -3,9 +3,9 @@ import { BASELINE, STATIC_HOME } from '../../demo/packages.ts';
 import type { Phase } from '../../src/domain/upgrade/phase.ts';
 import { approveSignal } from '../../src/workflows/messages.ts';
 import { createApiGate, type CallPattern } from './support/api-gate.ts';
-import { assertSound } from './support/invariants.ts';
-import { watchRoutes } from './support/route-watch.ts';
-import { createTestFleet, shortPlan, startLoad } from './support/test-fleet.ts';
+import { assertSound } from './support/sound-run.ts';
+import { createFleetUnderLoad } from './support/fleet-under-load.ts';
+import { shortPlan } from './support/test-fleet.ts';
 import { awaitPhase, awaitReport, awaitStatus } from './support/upgrade-waits.ts';
 
 /** A start that takes a while leaves time to kill the worker in the middle of it. */
@@ -25,14 +25,13 @@ const FINISHING: CallPattern = { method: 'DELETE', path: /\/lock$/ };
 
 test('a worker that is killed in every phase loses nothing, and its late calls change nothing', async () => {
   await using gate = await createApiGate();
-  await using fleet = await createTestFleet({
+  await using up = await createFleetUnderLoad({
     clusters: { main: 2, blue: 2 },
     candidates: [CANDIDATE],
     workerEnv: { CHANGEOVER_CONTROLLER_URL: gate.url },
   });
+  const { fleet, watch, load } = up;
   gate.forwardTo(fleet.controller.url);
-  await using watch = watchRoutes(fleet);
-  await using load = await startLoad(fleet);
 
   const killedIn: Phase[] = [];
   const late: (() => Promise<readonly number[]>)[] = [];

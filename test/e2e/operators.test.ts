@@ -1,7 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LoadProcess } from '../../demo/load/process.ts';
 import { BASELINE, STATIC_HOME } from '../../demo/packages.ts';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import type { Phase } from '../../src/domain/upgrade/phase.ts';
@@ -9,36 +8,33 @@ import type { UpgradeStatus } from '../../src/domain/upgrade/status.ts';
 import { abortSignal, approveSignal } from '../../src/workflows/messages.ts';
 import { changeover, temporal } from './support/commands.ts';
 import { createApiGate, type CallPattern, type ApiGate } from './support/api-gate.ts';
-import { assertSound, assertUniform } from './support/invariants.ts';
+import { assertUniform } from './support/end-state.ts';
+import { assertSound } from './support/sound-run.ts';
 import { readRecords } from './support/business-records.ts';
-import { watchRoutes, type RouteWatch } from './support/route-watch.ts';
-import { createTestFleet, shortPlan, startLoad, type TestFleet } from './support/test-fleet.ts';
+import { createFleetUnderLoad, type FleetUnderLoad } from './support/fleet-under-load.ts';
+import { shortPlan } from './support/test-fleet.ts';
 import { awaitPhase, awaitReport, awaitStatus } from './support/upgrade-waits.ts';
 
 /** A start that takes a while leaves time to abort in the middle of it. */
 const CANDIDATE = { ...STATIC_HOME, startDelayMs: 1_000 };
 
 let gate: ApiGate;
-let fleet: TestFleet;
-let watch: RouteWatch;
-let load: LoadProcess;
+let up: FleetUnderLoad;
+let fleet: FleetUnderLoad['fleet'];
 
 /** One service under load throughout: after each rollback it is where it was, and the next upgrade can come. */
 beforeAll(async () => {
   gate = await createApiGate();
-  fleet = await createTestFleet({
+  up = await createFleetUnderLoad({
     clusters: { main: 2, blue: 1 },
     candidates: [CANDIDATE],
     workerEnv: { CHANGEOVER_CONTROLLER_URL: gate.url },
   });
+  fleet = up.fleet;
   gate.forwardTo(fleet.controller.url);
-  watch = watchRoutes(fleet);
-  load = await startLoad(fleet);
 });
 afterAll(async () => {
-  await load[Symbol.asyncDispose]();
-  await watch[Symbol.asyncDispose]();
-  await fleet.close();
+  await up[Symbol.asyncDispose]();
   await gate[Symbol.asyncDispose]();
 });
 
@@ -153,7 +149,7 @@ describe('an operator', () => {
   test('of all this the clients saw nothing', async () => {
     // The last word has the upgrade that ended last: everything is where it was.
     const report = await awaitReport(fleet);
-    await assertSound({ fleet, report, watch, load: [await load.stop()] });
+    await assertSound({ fleet, report, watch: up.watch, load: [await up.load.stop()] });
   });
 });
 

@@ -4,23 +4,11 @@ import { expect, test } from 'vitest';
 import { BASELINE, FLOATING_SECOND, STATIC_HOME } from '../../demo/packages.ts';
 import type { UpgradeReport } from '../../src/domain/report/report.ts';
 import type { UpgradeStatus } from '../../src/domain/upgrade/status.ts';
-import { createBusinessClient } from './support/business-client.ts';
-import { readRecords } from './support/business-records.ts';
 import { changeover, temporal } from './support/commands.ts';
-import {
-  assertAlwaysServing,
-  assertConserved,
-  assertDecisionDerivable,
-  assertDrainedBeforeChange,
-  assertNothingLost,
-  assertOneVersionAtATime,
-  assertSameKeySameCluster,
-  assertSealedWhileChanged,
-  assertUniform,
-  assertVersionsGrow,
-} from './support/invariants.ts';
-import { watchRoutes } from './support/route-watch.ts';
-import { createTestFleet, shortPlan, startLoad } from './support/test-fleet.ts';
+import { createFleetUnderLoad } from './support/fleet-under-load.ts';
+import { assertSameKeySameCluster } from './support/same-key.ts';
+import { assertSound } from './support/sound-run.ts';
+import { shortPlan } from './support/test-fleet.ts';
 import { awaitPhase, awaitReport } from './support/upgrade-waits.ts';
 
 const WORKFLOW = ['--workflow-id', 'upgrade-wealth'];
@@ -32,17 +20,15 @@ function queried(out: string): UpgradeStatus {
 }
 
 test('an upgrade driven by the temporal command alone promotes the better version, with nothing lost', async () => {
-  await using fleet = await createTestFleet({
+  await using up = await createFleetUnderLoad({
     clusters: { main: 2, blue: 2, green: 2 },
     gateways: 2,
     candidates: [STATIC_HOME, FLOATING_SECOND],
   });
-  await using watch = watchRoutes(fleet);
-  await using load = await startLoad(fleet);
+  const { fleet, watch, load, client } = up;
   const planFile = join(fleet.folder, 'plan.json');
   const plan = shortPlan(fleet, { baseline: BASELINE, candidates: [STATIC_HOME, FLOATING_SECOND] });
   await writeFile(planFile, JSON.stringify(plan));
-  const client = createBusinessClient(fleet.gateway);
   const transaction = await client.beginTransactionOn('blue');
   const long = await client.beginLongRequestOn('green', { ms: 4_000 });
 
@@ -91,19 +77,8 @@ test('an upgrade driven by the temporal command alone promotes the better versio
   const report = await awaitReport(fleet);
   expect(report.forcedDrains).toEqual([]);
   const summary = await load.stop();
-  const records = await readRecords(fleet);
-
-  assertNothingLost(summary);
-  assertDrainedBeforeChange(records);
-  assertOneVersionAtATime(records);
-  assertSealedWhileChanged(records, watch.samples);
-  assertAlwaysServing(watch.samples, 1);
-  assertVersionsGrow(watch.samples);
+  await assertSound({ fleet, report, watch, load: [summary], clients: [client] });
   expect(assertSameKeySameCluster(summary, watch.samples)).toBeGreaterThan(50);
-  await assertUniform(fleet, report, records);
-  await assertConserved(fleet, [summary, client], { report });
-  await assertDecisionDerivable(fleet, report);
   const replay = await changeover(fleet, 'replay', 'upgrade-wealth');
   expect(replay.code, replay.out + replay.err).toBe(0);
-  expect(fleet.unexpectedEnds).toEqual([]);
 });

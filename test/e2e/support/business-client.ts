@@ -30,6 +30,8 @@ export interface LongRequest {
 export interface BusinessClient {
   /** Its answers by version, to be counted with those of the load. */
   readonly byVersion: LoadSummary['byVersion'];
+  /** The home page as this account sees it, from the given gateway. */
+  homePage(url: string, options: { account: string }): Promise<Answer>;
   /** A transaction that began on a server of this cluster; those that began elsewhere are finished at once. */
   beginTransactionOn(cluster: string): Promise<OpenTransaction>;
   /** A long request that is on a server of this cluster; those that came elsewhere are left to end. */
@@ -70,6 +72,8 @@ export function createBusinessClient({ url }: { readonly url: string }): Busines
 
   return {
     byVersion,
+    homePage: async (from, { account }) =>
+      received(await request(from, { headers: { 'x-account': account } })),
     beginTransactionOn: (cluster) =>
       onCluster(cluster, beginTransaction, async (transaction) => {
         await transaction.finish();

@@ -55,3 +55,12 @@ export async function executedBy(adminUrl: string): Promise<RouteTable | undefin
     return undefined;
   }
 }
+
+/** What each gateway executed, in order. */
+export function samplesByGateway(samples: readonly RouteSample[]): Map<string, RouteSample[]> {
+  const groups = new Map<string, RouteSample[]>();
+  for (const sample of samples) {
+    groups.set(sample.gateway, [...(groups.get(sample.gateway) ?? []), sample]);
+  }
+  return groups;
+}
