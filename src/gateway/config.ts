@@ -1,10 +1,7 @@
 import { z } from 'zod';
 import { keySourceSchema } from '../protocol/routes.ts';
+import { controlShape, nameSchema, portSchema } from './control-config.ts';
 
-const name = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and dashes, 63 at most');
-const port = z.int().min(0).max(65_535);
 /** No timer can wait for longer. */
 const LONGEST_MS = 2 ** 31 - 1;
 const ms = z.int().positive().max(LONGEST_MS, 'must be 24 days at most');
@@ -26,30 +23,18 @@ const timeoutsSchema = z.strictObject({
 });
 
 const shape = z.strictObject({
-  /** Name under which the gateway acknowledges route tables, and its pseudonym in `Via`. */
-  name,
-  service: name,
+  /** Its name is its pseudonym in `Via`, too; `stateDir` also has open transactions, and a trial's accounts. */
+  ...controlShape,
   /**
    * `edge`: clients are not to be believed, and routing context in their baggage is removed. `sidecar`: callers are
    * services whose context was written by an edge, and it decides.
    */
   role: z.enum(['edge', 'sidecar']).default('edge'),
   /** At an edge: services behind this one, for which it decides as well. Context is written where there are any. */
-  contextFor: z.array(name).default([]),
+  contextFor: z.array(nameSchema).default([]),
   /** Where the key for these is found, if not where their plans say. */
   contextKey: keySourceSchema.exactOptional(),
-  listen: z.strictObject({ host: z.string().default('0.0.0.0'), port }),
-  admin: z.strictObject({ host: z.string().default('127.0.0.1'), port }),
-  /** Base URL of the flow controller; without one, routes only come by `PUT /v1/routes`. */
-  controllerUrl: z.url().exactOptional(),
-  /** Folder for what must survive a restart: the route table executed last, open transactions, and a trial's accounts. */
-  stateDir: z.string().min(1),
-  /** Folder in which the lookup files of policies lie; a policy that names a file outside of it is refused. */
-  lookupDir: z.string().min(1).exactOptional(),
-  /** Bearer token that the admin API asks for, `/health` excepted. */
-  adminToken: z.string().min(1).exactOptional(),
-  /** Bearer token that the controller asks for. */
-  controllerToken: z.string().min(1).exactOptional(),
+  listen: z.strictObject({ host: z.string().default('0.0.0.0'), port: portSchema }),
   timeouts: timeoutsSchema.prefault({}),
   /** Header section of a request, in bytes; more is refused with 431. */
   maxHeaderBytes: z.int().min(1024).default(16_384),

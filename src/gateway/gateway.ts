@@ -2,10 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { listen, type Listening } from '../protocol/control-server.ts';
 import { AccountRegister } from './account-register.ts';
 import { AccountStore } from './account-store.ts';
-import { createAdminApi } from './admin-api.ts';
+import { ControlSide, FIRST_PULL_MS } from './control-side.ts';
 import { type GatewayConfig, type GatewayConfigInput, gatewayConfigSchema } from './config.ts';
 import { EdgeContext } from './edge-context.ts';
 import { EmbeddedPlane } from './embedded-plane.ts';
@@ -13,9 +12,6 @@ import { Fleet } from './fleet.ts';
 import { renderMetrics } from './gateway-metrics.ts';
 import { gatewayStats } from './gateway-stats.ts';
 import { InnerRoutes } from './inner-routes.ts';
-import { RouteKeeper } from './route-keeper.ts';
-import { RoutePuller } from './route-puller.ts';
-import { RouteStore } from './route-store.ts';
 import { PlainContext, type RoutingContext } from './routing-context.ts';
 import { SidecarContext } from './sidecar-context.ts';
 import { StatsReporter } from './stats-reporter.ts';
@@ -25,9 +21,6 @@ import { TrafficServer } from './traffic-server.ts';
 import { TransactionBook } from './transaction-book.ts';
 import { TransactionStore } from './transaction-store.ts';
 import { UnitLedger } from './unit-ledger.ts';
-
-/** How long a start waits for the controller before the stored routes have to do, in milliseconds. */
-const FIRST_PULL_MS = 3_000;
 
 /** So often a traffic port that is taken is tried again, in milliseconds. */
 const OPEN_RETRY_MS = 500;
@@ -72,24 +65,8 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     logger,
   });
   const plane = new EmbeddedPlane({ director, lookupDir: config.lookupDir, logger });
-  const keeper = new RouteKeeper({
-    service: config.service,
-    store: new RouteStore(config.stateDir),
-    plane,
-    pulls: config.controllerUrl !== undefined,
-    logger,
-  });
-  const puller =
-    config.controllerUrl === undefined
-      ? null
-      : new RoutePuller({
-          controllerUrl: config.controllerUrl,
-          service: config.service,
-          gateway: config.name,
-          token: config.controllerToken,
-          keeper,
-          logger,
-        });
+  const control = new ControlSide({ config, plane, logger });
+  const { keeper } = control;
   const traffic = new TrafficServer(config, director);
   const stats = () => gatewayStats(config, director, epoch);
   const reporter =
@@ -104,21 +81,6 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
           logger,
         });
   const reads = new EventEmitter();
-  const app = createAdminApi({
-    gateway: config.name,
-    token: config.adminToken,
-    plane,
-    keeper,
-    stats,
-    metrics: () => renderMetrics(stats(), director),
-    onStatsRead: () => {
-      reporter?.wasRead();
-      reads.emit('read');
-    },
-    ready: () => traffic.address !== null && !traffic.stopping,
-    logger,
-  });
-  let admin: Listening | null = null;
   let opening: Promise<void> | null = null;
   let closing: Promise<void> | null = null;
 
@@ -148,13 +110,17 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     const known = await accounts.load();
     if (known !== null) register.restore(known);
     accounts.start();
-    await keeper.restore();
-    admin = await listen(app, {
-      ...config.admin,
-      ...(config.adminToken === undefined ? {} : { token: config.adminToken }),
+    await control.open({
+      stats,
+      metrics: () => renderMetrics(stats(), director),
+      onStatsRead: () => {
+        reporter?.wasRead();
+        reads.emit('read');
+      },
+      ready: () => traffic.address !== null && !traffic.stopping,
     });
     const preparing = Promise.all(inner.map((routes) => routes.update(FIRST_PULL_MS)));
-    const latest = puller === null ? false : await puller.pullOnce(FIRST_PULL_MS);
+    const latest = await control.pullOnce();
     await preparing;
     if (keeper.heldBy !== null) {
       logger.warn(
@@ -170,15 +136,16 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     if (keeper.version === 0) logger.warn('no routes yet; the traffic port stays shut until there are some');
     keeper.onAdopted = openTrafficSoon;
     await openTraffic();
-    puller?.start();
+    control.keepPulling();
     reporter?.start();
     for (const routes of inner) routes.start();
-    logger.info({ traffic: urlOf(traffic.address), admin: admin.url }, 'gateway started');
+    logger.info({ traffic: urlOf(traffic.address), admin: control.adminUrl }, 'gateway started');
   };
 
   /** What the controller did not read by then, nobody will. */
   const lastRead = async (): Promise<void> => {
-    if (admin === null || puller === null || director.ledger.counts().length === 0) return;
+    if (control.adminUrl === null || config.controllerUrl === undefined) return;
+    if (director.ledger.counts().length === 0) return;
     const signal = AbortSignal.timeout(config.lastReadMs);
     await once(reads, 'read', { signal }).catch(() => logger.warn('nobody read the final counters'));
   };
@@ -190,13 +157,12 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     await accounts.close();
     await Promise.all([transactions.close(), lastRead()]);
     await reporter?.close();
-    await puller?.close();
+    await control.stopPulling();
     await Promise.all(inner.map((routes) => routes.stop()));
     await director.fleet.destroy();
     director.transactions.clear();
     keeper.close();
-    await admin?.close();
-    admin = null;
+    await control.closeAdmin();
     logger.info('gateway stopped');
   };
 
@@ -210,7 +176,7 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
       return urlOf(traffic.address);
     },
     get adminUrl() {
-      return admin?.url ?? null;
+      return control.adminUrl;
     },
   };
 }

@@ -1,10 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { createAdminApi } from '../gateway/admin-api.ts';
-import { RouteKeeper } from '../gateway/route-keeper.ts';
-import { RoutePuller } from '../gateway/route-puller.ts';
-import { RouteStore } from '../gateway/route-store.ts';
-import { listen, type Listening } from '../protocol/control-server.ts';
+import { ControlSide } from '../gateway/control-side.ts';
 import { type CompanionConfigInput, companionConfigSchema } from './companion-config.ts';
 import { CountLedger } from './count-ledger.ts';
 import { HaproxyPlane } from './haproxy-plane.ts';
@@ -12,8 +8,6 @@ import { companionMetrics } from './companion-metrics.ts';
 import { parseSocketAddress } from './runtime-api.ts';
 import { TrafficReader } from './traffic-reader.ts';
 
-/** How long a start waits for the controller before the stored routes have to do, in milliseconds. */
-const FIRST_PULL_MS = 3_000;
 /** So often HAProxy is looked after where nobody asks, in milliseconds: a new process has its routes by then. */
 const LOOK_EVERY_MS = 500;
 /** A look at thousands of servers takes HAProxy's own time: so many times longer it is left alone afterwards. */
@@ -40,30 +34,13 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
   const ledger = new CountLedger(config.stateDir);
   const reader = new TrafficReader({ gateway: config.name, service: config.service, plane, ledger, logger });
   plane.onReplaced = (old) => reader.keep(old);
-  const keeper = new RouteKeeper({
-    service: config.service,
-    store: new RouteStore(config.stateDir),
-    plane,
-    pulls: config.controllerUrl !== undefined,
-    logger,
-  });
-  const puller =
-    config.controllerUrl === undefined
-      ? null
-      : new RoutePuller({
-          controllerUrl: config.controllerUrl,
-          service: config.service,
-          gateway: config.name,
-          token: config.controllerToken,
-          keeper,
-          logger,
-        });
+  const control = new ControlSide({ config, plane, logger });
+  const { keeper } = control;
   const stopping = new AbortController();
   let healthy = false;
   let reading: ReturnType<TrafficReader['stats']> | null = null;
   let upcoming: ReturnType<TrafficReader['stats']> | null = null;
   let looking: Promise<void> = Promise.resolve();
-  let admin: Listening | null = null;
 
   const read = (): ReturnType<TrafficReader['stats']> => {
     const now = reader.stats().finally(() => (reading = null));
@@ -89,17 +66,6 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
   };
   // What failed so far belongs to the release that had the slot so far.
   plane.beforeChange = () => (plane.table === null ? Promise.resolve() : stats().then(() => undefined));
-  const app = createAdminApi({
-    gateway: config.name,
-    token: config.adminToken,
-    plane,
-    keeper,
-    stats,
-    metrics: async () => companionMetrics(await stats()),
-    onStatsRead: () => {},
-    ready: () => healthy && keeper.version > 0 && keeper.heldBy === null,
-    logger,
-  });
 
   const lookAfter = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
@@ -121,9 +87,8 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
     if (stopping.signal.aborted) return;
     stopping.abort();
     await looking;
-    await puller?.close();
-    await admin?.close();
-    admin = null;
+    await control.stopPulling();
+    await control.closeAdmin();
     await upcoming?.catch(() => undefined);
     await reading?.catch(() => undefined);
     reader.close();
@@ -134,20 +99,21 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
   return {
     async start() {
       await ledger.load();
-      await keeper.restore();
-      admin = await listen(app, {
-        ...config.admin,
-        ...(config.adminToken === undefined ? {} : { token: config.adminToken }),
+      await control.open({
+        stats,
+        metrics: async () => companionMetrics(await stats()),
+        onStatsRead: () => {},
+        ready: () => healthy && keeper.version > 0 && keeper.heldBy === null,
       });
-      await puller?.pullOnce(FIRST_PULL_MS);
+      await control.pullOnce();
       looking = lookAfter();
-      puller?.start();
-      logger.info({ admin: admin.url, socket: config.socket }, 'companion of HAProxy started');
+      control.keepPulling();
+      logger.info({ admin: control.adminUrl, socket: config.socket }, 'companion of HAProxy started');
     },
     close,
     [Symbol.asyncDispose]: close,
     get adminUrl() {
-      return admin?.url ?? null;
+      return control.adminUrl;
     },
   };
 }

@@ -1,29 +1,22 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { readConfig } from '../../config.ts';
 import type { KeySource } from '../../domain/policy/policy.ts';
 import type { CliContext } from '../context.ts';
-import { EXIT } from '../exit-code.ts';
-import { CliFailure } from '../failure.ts';
+import {
+  addGatewayControl,
+  addGatewayIdentity,
+  GATEWAY_ENVIRONMENT,
+  runGateway,
+  type GatewayProcessOptions,
+} from '../gateway-process.ts';
 import { durationOption, parseCountOption } from '../limit-option.ts';
-import { listenOption, parseListenAddress } from '../listen-address.ts';
-import { processLogger } from '../process-logger.ts';
-import { runProcess } from '../run-process.ts';
+import { parseListenAddress } from '../listen-address.ts';
 
-type Address = ReturnType<typeof parseListenAddress>;
-
-interface GatewayOptions {
-  readonly name: string;
-  readonly service: string;
+interface GatewayOptions extends GatewayProcessOptions {
   readonly role: string;
   readonly contextFor: readonly string[];
   readonly contextKey?: KeySource;
   /** By default of the role. */
-  readonly listen?: Address;
-  readonly admin: Address;
-  /** False: `--no-controller`. */
-  readonly controller?: string | false;
-  readonly state: string;
-  readonly lookupDir?: string;
+  readonly listen?: ReturnType<typeof parseListenAddress>;
   /** In milliseconds. */
   readonly shutdownGrace: number;
   /** In milliseconds. */
@@ -34,10 +27,9 @@ interface GatewayOptions {
 }
 
 export function gatewayCommand({ env }: CliContext): Command {
-  return new Command('gateway')
-    .description('run an embedded gateway: routes the traffic of one service')
-    .requiredOption('--name <name>', 'name of the gateway, as in the plan')
-    .requiredOption('--service <name>', 'service that it routes')
+  const command = addGatewayIdentity(
+    new Command('gateway').description('run an embedded gateway: routes the traffic of one service'),
+  )
     .addOption(
       new Option(
         '--role <role>',
@@ -61,15 +53,10 @@ export function gatewayCommand({ env }: CliContext): Command {
       '--context-key <source>',
       'with --context-for: where their key is found, if not where their plans say: header:NAME, cookie:NAME, query:NAME',
       parseKeySource,
-    )
-    .addOption(listenOption('--admin <host:port>', 'where its admin API listens', '127.0.0.1:7080'))
-    .option('--controller <url>', 'the flow controller; CHANGEOVER_CONTROLLER_URL by default')
-    .option('--no-controller', 'routes only come by its admin API')
-    .requiredOption(
-      '--state <dir>',
-      'folder for the route table executed last, open transactions and the accounts of a trial',
-    )
-    .option('--lookup-dir <dir>', 'folder of the lookup files that policies may name')
+    );
+  return addGatewayControl(command, {
+    keeps: 'the route table executed last, open transactions and the accounts of a trial',
+  })
     .addOption(
       durationOption(
         '--shutdown-grace <duration>',
@@ -103,9 +90,7 @@ export function gatewayCommand({ env }: CliContext): Command {
     )
     .addHelpText(
       'after',
-      `
-Environment: CHANGEOVER_CONTROLLER_URL, CHANGEOVER_CONTROLLER_TOKEN, CHANGEOVER_GATEWAY_TOKEN, LOG_LEVEL; secrets also by
-file, as <NAME>_FILE.
+      `${GATEWAY_ENVIRONMENT}
 
 SIGTERM finishes what is in flight, for --shutdown-grace at most and some seconds for the final counters; whatever stops
 the process has to wait for longer than that before it kills (stop_grace_period, TimeoutStopSec).
@@ -117,21 +102,24 @@ Examples:
     )
     .action(async (options: GatewayOptions) => {
       const { createGateway } = await import('../../gateway/gateway.ts');
-      const { config, logLevel } = await gatewayConfig(options, env);
-      const logger = processLogger('gateway', { logLevel });
-      const gateway = createGateway(config, { logger });
-      await runProcess(
-        {
-          // It says itself where it listens, and on which port once it has routes.
-          start: async () => {
-            await gateway.start();
-            return undefined;
-          },
-          close: () => gateway.close(),
-        },
-        logger,
-      );
+      const { gatewayConfigSchema } = await import('../../gateway/config.ts');
+      await runGateway({
+        ...{ what: 'gateway', options, env, schema: gatewayConfigSchema, create: createGateway },
+        own: ownSettings(options),
+      });
     });
+}
+
+function ownSettings(options: GatewayOptions) {
+  const { role, contextFor, contextKey, listen, maxTransactions, maxAccounts, accountPart } = options;
+  return {
+    ...{ role, contextFor, maxTransactions, maxAccounts },
+    ...(contextKey === undefined ? {} : { contextKey }),
+    ...(accountPart === undefined ? {} : { accountPart }),
+    listen: listen ?? { host: role === 'sidecar' ? '127.0.0.1' : '0.0.0.0', port: 8080 },
+    shutdownGraceMs: options.shutdownGrace,
+    timeouts: { upstreamHeadersMs: options.responseTimeout },
+  };
 }
 
 function parseKeySource(text: string): KeySource {
@@ -148,26 +136,4 @@ function parseAccountPart(text: string): { part: number; of: number } {
   const [part, of] = [Number(match?.[1]), Number(match?.[2])];
   if (part >= 1 && part <= of && of <= 100) return { part, of };
   throw new InvalidArgumentError('It must be a part of at most a hundred, from 1, such as 1/2 and 2/2.');
-}
-
-async function gatewayConfig(
-  { controller, state, lookupDir, shutdownGrace, responseTimeout, listen, ...options }: GatewayOptions,
-  env: NodeJS.ProcessEnv,
-) {
-  const { gatewayConfigSchema } = await import('../../gateway/config.ts');
-  const { controller: central, gatewayToken, logLevel } = readConfig(env);
-  const parsed = gatewayConfigSchema.safeParse({
-    ...options,
-    listen: listen ?? { host: options.role === 'sidecar' ? '127.0.0.1' : '0.0.0.0', port: 8080 },
-    stateDir: state,
-    shutdownGraceMs: shutdownGrace,
-    timeouts: { upstreamHeadersMs: responseTimeout },
-    ...(controller === false ? {} : { controllerUrl: controller ?? central.url }),
-    ...(central.token === undefined ? {} : { controllerToken: central.token }),
-    ...(gatewayToken === undefined ? {} : { adminToken: gatewayToken }),
-    ...(lookupDir === undefined ? {} : { lookupDir }),
-  });
-  if (parsed.success) return { config: parsed.data, logLevel };
-  const lines = parsed.error.issues.map((issue) => `  - ${issue.path.join('.')}: ${issue.message}`);
-  throw new CliFailure(EXIT.badInput, ['The gateway cannot be configured so:', ...lines].join('\n'));
 }

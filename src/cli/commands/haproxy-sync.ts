@@ -3,6 +3,7 @@ import { readConfig } from '../../config.ts';
 import { print, type CliContext } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
 import { CliFailure } from '../failure.ts';
+import { addGatewayIdentity } from '../gateway-process.ts';
 import { durationOption } from '../limit-option.ts';
 import { processLogger } from '../process-logger.ts';
 import { DEFAULT_FILES } from './haproxy-render.ts';
@@ -18,10 +19,11 @@ interface SyncOptions {
 }
 
 export function haproxySyncCommand({ out, env }: CliContext): Command {
-  return new Command('sync')
-    .description('bring the files of an HAProxy up to date before it starts (ExecStartPre= of its service)')
-    .requiredOption('--name <name>', 'name of the gateway, as in the plan')
-    .requiredOption('--service <name>', 'service that it routes')
+  return addGatewayIdentity(
+    new Command('sync').description(
+      'bring the files of an HAProxy up to date before it starts (ExecStartPre= of its service)',
+    ),
+  )
     .option('--files <dir>', 'folder of its maps and of its server-state file', DEFAULT_FILES)
     .option('--controller <url>', 'the flow controller; CHANGEOVER_CONTROLLER_URL by default')
     .requiredOption('--state <dir>', 'state folder of its companion')
