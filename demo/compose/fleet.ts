@@ -13,7 +13,14 @@ const SERVERS_EACH = 3;
 
 const BUSINESS_PORT = 8080;
 const AGENT_PORT = 7070;
-const GATEWAY_ADMIN = 'http://gateway:7600';
+const GATEWAY_ADMIN_PORT = 7600;
+
+/** The gateways that a profile of docker-compose.yml adds: container → as what it stands in the plan. */
+const MORE_GATEWAYS = {
+  haproxy: { name: 'gateway-2', kind: 'haproxy', admin: `http://companion:${GATEWAY_ADMIN_PORT}` },
+  sidecar: { name: 'sidecar-1', kind: 'embedded', admin: `http://sidecar:${GATEWAY_ADMIN_PORT}` },
+} as const;
+export type Profile = keyof typeof MORE_GATEWAYS;
 
 function serversOf(cluster: Cluster): string[] {
   return Array.from({ length: SERVERS_EACH }, (_, index) => `${cluster}-${index + 1}`);
@@ -45,11 +52,10 @@ export function agentConfig(server: string, packageFolder: string): AgentConfigI
 }
 
 /** The upgrade of the demo: 2.0-a on blue and 2.0-b on green compete, odd accounts against even ones. */
-export function plan(packages: {
-  baseline: Package;
-  staticHome: Package;
-  floatingSecond: Package;
-}): PlanInput {
+export function plan(
+  packages: { baseline: Package; staticHome: Package; floatingSecond: Package },
+  profiles: readonly Profile[] = [],
+): PlanInput {
   const cluster = (name: Cluster) => ({
     servers: serversOf(name).map((server) => ({
       name: server,
@@ -71,7 +77,10 @@ export function plan(packages: {
     ],
     deployment: { [STATIC_HOME.mode]: 'blue', [FLOATING_SECOND.mode]: 'green' },
     clusters: { main: cluster('main'), blue: cluster('blue'), green: cluster('green') },
-    gateways: [{ name: 'gateway-1', admin: GATEWAY_ADMIN }],
+    gateways: [
+      { name: 'gateway-1', admin: `http://gateway:${GATEWAY_ADMIN_PORT}` },
+      ...profiles.map((profile) => MORE_GATEWAYS[profile]),
+    ],
     drain: { deadline: '2m' },
     traffic: {
       key: { from: 'header', name: 'x-account' },
@@ -96,7 +105,11 @@ export function plan(packages: {
       readEvery: '5s',
     },
     // A trial of a minute: accounts count by what they do within seconds.
-    decision: { epsilon: '2%', expectedRate: '40%', window: '2s', outcomeWithin: '4s', deadline: '5m' },
+    decision: {
+      ...{ epsilon: '2%', expectedRate: '40%', window: '2s', outcomeWithin: '4s', deadline: '5m' },
+      // HAProxy counts requests only.
+      ...(profiles.includes('haproxy') ? { unit: 'request' } : {}),
+    },
     measure: {
       allocated: { method: 'POST', path: '/visit' },
       volume: { kind: 'successes', match: { method: 'POST', path: '/visit', status: '201' } },

@@ -6,7 +6,7 @@ import type { Cut, LoadSummary, LoadTotals, Loss, LossKind, Mix, VersionCount } 
 import { createTimeline } from './timeline.ts';
 
 /** How many losses and cuts are kept with their circumstances; all are counted. */
-const KEPT = 200;
+const KEPT = 500;
 
 /** Counts what a load generator sends and gets; what it says is conserved (see `loadTotalsSchema`). */
 export interface Recorder {

@@ -58,13 +58,13 @@ export const loadTotalsSchema = z.object({
   lostBy: z.record(z.enum(LOSS_KINDS), count),
   /** Answers by class, such as `2xx`, the lost ones with 5xx included. */
   byStatus: z.record(z.string(), count),
-  /** The first 200. */
+  /** The first 500. */
   losses: z.array(lossSchema),
   /** `started = finished + cut + underWay`. */
   transactions: z.object({ started: count, finished: count, cut: count, underWay: count }),
-  /** The first 200. */
+  /** The first 500. */
   cuts: z.array(cutSchema),
-  /** Business that met more than one version of an inner service, and the first 200 of it. */
+  /** Business that met more than one version of an inner service, and the first 500 of it. */
   mixed: count,
   mixes: z.array(mixSchema),
   byVersion: z.record(z.string(), versionCountSchema),

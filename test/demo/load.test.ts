@@ -144,7 +144,7 @@ describe('the load generator', () => {
     expectConserved(summary);
     expectTimelineAddsUp(summary);
     expect(summary.lostBy).toEqual({ network: broken, gatewayError: refused, timeout: 0, serverError: 0 });
-    expect(summary.losses.length).toBe(Math.min(50, broken + refused));
+    expect(summary.losses.length).toBe(Math.min(500, broken + refused));
     const loss = summary.losses.find(({ kind }) => kind === 'network');
     expect(loss).toMatchObject({ transaction: null, account: expect.stringMatching(/^\d{6}$/) as string });
     expect(loss?.error).toMatch(/UND_ERR_SOCKET|ECONNRESET/);

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { agents } from '../../demo/compose/fleet.ts';
-import { readWrittenPlan, writeFiles } from '../../demo/compose/files.ts';
+import { PROFILES, readWrittenPlan, writeFiles } from '../../demo/compose/files.ts';
 import { startDevServer } from '../../src/dev-server/dev-server.ts';
 import { findTemporal } from '../../src/dev-server/find-temporal.ts';
 import { SEARCH_ATTRIBUTES } from '../../src/domain/search-attributes.ts';
@@ -83,9 +83,10 @@ describe('docker-compose.yml', () => {
       const program = createProgram({ env: {}, out: none, err: none });
       // Everything up to what it would do.
       const ran: string[] = [];
-      for (const one of program.commands) one.action(() => void ran.push(one.name()));
+      const all = program.commands.flatMap((one) => [one, ...one.commands]);
+      for (const one of all) one.action(() => void ran.push(one.name()));
       await program.parseAsync(command, { from: 'user' });
-      expect(ran, name).toEqual([command[0]]);
+      expect(ran, name).toEqual([command[0] === 'haproxy' ? command[1] : command[0]]);
     }
   });
 
@@ -120,6 +121,14 @@ describe('the files of the demo clusters', () => {
     try {
       await writeFiles(folder);
       const plan = await readWrittenPlan(folder);
+      for (const profile of PROFILES) {
+        const { gateways } = await readWrittenPlan(folder, profile);
+        for (const { name, admin } of gateways) {
+          const { hostname, port } = new URL(admin);
+          // The name by which it acknowledges, and where it can be reached.
+          expect(services[hostname]?.command).toEqual(expect.arrayContaining([name, `0.0.0.0:${port}`]));
+        }
+      }
       expect((await readdir(join(folder, 'packages'))).sort()).toEqual([
         'wealth-1.4.tgz',
         'wealth-2.0-a.tgz',

@@ -17,6 +17,7 @@ interface RenderCommandOptions {
   readonly slots?: number;
   readonly context?: boolean;
   readonly seed?: boolean;
+  readonly output?: string;
 }
 
 export function haproxyRenderCommand({ out }: CliContext): Command {
@@ -31,20 +32,23 @@ export function haproxyRenderCommand({ out }: CliContext): Command {
     .option('--slots <n>', 'versions that can have servers at a time', parseCountOption)
     .option('--context', 'write key and decision into W3C baggage, for sidecars behind the service')
     .option('--seed', 'also write the files that HAProxy needs for its first start, those that are missing')
+    .option('--output <file>', 'write it there, not to standard output')
     .addHelpText(
       'after',
       `
 Examples:
   $ changeover haproxy render plan.yaml --seed > /etc/haproxy/haproxy.cfg && systemctl reload haproxy`,
     )
-    .action(async (file: string, { seed = false, ...options }: RenderCommandOptions) => {
+    .action(async (file: string, { seed = false, output, ...options }: RenderCommandOptions) => {
       const { renderConfig, seedFiles } = await import('../../haproxy/render.ts');
       const { plan } = await readPlanFile(file);
       if (seed) {
         await mkdir(options.files, { recursive: true });
         for (const [path, content] of seedFiles(plan, options)) await seedOne(path, content);
       }
-      print(out, renderConfig(plan, options));
+      const text = renderConfig(plan, options);
+      if (output === undefined) print(out, text);
+      else await writeFileAtomic(output, `${text}\n`);
     });
 }
 
