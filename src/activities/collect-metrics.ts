@@ -35,8 +35,10 @@ export interface CollectMetricsInput extends StepContext {
   /** Where units and outcomes are read, and since when they count. */
   readonly source: SourcePlan;
   readonly since: string;
-  /** A verdict is due. */
+  /** A verdict is due when the wait is over. */
   readonly final: boolean;
+  /** The trial is over: a verdict is due at once where a guardrail changed who is left. */
+  readonly ended?: boolean;
 }
 
 /** Scheduled by a workflow from before plans named a rule, and under way while the worker was replaced. */
@@ -86,6 +88,7 @@ export function collectMetrics(deps: Pick<ActivityDependencies, 'observatory' | 
           return read(deps, input, {
             traffic,
             pulls,
+            isDue,
             elapsedMs: Math.max(0, elapsedMs),
             signal: present.signal,
           });
@@ -139,6 +142,8 @@ function pullsOf(traffic: TrafficAnswer, { versions, pulled }: CollectMetricsInp
 interface Observed {
   readonly traffic: TrafficAnswer;
   readonly pulls: ReadingResult['pulls'];
+  /** The wait is over; otherwise a pull ended it. */
+  readonly isDue: boolean;
   readonly elapsedMs: number;
   readonly signal: AbortSignal;
 }
@@ -146,10 +151,12 @@ interface Observed {
 async function read(
   deps: Pick<ActivityDependencies, 'observatory' | 'metrics'>,
   input: CollectMetricsInput,
-  { traffic, pulls, elapsedMs, signal }: Observed,
+  { traffic, pulls, isDue, elapsedMs, signal }: Observed,
 ): Promise<ReadingResult> {
-  const { base, versions, spec, progress, final } = input;
-  const totals = await totalsFor(deps, input, { traffic, pulls, elapsedMs, signal });
+  const { base, versions, spec, progress, ended } = input;
+  const totals = await totalsFor(deps, input, { traffic, pulls, signal });
+  // A pull within the last stretch of the trial does not end it. (Without `ended`: scheduled by an earlier version.)
+  const final = input.final && (isDue || ended !== false);
   const { incident, notices } = traffic;
   const found = {
     at: traffic.at,
@@ -172,7 +179,8 @@ async function read(
   const { blocks } = fresh;
   const next = readBlocks(spec, progress, { blocks, pulled, isOver: final && fresh.isComplete });
   const decision = { ...next.progress, ...fresh.source, blocks };
-  return { ...found, arms, verdict: next.verdict, decision };
+  const goesOn = ended === true && !final && next.verdict.kind === 'collecting';
+  return { ...found, arms, verdict: next.verdict, decision, ...(goesOn ? { goesOn } : {}) };
 }
 
 interface FreshBlocks {
@@ -216,7 +224,7 @@ function readSource(
 async function totalsFor(
   { metrics }: Pick<ActivityDependencies, 'metrics'>,
   input: CollectMetricsInput,
-  { traffic, pulls, signal }: Observed,
+  { traffic, pulls, signal }: Pick<Observed, 'traffic' | 'pulls' | 'signal'>,
 ): Promise<ReadingResult['totals']> {
   const isPull = pulls.length > 0;
   const { source, spec, base, versions } = input;

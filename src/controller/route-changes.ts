@@ -52,7 +52,11 @@ function activate(state: ServiceState, table: RouteTable): Change<Version> {
 
 /** The active table itself where the transitions change nothing: a repeated change gives no new version. */
 function changedTable(state: ServiceState, transitions: readonly Transition[]): RouteTable {
-  const next = applyTransitions(state.active, transitions, state.lastVersion + 1);
+  // A guardrail has the last word: a late or repeated `restore` does not bring back what one pulled meanwhile.
+  const allowed = transitions.filter(
+    (one) => one.kind !== 'restore' || !state.pulls.some(({ release }) => release === one.release),
+  );
+  const next = applyTransitions(state.active, allowed, state.lastVersion + 1);
   const same = isDeepStrictEqual({ ...next, version: state.active.version }, state.active);
   return same ? state.active : next;
 }

@@ -115,6 +115,7 @@ export const transitionSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('split'), split: trafficSplitSchema }),
   z.strictObject({ kind: z.literal('share'), share: z.number().min(0).max(1) }),
   z.strictObject({ kind: z.literal('pull'), release: z.string() }),
+  z.strictObject({ kind: z.literal('restore'), release: z.string() }),
   z.strictObject({ kind: z.literal('main'), release: z.string() }),
   z.strictObject({
     kind: z.literal('measure'),

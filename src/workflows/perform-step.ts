@@ -113,7 +113,7 @@ function collect(
   step: Step & { kind: 'collectMetrics' },
   context: StepContext,
 ) {
-  const spec = extended(ruleSpecOf(plan), state.trial.extendedMs);
+  const spec = withoutDeadline(ruleSpecOf(plan));
   return activities.collectMetrics({
     ...context,
     waitMs: step.waitMs,
@@ -130,12 +130,15 @@ function collect(
     since: state.trial.since ?? state.startedAt,
     progress: state.trial.decision ?? { state: beginRule(spec), after: 0 },
     final: step.final,
+    ended: state.trial.ended,
   });
 }
 
-/** Operators may give a trial more time than its rule's deadline. */
-function extended(spec: RuleSpec, extendedMs: number): RuleSpec {
-  return 'deadlineMs' in spec ? { ...spec, deadlineMs: spec.deadlineMs + extendedMs } : spec;
+/** When the trial is over is said by `final`: its clock stands still in a pause, that of the blocks does not. */
+function withoutDeadline(spec: RuleSpec): RuleSpec {
+  if (!('deadlineMs' in spec)) return spec;
+  const { deadlineMs: _, ...rest } = spec;
+  return rest;
 }
 
 function pushTarget(

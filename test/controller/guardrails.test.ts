@@ -129,6 +129,20 @@ describe('guardrails at the controller', () => {
     expect(active.split).toMatchObject({ share: 1, pulled: ['2.0-a'] });
   });
 
+  it('have the last word: who is to be tried again is not where a guardrail pulled it meanwhile', async () => {
+    await using up = await startTrial();
+    const { fence } = up;
+    const again = [{ kind: 'restore', release: '2.0-a' }] as const;
+    await up.client.activate(service, { fence, step: 2, transitions: [{ kind: 'pull', release: '2.0-a' }] });
+    await up.client.activate(service, { fence, step: 3, transitions: again });
+    expect((await up.client.status(service)).active.split?.pulled).toEqual([]);
+    await up.client.armGuardrails(service, { fence, step: 4, releases, guardrails });
+    up.count(0, 50);
+    await vi.waitFor(async () => expect(await up.pulls()).toHaveLength(1), eventually);
+    await up.client.activate(service, { fence, step: 5, transitions: again });
+    expect((await up.client.status(service)).active.split?.pulled).toEqual(['2.0-a']);
+  });
+
   it('are quiet once disarmed, and never pull the baseline', async () => {
     await using up = await startTrial();
     await up.client.armGuardrails(service, {

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { recordedVerdicts } from '../../src/cli/recorded-decisions.ts';
+import type { UpgradeStatus } from '../../src/domain/upgrade/status.ts';
 import * as messages from '../../src/workflows/messages.ts';
 import { examplePlanInput } from '../domain/upgrade/example-plan.ts';
+import type { InMemoryWorld } from '../support/in-memory-world.ts';
 import { startTemporalBench, type TemporalBench } from './temporal-bench.ts';
 
 let bench: TemporalBench;
@@ -42,6 +44,62 @@ describe('the rule anytime in a run', () => {
     expect(timeline.map(({ what }) => what).join('\n')).toContain('2.0-b is out: beaten by');
     await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'seen enough' });
     expect(await run.handle.result()).toMatchObject({ outcome: 'rolledBack' });
+  });
+
+  test('a candidate whose conqueror is pulled gets its traffic again', async () => {
+    const plan = examplePlanInput({ ...untilDecided, decision: { rule: 'anytime' } });
+    await using run = await bench.upgrade(plan, (world) => {
+      world.rates = { '1.4': 0.4, '2.0-a': 0.5, '2.0-b': 0.3 };
+      world.isDeaf = (_, { split }) => {
+        if (split?.pulled.includes('2.0-b') === true) pull(world, '2.0-a');
+        return false;
+      };
+    });
+    const report = await run.handle.result();
+    expect(report).toMatchObject({ outcome: 'rolledBack', decision: { verdict: { kind: 'keepBaseline' } } });
+    const timeline = await run.handle.query(messages.timelineQuery);
+    const told = timeline.map(({ what }) => what);
+    expect(told).toContain('2.0-b is tried on: what had beaten it was pulled (2.0-a)');
+    expect(told).toContain('Taking candidates into the trial again: 2.0-b');
+    // Beaten at last by the baseline: out again.
+    expect(told.filter((what) => what.startsWith('2.0-b is out: beaten by'))).toHaveLength(2);
+    const verdicts = recordedVerdicts(await run.handle.fetchHistory());
+    expect(verdicts.filter(({ agrees }) => !agrees)).toEqual([]);
+  });
+
+  test('a winner that is pulled before it is approved leaves the rest of the trial to the others', async () => {
+    const plan = examplePlanInput({ ...untilDecided, decision: { rule: 'anytime' } });
+    await using run = await bench.upgrade(plan, (world) => {
+      world.rates = { '1.4': 0.2, '2.0-a': 0.8, '2.0-b': 0.6 };
+    });
+    await run.until(({ phase }) => phase === 'awaitingApproval');
+    pull(run.world, '2.0-a');
+    const status = await run.until(
+      ({ phase, verdict }) => phase === 'awaitingApproval' && isFor(verdict, '2.0-b'),
+    );
+    expect(status.trial.pulled).toEqual({ '2.0-a': 'errors 12 %' });
+    await run.handle.signal(messages.approveSignal, { by: 'anna' });
+    expect(await run.handle.result()).toMatchObject({ outcome: 'promoted', winner: '2.0-b' });
+  });
+
+  test('the deadline goes by the trial’s own clock, which a pause stops, and not by that of the blocks', async () => {
+    const plan = examplePlanInput({
+      trial: { stages: [{ share: '90%', length: '1s' }], readEvery: '100ms', baselineShare: '10%' },
+      decision: { rule: 'anytime', deadline: '2s' },
+    });
+    // In this world each block is a second long.
+    await using run = await bench.upgrade(plan, (world) => {
+      world.rates = { '1.4': 0.5, '2.0-a': 0.5, '2.0-b': 0.5 };
+    });
+    const { verdict } = await run.until(({ trial }) => trial.readings >= 4);
+    expect(verdict?.kind).toBe('collecting');
+    const status = await run.until(({ phase }) => phase === 'awaitingDecision');
+    expect(status.verdict).toMatchObject({ kind: 'inconclusive', reason: 'deadline' });
+    await run.handle.signal(messages.extendSignal, { by: 'anna', length: '500ms' });
+    await run.until(({ phase }) => phase === 'trial');
+    await run.until(({ phase }) => phase === 'awaitingDecision');
+    await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'seen enough' });
+    await run.handle.result();
   });
 
   test('who is in front gets the share that the plan gives to a leader', async () => {
@@ -104,4 +162,17 @@ function isOut(
   version: string,
 ) {
   return world.table.split?.pulled.includes(version) ?? false;
+}
+
+/** As the controller does when a guardrail fires. */
+function pull(world: InMemoryWorld, release: string): void {
+  const { split } = world.table;
+  if (split === null || split.pulled.includes(release)) return;
+  world.table = { ...world.table, split: { ...split, pulled: [...split.pulled, release] } };
+  const at = new Date().toISOString();
+  world.pulls = [...world.pulls, { release, reason: 'errors 12 %', at, tableVersion: world.table.version }];
+}
+
+function isFor(verdict: UpgradeStatus['verdict'], winner: string): boolean {
+  return verdict?.kind === 'winner' && verdict.winner === winner;
 }

@@ -12,6 +12,7 @@ import type { Comparison, InconclusiveReason, Missing, RuleVerdict } from './rul
 import {
   BEST_OF_CANDIDATES,
   describeComparison,
+  askedAnew,
   describeMissing,
   describeNumbers,
   joined,
@@ -43,7 +44,7 @@ export function judge(spec: RuleSpec, state: RuleState, isOver = false): RuleVer
   const { clause, ...outcome } = outcomeOf(spec, state, isOver);
   const missing =
     outcome.kind === 'collecting' || outcome.kind === 'inconclusive' ? missingFor(spec, state) : null;
-  const notes = notesOf(spec);
+  const notes = notesOf(spec, state);
   const sentence = joined([
     clause,
     ...comparisons.map((comparison) => describeComparison(comparison, spec)).map(capitalised),
@@ -57,8 +58,10 @@ function capitalised(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-function notesOf(spec: RuleSpec): readonly string[] {
+function notesOf(spec: RuleSpec, { pulled }: RuleState): readonly string[] {
+  const gone = spec.arms.map(({ version }) => version).filter((version) => Object.hasOwn(pulled, version));
   return [
+    ...(spec.rule === 'anytime' && gone.length > 0 ? [askedAnew(gone)] : []),
     ...(spec.comparison === 'segment' ? [OBSERVATIONAL, SPLIT_INSIDE_GROUPS] : []),
     ...(spec.comparison === 'systematic' ? [SYSTEMATIC] : []),
     ...(controlOf(spec) === undefined ? [BEST_OF_CANDIDATES] : []),
@@ -145,7 +148,11 @@ function collectingClause(spec: AnytimeSpec, state: RuleState): string {
   const ahead = leader === undefined ? '' : `, ${leader} is in front`;
   const { minDurationMs = 0 } = spec;
   const early = state.elapsedMs < minDurationMs ? ', and nothing is decided before the minimum duration' : '';
-  return `The trial is collecting${ahead}${early}`;
+  const left = survivorsOf(spec, state);
+  const back = Object.keys(state.returned ?? {}).filter((version) => left.includes(version));
+  const again =
+    back.length === 0 ? '' : `; what had beaten ${listed(back)} was pulled, so that it is tried on`;
+  return `The trial is collecting${ahead}${early}${again}`;
 }
 
 function decidedOutcome(
@@ -211,7 +218,11 @@ function fixedOutcome(spec: FixedSampleSpec, state: RuleState, isOver: boolean):
   }
   if (state.decided !== null) return decidedOutcome(spec, state, state.decided);
   if (isComplete(spec, state)) {
-    return inconclusive(spec, state, 'notSignificant', 'The planned units are there and show no difference');
+    const isNamed = Object.keys(state.pulled).length > 0;
+    const clause = isNamed
+      ? 'The one look at the planned units was taken and names nobody who is left'
+      : 'The planned units are there and show no difference';
+    return inconclusive(spec, state, 'notSignificant', clause);
   }
   const isLate = isOver || (spec.deadlineMs !== undefined && state.elapsedMs >= spec.deadlineMs);
   if (isLate) {
@@ -235,8 +246,8 @@ function comparisonsFor(spec: RuleSpec, state: RuleState): readonly Comparison[]
     case 'max-efficacy':
       return [];
     case 'fixed-sample': {
-      const totals = totalsOf(state);
-      const leader = leaderOf(spec, state);
+      const totals = state.look ?? totalsOf(state);
+      const leader = state.decided?.version ?? leaderOf(spec, state);
       const best = leader === undefined ? undefined : totals[leader];
       if (leader === undefined || best === undefined || !isComplete(spec, state)) return [];
       return survivorsOf(spec, state).flatMap((than) => {

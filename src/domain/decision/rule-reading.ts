@@ -33,7 +33,7 @@ export function readBlocks(
 ): { readonly progress: RuleProgress; readonly verdict: RuleVerdict } {
   const fresh = blocks.filter(({ number }) => number > before.after);
   const observed = fresh.reduce((state, block) => observe(spec, state, onlyArms(spec, block)), before.state);
-  const state = withPulled(observed, pulled);
+  const state = withPulled(spec, observed, pulled);
   const after = fresh.at(-1)?.number ?? before.after;
   return { progress: { ...before, state, after }, verdict: judge(spec, state, isOver) };
 }

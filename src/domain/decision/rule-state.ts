@@ -39,6 +39,10 @@ export interface RuleState {
   readonly pulled: Readonly<Record<string, string>>;
   readonly pairs: readonly PairEvidence[];
   readonly dropped: Readonly<Record<string, Dropped>>;
+  /** Version → when it took part again, since what had beaten it was pulled. It may be dropped once more. */
+  readonly returned?: Readonly<Record<string, { readonly atMs: number }>>;
+  /** The sums at the one look of `fixed-sample`, once it was taken. */
+  readonly look?: Sums;
   readonly decided: Decided | null;
   readonly sampleRatio: SampleRatioState;
   /** Why the data are not trusted, and since when: a split that is not what was asked for, or an A/A test that differs. */

@@ -73,6 +73,11 @@ export const SYSTEMATIC =
   'Customers were dealt by a fixed rule such as the last digit: the error rate holds as far as that digit says nothing about the customer.';
 export const BEST_OF_CANDIDATES =
   'No baseline share was kept: this is the best of the candidates, not a claim that it is better than today.';
+/** Where versions were pulled from the comparison. */
+export function askedAnew(pulled: readonly string[]): string {
+  return `Since ${listed(pulled)} ${pulled.length === 1 ? 'was' : 'were'} pulled, the question is which of those that are left is best; the error rate is that of this question by itself.`;
+}
+
 export const NO_ERROR_RATE = 'The greatest ratio wins by this rule; it promises no error rate.';
 export const REQUESTS_DEPEND =
   'Requests were counted, not accounts: where the same customers come again, their requests depend on each other, and the error rate does not hold.';

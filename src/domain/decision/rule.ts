@@ -1,7 +1,7 @@
 import type { Block } from './block.ts';
-import type { RuleSpec } from './rule-spec.ts';
-import { counted, NO_BLOCKS, type RuleState } from './rule-state.ts';
-import { observeAnytime } from './rules/anytime.ts';
+import type { FixedSampleSpec, RuleSpec } from './rule-spec.ts';
+import { counted, NO_BLOCKS, totalsOf, type RuleState } from './rule-state.ts';
+import { observeAnytime, restored } from './rules/anytime.ts';
 import { decideOnce, isComplete } from './rules/fixed-sample.ts';
 import { noEvidence } from './rules/pair-evidence.ts';
 
@@ -24,23 +24,37 @@ export function observe(spec: RuleSpec, before: RuleState, block: Block): RuleSt
       return observeAnytime(spec, before, block);
     case 'max-efficacy':
       return counted(before, block);
-    case 'fixed-sample': {
-      const state = counted(before, block);
-      // One look and no second: what it did not find stays open.
-      const isFirst = state.alarm === null && !isComplete(spec, before) && isComplete(spec, state);
-      return isFirst ? { ...state, decided: decideOnce(spec, state) } : state;
-    }
+    case 'fixed-sample':
+      return looked(spec, before, counted(before, block));
   }
 }
 
 /**
- * Versions that were pulled meanwhile. A decision for one of them stands no longer, and who was beaten by it takes part
- * again.
+ * Versions that were pulled meanwhile. A decision for one of them stands no longer; who was beaten by them, and is not
+ * shown to be by those that are left, takes part again. One for another version stands: it was shown to be at most ε worse
+ * than any version, so than any that is left. Where the set of `fixed-sample` is complete without them, its one look is
+ * taken now.
  */
-export function withPulled(state: RuleState, pulled: Readonly<Record<string, string>>): RuleState {
-  const isPulled = state.decided !== null && Object.hasOwn(pulled, state.decided.version);
-  const dropped = Object.fromEntries(
-    Object.entries(state.dropped).filter(([, { by }]) => !Object.hasOwn(pulled, by)),
-  );
-  return { ...state, pulled, dropped, decided: isPulled ? null : state.decided };
+export function withPulled(
+  spec: RuleSpec,
+  before: RuleState,
+  pulled: Readonly<Record<string, string>>,
+): RuleState {
+  const isPulled = before.decided !== null && Object.hasOwn(pulled, before.decided.version);
+  const state = { ...before, pulled, decided: isPulled ? null : before.decided };
+  if (Object.keys(pulled).every((version) => Object.hasOwn(before.pulled, version))) return state;
+  switch (spec.rule) {
+    case 'anytime':
+      return restored(spec, state);
+    case 'max-efficacy':
+      return state;
+    case 'fixed-sample':
+      return looked(spec, before, state);
+  }
+}
+
+/** One look and no second: what it did not find stays open. */
+function looked(spec: FixedSampleSpec, before: RuleState, state: RuleState): RuleState {
+  const isFirst = state.alarm === null && !isComplete(spec, before) && isComplete(spec, state);
+  return isFirst ? { ...state, decided: decideOnce(spec, state), look: totalsOf(state) } : state;
 }

@@ -19,6 +19,8 @@ export type Transition =
   | { readonly kind: 'share'; readonly share: number }
   /** This candidate's keys go to the baseline. */
   | { readonly kind: 'pull'; readonly release: string }
+  /** This candidate gets its keys again: what had beaten it is out. Not where a guardrail pulled it. */
+  | { readonly kind: 'restore'; readonly release: string }
   /** Everything goes to this release, by no policy. */
   | { readonly kind: 'main'; readonly release: string }
   /** What counts, from now on. */
@@ -68,6 +70,12 @@ function applyOne(table: RouteTable, transition: Transition): RouteTable {
     case 'pull': {
       if (table.split === null || table.split.pulled.includes(transition.release)) return table;
       return { ...table, split: { ...table.split, pulled: [...table.split.pulled, transition.release] } };
+    }
+    case 'restore': {
+      const { split } = table;
+      if (split === null || !split.pulled.includes(transition.release)) return table;
+      const pulled = split.pulled.filter((release) => release !== transition.release);
+      return { ...table, split: { ...split, pulled } };
     }
     case 'main':
       return { ...table, mainRelease: transition.release, split: null };

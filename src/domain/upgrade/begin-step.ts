@@ -75,6 +75,7 @@ function markRoutes(state: UpgradeState, step: Step & { kind: 'applyRoutes' }): 
     case 'retreat':
       return { ...opening, routes: { ...opening.routes, mode: 'baseline', applied: false } };
     case 'drop':
+    case 'restore':
     case 'lead':
       return { ...opening, routes: { ...opening.routes, applied: false } };
     case 'open':
@@ -84,7 +85,7 @@ function markRoutes(state: UpgradeState, step: Step & { kind: 'applyRoutes' }): 
   }
 }
 
-const IN_TRIAL: readonly RoutesPurpose[] = ['stage', 'drop', 'lead'];
+const IN_TRIAL: readonly RoutesPurpose[] = ['stage', 'drop', 'restore', 'lead'];
 
 /** The phase that a step belongs to. */
 function phaseOf(step: Step, state: UpgradeState): Phase {
@@ -168,6 +169,10 @@ function describeRoutes(step: Step & { kind: 'applyRoutes' }): string {
     case 'drop': {
       const gone = step.transitions.flatMap((one) => (one.kind === 'pull' ? [one.release] : []));
       return `Taking beaten candidates out of traffic: ${list(gone)}`;
+    }
+    case 'restore': {
+      const back = step.transitions.flatMap((one) => (one.kind === 'restore' ? [one.release] : []));
+      return `Taking candidates into the trial again: ${list(back)}`;
     }
     case 'lead':
       return 'Giving the candidate in front the leader’s share';

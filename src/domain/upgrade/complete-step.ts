@@ -1,5 +1,6 @@
 import type { Plan } from '../plan/schema.ts';
 import { outcomeOf } from '../report/report.ts';
+import { outAfter, tellCompetition } from './competition.ts';
 import { afterExclusion, withGateways } from './exclusions.ts';
 import { withStage } from './fleet.ts';
 import type { RuleProgress } from '../decision/rule-reading.ts';
@@ -108,14 +109,15 @@ function afterApply(state: UpgradeState, step: Step, result: RoutesResult): Upgr
     stage: removed ? 'removed' : unlessOut(server, 'open'),
   }));
   const share = step.kind === 'applyRoutes' ? shareIn(step) : undefined;
-  const dropped = step.kind === 'applyRoutes' && step.purpose === 'drop' ? pulledIn(step) : [];
+  const out = step.kind === 'applyRoutes' ? outAfter(moved.trial.dropped, step) : undefined;
   const leader = step.kind === 'applyRoutes' ? step.leader : undefined;
   return {
     ...moved,
-    ...(dropped.length === 0
-      ? {}
-      : { trial: { ...moved.trial, dropped: [...(moved.trial.dropped ?? []), ...dropped] } }),
-    ...(leader === undefined ? {} : { trial: { ...moved.trial, leader } }),
+    trial: {
+      ...moved.trial,
+      ...(out === undefined ? {} : { dropped: out }),
+      ...(leader === undefined ? {} : { leader }),
+    },
     routes: {
       ...moved.routes,
       applied: true,
@@ -149,10 +151,6 @@ function shareIn(step: Step & { kind: 'applyRoutes' }): number | undefined {
     if (transition.kind === 'split') return transition.split.share;
   }
   return undefined;
-}
-
-function pulledIn({ transitions }: Step & { kind: 'applyRoutes' }): readonly string[] {
-  return transitions.flatMap((transition) => (transition.kind === 'pull' ? [transition.release] : []));
 }
 
 function afterDrain(
@@ -208,6 +206,8 @@ function afterReading(
   const decision = result.decision === undefined ? {} : { decision: progressOf(result.decision) };
   const { incident: before, notices: heard = [], ...trial } = state.trial;
   const { incident } = result;
+  // While the environment is ill, or the operator is awaited, the trial's clock stands still.
+  const passedMs = step.purpose === 'trial' && incident === undefined ? result.elapsedMs : 0;
   const notices = noticesSince(heard, result.notices, at);
   const read: UpgradeState = {
     ...state,
@@ -220,10 +220,9 @@ function afterReading(
       verdict,
       ...decision,
       readings: state.trial.readings + 1,
-      elapsedMs: state.trial.elapsedMs + result.elapsedMs,
-      // While the environment is ill the stage stands still.
-      stageElapsedMs:
-        trial.stageElapsedMs + (step.purpose === 'trial' && incident === undefined ? result.elapsedMs : 0),
+      elapsedMs: trial.elapsedMs + passedMs,
+      stageElapsedMs: trial.stageElapsedMs + passedMs,
+      ended: trial.ended && !(result.goesOn === true && state.goal === 'trial'),
     },
   };
   const told = fresh.reduce(
@@ -231,25 +230,13 @@ function afterReading(
       noted(next, { at, what: `Guardrail pulled ${release}: ${reason}`, by: 'guardrail' }),
     read,
   );
-  const dropped = droppedSince(state, read).reduce(
-    (next, { version, reason }) => noted(next, { at, what: `${version} is out: ${reason}` }),
-    told,
-  );
-  const informed = tellIncident(dropped, before, at);
+  const informed = tellIncident(tellCompetition(told, state, at), before, at);
   if ((incident !== undefined || overtaken) && verdict?.kind !== 'pulled') return informed;
   return decide(plan, informed, step.final, at);
 }
 
 function progressOf({ state, after, source }: RuleProgress): RuleProgress {
   return { state, after, ...(source === undefined ? {} : { source }) };
-}
-
-/** Candidates that this reading shows to be beaten. */
-function droppedSince(before: UpgradeState, now: UpgradeState) {
-  const known = before.trial.decision?.state.dropped ?? {};
-  return Object.entries(now.trial.decision?.state.dropped ?? {})
-    .filter(([version]) => !Object.hasOwn(known, version))
-    .map(([version, { by }]) => ({ version, reason: `beaten by ${by}` }));
 }
 
 /** What a verdict leads to. Only a final one decides, and the loss of the last candidate. */

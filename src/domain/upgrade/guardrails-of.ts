@@ -13,6 +13,7 @@ export function guardrailsOf(
       return { releases: [], guardrails: plan.guardrails };
     case 'stage':
     case 'drop':
+    case 'restore':
     case 'lead':
     case 'open':
     case 'remove':

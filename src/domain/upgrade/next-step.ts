@@ -1,7 +1,6 @@
-import { leaderOf } from '../decision/rules/shares.ts';
-import { ruleSpecOf } from '../decision/spec-of.ts';
 import type { Plan } from '../plan/schema.ts';
 import { changeCycle } from './change-cycle.ts';
+import { competitionStep } from './competition.ts';
 import {
   candidateOfCluster,
   clusterOfCandidate,
@@ -12,11 +11,11 @@ import {
   needsChange,
   reopenable,
 } from './fleet.ts';
-import { isStaged, isTrialAhead, openTransitions, splitNow, splitTransitions } from './route-changes.ts';
+import { isStaged, isTrialAhead, openTransitions, splitTransitions } from './route-changes.ts';
 import { exclusionStep } from './exclusions.ts';
 import type { UpgradeState } from './state.ts';
 import type { Step } from './step.ts';
-import { shareOfStage, stageLengthMs } from './trial-stages.ts';
+import { shareOfStage, stageLeftMs, trialLeftMs } from './trial-stages.ts';
 
 /**
  * What the upgrade does next, from the plan and where it stands: the whole order of an upgrade and of its rollback.
@@ -62,10 +61,8 @@ function towardsTrial(plan: Plan, state: UpgradeState): Step {
       staged: isStaged(state, transitions),
     };
   }
-  const drop = dropStep(state);
-  if (drop !== undefined) return drop;
-  const lead = leadStep(plan, state);
-  if (lead !== undefined) return lead;
+  const competition = competitionStep(plan, state);
+  if (competition !== undefined) return competition;
   if (!state.routes.applied) return stageStep(plan, state);
   // A server that was skipped, mended and upgraded since takes part from now on.
   const late = openStep(plan, state);
@@ -75,53 +72,20 @@ function towardsTrial(plan: Plan, state: UpgradeState): Step {
 
 function trialStep(plan: Plan, state: UpgradeState): Step {
   const { stages, readEveryMs } = plan.trial;
-  const { trial } = state;
-  const isLast = trial.stage >= stages.length - 1;
-  const lengthMs = stageLengthMs(plan, state);
-  const leftMs = Math.max(lengthMs - trial.stageElapsedMs, isLast ? untilDeadlineMs(plan, state) : 0);
-  if (leftMs <= 0 && !isLast) return stageStep(plan, state);
+  const isLast = state.trial.stage >= stages.length - 1;
+  const ofStageMs = stageLeftMs(plan, state);
+  if (ofStageMs <= 0 && !isLast) return stageStep(plan, state);
+  const leftMs = trialLeftMs(plan, state);
+  const dueMs = isLast ? leftMs : Math.min(leftMs, ofStageMs);
   // Time that is over and decided nothing (the environment is ill, a gateway's counters are missing): look again later.
-  const waitMs = leftMs > 0 ? Math.min(readEveryMs, leftMs) : readEveryMs;
+  const waitMs = dueMs > 0 ? Math.min(readEveryMs, dueMs) : readEveryMs;
   return {
     kind: 'collectMetrics',
     purpose: 'trial',
     waitMs,
-    final: isLast && leftMs <= waitMs,
-    reading: trial.readings,
+    final: leftMs <= waitMs,
+    reading: state.trial.readings,
   };
-}
-
-/** A rule that looks at every reading goes on in the last stage until its deadline, where the plan names one. */
-function untilDeadlineMs({ decision }: Plan, { trial }: UpgradeState): number {
-  const { rule, deadlineMs } = decision;
-  return rule === 'max-efficacy' || deadlineMs === undefined
-    ? 0
-    : deadlineMs + trial.extendedMs - trial.elapsedMs;
-}
-
-/** Candidates that are beaten get no more traffic. */
-function dropStep({ trial }: UpgradeState): Step | undefined {
-  const gone = trial.dropped ?? [];
-  const fresh = Object.keys(trial.decision?.state.dropped ?? {}).filter(
-    (version) => !gone.includes(version) && !Object.hasOwn(trial.pulled, version),
-  );
-  if (fresh.length === 0 || trial.ended || trial.incident !== undefined) return undefined;
-  const transitions = fresh.map((release) => ({ kind: 'pull' as const, release }));
-  return { kind: 'applyRoutes', purpose: 'drop', servers: [], transitions, staged: false };
-}
-
-/** Who is in front gets the share that the plan gives to a leader. */
-function leadStep(plan: Plan, state: UpgradeState): Step | undefined {
-  const { decision, dropped = [], ended, incident, leader, pulled } = state.trial;
-  const isFixed = plan.decision.leaderShare === undefined || ended || incident !== undefined;
-  if (isFixed || decision === undefined) return undefined;
-  const left = plan.candidates
-    .map(({ version }) => version)
-    .filter((version) => !dropped.includes(version) && !Object.hasOwn(pulled, version));
-  const inFront = leaderOf(ruleSpecOf(plan), decision.state, left);
-  if (inFront === undefined || inFront === leader) return undefined;
-  const transitions = [{ kind: 'split' as const, split: splitNow(plan, state, inFront) }];
-  return { kind: 'applyRoutes', purpose: 'lead', servers: [], transitions, staged: false, leader: inFront };
 }
 
 function stageStep(plan: Plan, state: UpgradeState): Step {
@@ -143,7 +107,9 @@ const WATCH_MS = 60_000;
 function watch(plan: Plan, state: UpgradeState): Step {
   // Without a verdict (the winner was pulled before it could be promoted) one is due at once.
   const waitMs = state.trial.verdict === null ? 0 : Math.max(plan.trial.readEveryMs, WATCH_MS);
-  return { kind: 'collectMetrics', purpose: 'watch', waitMs, final: true, reading: state.trial.readings };
+  // Decided early: where that is undone by a pull, the time that is left is there to decide anew.
+  const final = plan.decision.rule === 'max-efficacy' || trialLeftMs(plan, state) <= 0;
+  return { kind: 'collectMetrics', purpose: 'watch', waitMs, final, reading: state.trial.readings };
 }
 
 /** Step 7: all traffic to the winner, then every other server, losers first and the baseline cluster last. */

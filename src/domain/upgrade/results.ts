@@ -61,6 +61,8 @@ export interface ReadingResult {
   /** What the rule rests on: the blocks since the last reading, and where it stands with them. */
   readonly decision?: RuleProgress & { readonly blocks: readonly (Block & { readonly number: number })[] };
   readonly pulls: readonly { readonly release: string; readonly reason: string; readonly at: string }[];
+  /** The trial had ended by a verdict that a pull undid, with time left: it goes on. */
+  readonly goesOn?: true;
   /** The baseline breaks the guardrails too: shares stay as they are, and nobody is blamed. */
   readonly incident?: { readonly reason: string; readonly since: string };
   /** Candidates of which nothing is known: neither a pass nor a breach. */

@@ -8,6 +8,8 @@ export type RoutesPurpose =
   | 'stage'
   /** Candidates that are beaten get no more traffic. */
   | 'drop'
+  /** Candidates are tried on, since what had beaten them was pulled. */
+  | 'restore'
   /** Another candidate is in front, and gets the leader's share. */
   | 'lead'
   /** Servers that run what they should take business again. */

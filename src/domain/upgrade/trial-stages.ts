@@ -9,6 +9,22 @@ export function stageLengthMs(plan: Plan, state: UpgradeState): number {
   return (stages[index]?.lengthMs ?? 0) + extendedMs;
 }
 
+/** What is left of the present stage, in milliseconds; not above 0 once it is over. */
+export function stageLeftMs(plan: Plan, state: UpgradeState): number {
+  return stageLengthMs(plan, state) - state.trial.stageElapsedMs;
+}
+
+/**
+ * What is left of the trial on its own clock, which stands still in a pause and while the environment is ill; infinite
+ * before the last stage. A rule that looks at every reading ends at its deadline, where the plan names one.
+ */
+export function trialLeftMs(plan: Plan, state: UpgradeState): number {
+  const { rule, deadlineMs } = plan.decision;
+  const { stage, extendedMs, elapsedMs } = state.trial;
+  if (rule !== 'max-efficacy' && deadlineMs !== undefined) return deadlineMs + extendedMs - elapsedMs;
+  return stage >= plan.trial.stages.length - 1 ? stageLeftMs(plan, state) : Infinity;
+}
+
 /** Share of each candidate's keys that a stage sends to it; the baseline share stays out to the end. */
 export function shareOfStage(plan: Plan, stage: number): number {
   const share = plan.trial.stages[Math.min(stage, plan.trial.stages.length - 1)]?.share ?? 1;

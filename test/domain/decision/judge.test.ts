@@ -243,7 +243,7 @@ function blocksOf({ successes, blocks = 9, shares }: Row): Block[] {
 function verdictOf(row: Row): RuleVerdict {
   const { spec = ANYTIME, pulled = {}, isOver = false } = row;
   const state = blocksOf(row).reduce((before, block) => observe(spec, before, block), beginRule(spec));
-  return judge(spec, withPulled(state, pulled), isOver);
+  return judge(spec, withPulled(spec, state, pulled), isOver);
 }
 
 describe('the verdict', () => {
@@ -281,7 +281,7 @@ describe('the verdict', () => {
 
   test('goes to who is left when the winner is pulled', () => {
     const state = blocksOf(ROWS[0]!).reduce((s, block) => observe(ANYTIME, s, block), beginRule(ANYTIME));
-    const pulled = withPulled(state, { '2.0-a': 'errors 12 %' });
+    const pulled = withPulled(ANYTIME, state, { '2.0-a': 'errors 12 %' });
     expect(judge(ANYTIME, pulled).kind).toBe('collecting');
     const next = observe(ANYTIME, pulled, { ...blocksOf(ROWS[0]!)[0]!, fromMs: 600_000, toMs: 660_000 });
     expect(judge(ANYTIME, next)).toMatchObject({ kind: 'winner', winner: '2.0-b' });

@@ -32,9 +32,9 @@ const winner: ReadingResult['verdict'] = {
 const incident = { reason: 'the baseline fails too', since: at };
 
 describe('an environment that is ill', () => {
-  test('stops the clock of the stage and the decision, blames nobody, and is shown to the operator', () => {
+  test('stops the trial’s clock and the decision, blames nobody, and is shown to the operator', () => {
     const ill = after(start, { incident, verdict: winner });
-    expect(ill.trial).toMatchObject({ stageElapsedMs: 0, elapsedMs: 1_000, ended: false, pulled: {} });
+    expect(ill.trial).toMatchObject({ stageElapsedMs: 0, elapsedMs: 0, ended: false, pulled: {} });
     expect(statusOf(plan, ill).problems).toMatchObject([
       { where: 'the environment', code: 'EnvironmentIncident', message: incident.reason, since: at },
     ]);

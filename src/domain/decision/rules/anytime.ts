@@ -20,7 +20,9 @@ import { evidenceIn, nextEvidence, type Evidence } from './pair-evidence.ts';
  * dropped keep what they had shown.
  *
  * A pulled arm is left out, which makes sums smaller only, and K counts it. Who was beaten by it takes part again: the
- * question is then which of those that are left is best, and its answer has an error ≤ δ of its own.
+ * question is then which of the s arms that are left is best. Its sums begin at (s−1)/(K−1), so that the answer has an
+ * error ≤ δ(s−1)/(K−1) of its own, and all answers of a trial together one ≤ δK/2, whenever and for whatever reason arms
+ * are pulled.
  */
 export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Block): RuleState {
   const state: RuleState = { ...counted(before, block), pairs: nextEvidence(spec, before, block) };
@@ -37,6 +39,19 @@ export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Bloc
   }
   const next = { ...state, dropped };
   return { ...next, decided: decide(spec, next, evidence) };
+}
+
+/** With arms pulled: who is not shown to be worse than one of those that are left takes part again. */
+export function restored(spec: AnytimeSpec, state: RuleState): RuleState {
+  const evidence = evidenceIn(spec, state);
+  const dropped: Record<string, Dropped> = {};
+  const returned = { ...state.returned };
+  for (const [version, before] of Object.entries(state.dropped)) {
+    const found = Object.hasOwn(state.pulled, version) ? before : beaten(spec, evidence, state, version);
+    if (found === undefined) returned[version] = { atMs: state.elapsedMs };
+    else dropped[version] = { atMs: before.atMs, ...found };
+  }
+  return { ...state, dropped, ...(Object.keys(returned).length === 0 ? {} : { returned }) };
 }
 
 /** The same version on both sides: evidence of a difference speaks against the measuring. */
