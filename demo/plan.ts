@@ -71,8 +71,7 @@ export function demoPlan(parts: DemoPlanParts): PlanInput {
       rule: 'anytime',
       epsilon: '2%',
       expectedRate: '40%',
-      // HAProxy counts requests only. The demo's accounts come again within seconds, and its answers within one.
-      unit: parts.gateways.some(({ kind }) => kind === 'haproxy') ? 'request' : 'account',
+      unit: 'account',
       window: '500ms',
       outcomeWithin: '2s',
       deadline: '60s',

@@ -23,7 +23,14 @@ const COMPANION_GRACE_MS = 5_000;
  */
 export async function createHaproxyGateway(
   around: Surroundings,
-  parts: { name: string; service: string; controllerUrl: string; planOf: () => Plan },
+  parts: {
+    name: string;
+    service: string;
+    controllerUrl: string;
+    planOf: () => Plan;
+    /** Further options of the companion's command. */
+    more?: readonly string[];
+  },
 ): Promise<GatewayProcess> {
   const { name, service, controllerUrl } = parts;
   const command = await findHaproxy(process.env);
@@ -51,6 +58,7 @@ export async function createHaproxyGateway(
       ...['haproxy', 'serve', '--name', name, '--service', service],
       ...['--socket', `unix@${socket}`, '--files', folder, '--admin', `127.0.0.1:${adminPort}`],
       ...['--controller', controllerUrl, '--state', join(folder, 'state')],
+      ...(parts.more ?? []),
     ],
     graceMs: COMPANION_GRACE_MS,
     isReady,

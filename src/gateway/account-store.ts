@@ -85,12 +85,17 @@ export class AccountStore implements AccountJournal {
     this.#timer ??= setInterval(() => void this.#save(), SAVE_EVERY_MS).unref();
   }
 
+  /** All that was noted so far is safe when it returns, or the disk fails. */
+  async flush(): Promise<void> {
+    await this.#saving;
+    await this.#save();
+  }
+
   /** Writes what is left. */
   async close(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
-    await this.#saving;
-    await this.#save();
+    await this.flush();
     await this.#file?.close();
     this.#file = null;
   }

@@ -17,6 +17,16 @@ export interface AccountPart {
   readonly of: number;
 }
 
+/** Of the hash by which all gateways divide the accounts of a trial among them. */
+export function accountSalt(trial: string): string {
+  return `count:${trial}`;
+}
+
+/** @param slot - the account's, by `accountSalt`. */
+export function isInPart(slot: number, { part, of }: AccountPart): boolean {
+  return slot % of === part - 1;
+}
+
 /**
  * Accounts as units: each enters once in a trial, with its first allocated request, and its outcome is that of its
  * requests within its window. They stay with the release that it met first, also those that a changed share sends
@@ -41,13 +51,12 @@ export class AccountUnits {
     if (this.register.trial !== trial) this.register.begin(trial);
     this.#windows = new AccountWindows();
     this.beyond = 0;
-    this.#salt = `count:${trial}`;
+    this.#salt = accountSalt(trial);
   }
 
   /** Whether the account is in this gateway's part: by its hash, which all gateways compute alike. */
   isOurs(account: string): boolean {
-    const { part, of } = this.#part;
-    return of === 1 || slotOf(account, this.#salt) % of === part - 1;
+    return this.#part.of === 1 || isInPart(slotOf(account, this.#salt), this.#part);
   }
 
   /** The account's ordinal while its window's slot is open; else a mark of the register (ENTERED_BEFORE where it closed). */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { keySourceSchema } from '../protocol/routes.ts';
-import { controlShape, nameSchema, portSchema } from './control-config.ts';
+import { accountShape, controlShape, nameSchema, portSchema } from './control-config.ts';
 
 /** No timer can wait for longer. */
 const LONGEST_MS = 2 ** 31 - 1;
@@ -40,19 +40,7 @@ const shape = z.strictObject({
   maxHeaderBytes: z.int().min(1024).default(16_384),
   /** Transactions remembered at most (about 400 bytes each); beyond it the one idle for longest is forgotten. */
   maxTransactions: z.int().positive().default(100_000),
-  /**
-   * Accounts that a trial may enter at this gateway, where they are its units: 16 to 32 bytes each, and 30 more until
-   * their window is over. Beyond it new ones are not counted.
-   */
-  maxAccounts: z.int().positive().max(100_000_000).default(1_000_000),
-  /**
-   * The part of the accounts that a trial counts here, of so many gateways, where a load balancer spreads the requests of
-   * an account over them: else each would count it.
-   */
-  accountPart: z
-    .strictObject({ part: z.int().positive(), of: z.int().positive().max(100) })
-    .refine(({ part, of }) => part <= of, 'the part must not be above the number of parts')
-    .default({ part: 1, of: 1 }),
+  ...accountShape,
   /** What is in flight at `close()` has this long to finish, in milliseconds. */
   shutdownGraceMs: ms.default(60_000),
   /** At `close()` idle connections are kept this long: a request may just be on its way. In milliseconds. */

@@ -24,3 +24,20 @@ export const controlShape = {
   controllerToken: z.string().min(1).exactOptional(),
 };
 export type ControlConfig = z.infer<z.ZodObject<typeof controlShape>>;
+
+/** Of who counts the accounts of a trial. */
+export const accountShape = {
+  /**
+   * Accounts that a trial may enter at this gateway, where they are its units: 16 to 32 bytes each, and 30 more until
+   * their window is over. Beyond it new ones are not counted.
+   */
+  maxAccounts: z.int().positive().max(100_000_000).default(1_000_000),
+  /**
+   * The part of the accounts that a trial counts here, of so many gateways, where a load balancer spreads the requests of
+   * an account over them: else each would count it.
+   */
+  accountPart: z
+    .strictObject({ part: z.int().positive(), of: z.int().positive().max(100) })
+    .refine(({ part, of }) => part <= of, 'the part must not be above the number of parts')
+    .default({ part: 1, of: 1 }),
+};

@@ -45,9 +45,12 @@ export const STRIP_RULES = [
   'http-request add-header baggage %[var(txn.baggage)] if { var(txn.baggage),length gt 0 }',
 ];
 
+/** Part of a condition: the request goes to a server, and does not wait for what a process before knows of it. */
+export const NOT_WAITING = ' !{ var(txn.hop) -m found }';
+
 /** What was decided here, for sidecars behind the service (docs/routing-context.md). */
 export function contextRules(service: string, { transactions }: { transactions: boolean }): string[] {
-  const here = transactions ? ' !{ var(txn.hop) -m found }' : '';
+  const here = transactions ? NOT_WAITING : '';
   return [
     '# What was decided here travels on.',
     `http-request add-header baggage changeover.route.${service}=%[var(txn.go),field(2,:)]${here === '' ? '' : ` if${here}`}`,

@@ -1,8 +1,9 @@
 import type { Plan } from '../domain/plan/schema.ts';
-import { HANDED_OVER, HANDOVER_NEEDS, SUCCESSOR } from './handover.ts';
+import { HANDED_OVER, handoverNeeds, SUCCESSOR } from './handover.ts';
 import { MARKS, marksOf, serversOf, slotId, slotName, TABLES } from './layout.ts';
-import { addressOf, renderConfig, rulePartsOf, unitTable } from './render.ts';
+import { addressOf, handedOver, renderConfig, rulePartsOf } from './render.ts';
 import { stickRules } from './rules.ts';
+import { unitTables } from './unit-tables.ts';
 
 export interface ConfigProblem {
   /** Where to look, or where to write what is missing; from 1. */
@@ -211,16 +212,17 @@ function checkSlots(sections: readonly Section[], plan: Plan, last: number): Con
 }
 
 function checkTables(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
-  const { transactions, measure } = rulePartsOf(plan);
+  const parts = rulePartsOf(plan);
+  const { transactions, measure } = parts;
   const needed: [name: string, write: string][] = [
     [TABLES.counts, 'stick-table type string len 400 size 200000 nopurge store http_req_cnt'],
-    [TABLES.units, unitTable(measure)],
+    ...unitTables(parts).map(({ name, line }): [string, string] => [name, line]),
     ...(measure.volume.amountHeader === undefined
       ? []
       : ([[TABLES.amounts, 'take it from `changeover haproxy render`']] as [string, string][])),
     ...(transactions === null || transactions === undefined
       ? []
-      : ([TABLES.transactions, TABLES.ended].map((name) => [
+      : ([TABLES.allotted, TABLES.transactions, TABLES.ended].map((name) => [
           name,
           `stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}${HANDED_OVER}`,
         ]) as [string, string][])),
@@ -237,24 +239,27 @@ const TAKE_IT = 'take it from `changeover haproxy render`, and its `bind abns@â€
 
 /** Without it, a reload would leave requests to old routes, and cut transactions. */
 function checkHandover(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
-  if (plan.traffic.transactions === undefined) {
+  const what = handedOver(rulePartsOf(plan));
+  if (!what.transactions && !what.accounts) {
     const found = sections.some(({ kind, name }) => kind === 'backend' && name === SUCCESSOR);
     if (found) return [];
     const missing = `without \`backend ${SUCCESSOR}\` a reload would leave requests to old routes`;
     return [{ line: last, missing, write: TAKE_IT }];
   }
   const global = sections.find(({ kind }) => kind === 'global');
-  const why = 'a reload would cut transactions';
-  const tables = sections.filter(({ name }) => name === TABLES.transactions || name === TABLES.ended);
+  const why = what.transactions ? 'a reload would cut transactions' : 'a reload would forget accounts';
+  const needs = handoverNeeds(what);
+  const handed: readonly string[] = [TABLES.allotted, TABLES.transactions, TABLES.ended, TABLES.accounts];
+  const tables = sections.filter(({ name }) => handed.includes(name));
   return [
-    ...HANDOVER_NEEDS.global
+    ...needs.global
       .filter((words) => !global?.lines.some((line) => line.words.startsWith(words)))
       .map((words) => ({
         line: global?.line ?? last,
         missing: `without \`${words.trim()}\` ${why}`,
         write: words === 'localpeer ' ? 'localpeer local' : words,
       })),
-    ...HANDOVER_NEEDS.sections
+    ...needs.sections
       .filter(([kind, name]) => !sections.some((section) => section.kind === kind && section.name === name))
       .map(([kind, name]) => ({
         line: last,

@@ -1,9 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { ChangeoverError } from '../domain/errors.ts';
+import { AccountRegister } from '../gateway/account-register.ts';
+import { AccountStore } from '../gateway/account-store.ts';
 import { ControlSide } from '../gateway/control-side.ts';
-import { type CompanionConfigInput, companionConfigSchema } from './companion-config.ts';
+import { AccountLedger } from './account-ledger.ts';
+import { AccountReader } from './account-reader.ts';
+import {
+  type CompanionConfig,
+  type CompanionConfigInput,
+  companionConfigSchema,
+} from './companion-config.ts';
 import { CountLedger } from './count-ledger.ts';
 import { HaproxyPlane } from './haproxy-plane.ts';
+import { InnerMap } from './inner-map.ts';
 import { companionMetrics } from './companion-metrics.ts';
 import { parseSocketAddress } from './runtime-api.ts';
 import { TrafficReader } from './traffic-reader.ts';
@@ -31,11 +41,22 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
     lookupDir: config.lookupDir,
     logger,
   });
-  const ledger = new CountLedger(config.stateDir);
-  const reader = new TrafficReader({ gateway: config.name, service: config.service, plane, ledger, logger });
+  const { service, stateDir, maxAccounts, accountPart } = config;
+  const store = new AccountStore({ service, stateDir, max: maxAccounts, logger });
+  const register = new AccountRegister({ max: maxAccounts, journal: store });
+  const ledger = new CountLedger(stateDir, new AccountLedger({ register, part: accountPart }));
+  const reader = new TrafficReader({
+    gateway: config.name,
+    service,
+    plane,
+    ledger,
+    accounts: new AccountReader({ ledger: ledger.accounts, store }),
+    logger,
+  });
   plane.onReplaced = (old) => reader.keep(old);
   const control = new ControlSide({ config, plane, logger });
   const { keeper } = control;
+  const inner = innerMaps(config, logger);
   const stopping = new AbortController();
   let healthy = false;
   let reading: ReturnType<TrafficReader['stats']> | null = null;
@@ -72,6 +93,7 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
       const fromMs = performance.now();
       try {
         await stats();
+        await lookAfterInner(inner, plane);
         if (!healthy) logger.info('HAProxy answers');
         healthy = true;
       } catch (error) {
@@ -88,10 +110,12 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
     stopping.abort();
     await looking;
     await control.stopPulling();
+    for (const map of inner) await map.stop();
     await control.closeAdmin();
     await upcoming?.catch(() => undefined);
     await reading?.catch(() => undefined);
     reader.close();
+    await store.close();
     keeper.close();
     logger.info('companion stopped');
   };
@@ -99,6 +123,8 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
   return {
     async start() {
       await ledger.load();
+      const accounts = await store.load();
+      if (accounts !== null) register.restore(accounts);
       await control.open({
         stats,
         metrics: async () => companionMetrics(await stats()),
@@ -106,6 +132,7 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
         ready: () => healthy && keeper.version > 0 && keeper.heldBy === null,
       });
       await control.pullOnce();
+      for (const map of inner) await map.start();
       looking = lookAfter();
       control.keepPulling();
       logger.info({ admin: control.adminUrl, socket: config.socket }, 'companion of HAProxy started');
@@ -116,4 +143,31 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
       return control.adminUrl;
     },
   };
+}
+
+/** @throws ChangeoverError `InvalidRequest` */
+function innerMaps(config: CompanionConfig, logger: Logger): InnerMap[] {
+  const { service, contextFor, controllerUrl, controllerToken: token, stateDir, filesDir } = config;
+  if (contextFor.includes(service) || new Set(contextFor).size < contextFor.length) {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      `contextFor is [${contextFor.join(', ')}]; name each service behind ${service} once.`,
+    );
+  }
+  if (controllerUrl === undefined && contextFor.length > 0) {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      'The routes of the services in contextFor come from the flow controller: name it (controllerUrl).',
+    );
+  }
+  return contextFor.map(
+    (name) =>
+      new InnerMap({ service: name, controllerUrl: controllerUrl ?? '', token, stateDir, filesDir, logger }),
+  );
+}
+
+async function lookAfterInner(inner: readonly InnerMap[], plane: HaproxyPlane): Promise<void> {
+  if (inner.length === 0) return;
+  const { connection } = await plane.executing();
+  for (const map of inner) await map.lookAfter(connection);
 }

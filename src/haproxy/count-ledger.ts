@@ -5,6 +5,7 @@ import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 import type { TrafficCount } from '../domain/measure.ts';
 import { trafficCountSchema } from '../protocol/gateway.ts';
+import { type AccountLedger, accountStateSchema } from './account-ledger.ts';
 import { CountRows, type Row } from './count-rows.ts';
 import type { ServerStat } from './runtime-answers.ts';
 import { UnitLedger, unitStateSchema } from './unit-ledger.ts';
@@ -21,6 +22,7 @@ const fileSchema = z.strictObject({
   processes: z.array(processSchema),
   unanswered: z.array(trafficCountSchema),
   units: unitStateSchema.nullable().default(null),
+  accounts: accountStateSchema.nullable().default(null),
 });
 type Stored = z.infer<typeof fileSchema>;
 
@@ -40,13 +42,15 @@ type PlaceOf = (stat: ServerStat) => { release: string; cluster: string } | null
  */
 export class CountLedger {
   readonly units = new UnitLedger();
+  readonly accounts: AccountLedger;
   readonly #folder: string;
   readonly #path: string;
-  #stored: Stored = { epoch: randomUUID(), processes: [], unanswered: [], units: null };
+  #stored: Stored = { epoch: randomUUID(), processes: [], unanswered: [], units: null, accounts: null };
   #written = '';
   #fresh = true;
 
-  constructor(stateDir: string) {
+  constructor(stateDir: string, accounts: AccountLedger) {
+    this.accounts = accounts;
     this.#folder = stateDir;
     this.#path = join(stateDir, 'counts.json');
   }
@@ -60,6 +64,7 @@ export class CountLedger {
     if (text === null) return;
     this.#stored = fileSchema.parse(JSON.parse(text));
     this.units.restore(this.#stored.units);
+    this.accounts.restore(this.#stored.accounts);
     this.#fresh = false;
   }
 
@@ -95,6 +100,7 @@ export class CountLedger {
   async save(): Promise<void> {
     this.#fold();
     this.#stored.units = this.units.state;
+    this.#stored.accounts = this.accounts.state;
     const text = JSON.stringify(this.#stored);
     if (text === this.#written) return;
     await mkdir(this.#folder, { recursive: true });

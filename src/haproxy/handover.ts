@@ -32,11 +32,22 @@ const GROWN_MS = 10_000;
 /** Of a stick table that a reload must not empty. */
 export const HANDED_OVER = ` peers ${PEERS}`;
 
-export const HANDOVER_GLOBAL = [
-  '    # A reload hands transactions to the new process, which tells by its age whether all can have arrived.',
-  '    localpeer local',
-  '    set-var proc.started date(0,ms)',
-];
+/** Whether there are entries of a kind, which a process hands to the one that replaces it. */
+export interface HandedOver {
+  readonly transactions: boolean;
+  readonly accounts: boolean;
+}
+
+export function handoverGlobal({ transactions, accounts }: HandedOver): string[] {
+  return [
+    ...(transactions || accounts
+      ? ['    # A reload hands its tables to the new process.', '    localpeer local']
+      : []),
+    ...(transactions
+      ? ['    # It tells by its age whether all can have arrived.', '    set-var proc.started date(0,ms)']
+      : []),
+  ];
+}
 
 /** First of the rules of the frontend. */
 export const HANDOVER_RULES = [
@@ -71,13 +82,16 @@ export function handoverBind(where: { files: string; socket: string }): string[]
 
 export function handoverSections(
   where: { files: string; socket: string },
-  { transactions }: { transactions: boolean },
+  { transactions, accounts }: HandedOver,
 ): string[] {
   const next = `    server next ${meetingPoint(where, 'next')}`;
   return [
     `backend ${SUCCESSOR}`,
     `${next} send-proxy-v2`,
     '',
+    ...(transactions || accounts
+      ? [`peers ${PEERS}`, `    peer local ${meetingPoint(where, 'peers')}`, '']
+      : []),
     ...(transactions ? waitingSections(where, next) : []),
   ];
 }
@@ -85,9 +99,6 @@ export function handoverSections(
 function waitingSections(where: { files: string; socket: string }, next: string): string[] {
   const later = meetingPoint(where, 'later');
   return [
-    `peers ${PEERS}`,
-    `    peer local ${meetingPoint(where, 'peers')}`,
-    '',
     `backend ${LATER}`,
     '    # Each request waits: none may take a connection that has waited already.',
     '    option httpclose',
@@ -105,12 +116,21 @@ function waitingSections(where: { files: string; socket: string }, next: string)
 }
 
 /** What a configuration has to have for it, by section. */
-export const HANDOVER_NEEDS = {
-  sections: [
-    ['peers', PEERS],
-    ['backend', SUCCESSOR],
-    ['backend', LATER],
-    ['listen', WAITING],
-  ],
-  global: ['localpeer ', 'set-var proc.started date(0,ms)'],
-} as const;
+export function handoverNeeds({ transactions }: HandedOver): {
+  readonly sections: readonly (readonly [kind: string, name: string])[];
+  readonly global: readonly string[];
+} {
+  return {
+    sections: [
+      ['peers', PEERS],
+      ['backend', SUCCESSOR],
+      ...(transactions
+        ? ([
+            ['backend', LATER],
+            ['listen', WAITING],
+          ] as const)
+        : []),
+    ],
+    global: ['localpeer ', ...(transactions ? ['set-var proc.started date(0,ms)'] : [])],
+  };
+}

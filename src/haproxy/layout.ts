@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Plan } from '../domain/plan/schema.ts';
 import type { TrafficPolicy } from '../domain/policy/policy.ts';
+import type { TrialCounting } from '../domain/routes/table.ts';
 
 /**
  * What the rendered configuration and the companion have to agree on: names, numbers, files. Every release that serves
@@ -26,10 +27,14 @@ export const TABLES = {
   amounts: 'changeover_amounts',
   /** Id of a transaction → server, for as long as it is not idle. */
   transactions: 'changeover_transactions',
+  /** Ids of transactions that the policy sent where they began. */
+  allotted: 'changeover_allotted',
   /** Ids of transactions of which a server said that they are over. */
   ended: 'changeover_ended',
   /** Key `moment:table version:release` → units of the trial in `http_req_cnt`, their outcomes by `UNIT_DIGITS`. */
   units: 'changeover_units',
+  /** Account of a trial, as a hash → when and on which release it entered, and its requests since, by `ACCOUNT_TAGS` and `ACCOUNT_COUNTS`. */
+  accounts: 'changeover_accounts',
 } as const;
 
 /**
@@ -81,11 +86,47 @@ export const UNIT_DIGITS = {
   all: 2 + (PART_BITS + 1) + (2 * PART_BITS + 1) + AMOUNT_BITS,
 } as const;
 
+/** Accounts within their windows, at most; those that find no room are counted. */
+export const ACCOUNT_ROWS = 1_048_576;
+/** So long HAProxy keeps an account that is not taken out, in milliseconds: near the longest that it can. */
+export const ACCOUNT_KEPT_MS = 24 * 86_400_000;
+/** What `gpt(…)` holds of an account from its first request on: never changed after. */
+export const ACCOUNT_TAGS = {
+  /** Of its first request, in seconds since 1970 and the milliseconds beyond; first, since `show table` compares the first. */
+  second: 0,
+  millisecond: 1,
+  tableVersion: 2,
+  /** xxHash32 of the release, encoded as in the routes map. */
+  release: 3,
+  /** Of all accounts, as `slotOf` tells. */
+  slot: 4,
+  all: 5,
+} as const;
+/** What `gpc(…)` counts of an account's requests within its window. */
+export const ACCOUNT_COUNTS = {
+  started: 0,
+  /** Those of them that the plan counts as allocated. */
+  allocated: 1,
+  answered: 2,
+  /** Exchanges that are transaction volume. */
+  matches: 3,
+  /** Those of them that have an amount, each moved up so that it is positive. */
+  amounts: 4,
+  amount: 5,
+  all: 5 + AMOUNT_BITS,
+} as const;
+/** In the table of units: requests of accounts for which there was no room. */
+export const BEYOND = 'beyond';
+/** In the counting entry where no release is left out; no release is encoded like that. */
+export const NO_RELEASE = '/';
+
 /** Files that HAProxy reads at its start and the companion keeps in step. */
 export function filesIn(folder: string) {
   return {
     routes: join(folder, 'routes.map'),
     lookup: join(folder, 'lookup.map'),
+    /** What is decided for a service behind this one. */
+    inner: (service: string) => join(folder, `inner-${service}.map`),
     latency: join(folder, 'latency.map'),
     digits: join(folder, 'digits.map'),
     servers: join(folder, 'servers.state'),
@@ -101,7 +142,7 @@ export const MARKS = {
   units: 'CHANGEOVER_UNITS',
 } as const;
 /** Another one whenever the rules count units in another way. */
-const UNIT_RULES_VERSION = '1';
+const UNIT_RULES_VERSION = '2';
 export type Marks = Record<keyof typeof MARKS, string>;
 
 /** Parts of a plan (or of a route table) that are rules in the configuration; all else is data in maps and tables. */
@@ -110,6 +151,8 @@ export interface RuleParts {
   readonly policy: TrafficPolicy['kind'];
   readonly transactions: Plan['traffic']['transactions'] | null;
   readonly measure: Plan['measure'];
+  /** What is counted for the decision, where anything is. */
+  readonly unit: TrialCounting['unit'];
 }
 
 export function marksOf(parts: RuleParts): Marks {
@@ -118,12 +161,12 @@ export function marksOf(parts: RuleParts): Marks {
     policy: parts.policy,
     transactions: plain(parts.transactions ?? null),
     measure: plain(parts.measure),
-    units: UNIT_RULES_VERSION,
+    units: `${parts.unit} ${UNIT_RULES_VERSION}`,
   };
 }
 
 /** JSON whose order of fields does not depend on who wrote it, without quotes, which configuration files would need to escape. */
-function plain(value: unknown): string {
+export function plain(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(plain).join(',')}]`;
   if (typeof value !== 'object' || value === null)
     return typeof value === 'string' ? encoded(value) : String(value);

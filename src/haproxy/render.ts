@@ -1,6 +1,8 @@
 import { LATENCY_BOUNDS_MS } from '../domain/measure.ts';
+import { countingOf } from '../domain/decision/counting-of.ts';
 import type { Plan } from '../domain/plan/schema.ts';
-import { HANDED_OVER, HANDOVER_GLOBAL, handoverBind, handoverSections } from './handover.ts';
+import { HANDED_OVER, type HandedOver, handoverBind, handoverGlobal, handoverSections } from './handover.ts';
+import { innerMarkLines, type InnerPlan, innerRules, innerServicesOf } from './inner-rules.ts';
 import {
   AMOUNT_BITS,
   filesIn,
@@ -11,8 +13,6 @@ import {
   slotId,
   slotName,
   TABLES,
-  UNIT_DIGITS,
-  UNIT_KEPT_MS,
 } from './layout.ts';
 import { slotRoutes } from './route-map.ts';
 import {
@@ -25,6 +25,7 @@ import {
   stickRules,
 } from './rules.ts';
 import { serverStateFile } from './server-states.ts';
+import { unitTables } from './unit-tables.ts';
 
 export interface RenderOptions {
   /** Where traffic comes in, as `bind` takes it. */
@@ -41,6 +42,8 @@ export interface RenderOptions {
   readonly slots?: number;
   /** Writes what was decided, and the key, into W3C baggage for the services behind; nothing is written by default. */
   readonly context?: boolean;
+  /** Plans of services behind this one, for which it decides as well; implies `context`. */
+  readonly inner?: readonly InnerPlan[];
 }
 
 /** Milliseconds without a response after which the client gets 504, and without a byte after which it is cut off. */
@@ -48,12 +51,14 @@ const RESPONSE_TIMEOUT = '60s';
 /** Rows of counters; each takes about 200 bytes. */
 const COUNT_ROWS = 200_000;
 
-export function rulePartsOf({ traffic, measure }: Plan): RuleParts {
+export function rulePartsOf(plan: Plan): RuleParts {
+  const { traffic, measure } = plan;
   return {
     key: traffic.key,
     policy: traffic.policy.kind,
     transactions: traffic.transactions ?? null,
     measure,
+    unit: countingOf(plan)?.unit ?? 'request',
   };
 }
 
@@ -71,7 +76,7 @@ export function renderConfig(plan: Plan, options: RenderOptions): string {
     ...globalSection(plan, options, files, parts),
     ...frontendSection(plan, options, files, parts),
     ...tableSections(parts),
-    ...handoverSections(options, { transactions: hasTransactions(parts) }),
+    ...handoverSections(options, handedOver(parts)),
     ...Array.from({ length: slots }, (_, index) => slotSection(plan, index + 1, parts)).flat(),
   ].join('\n');
 }
@@ -92,7 +97,8 @@ function globalSection(plan: Plan, options: RenderOptions, files: Files, parts: 
     ...Object.entries(MARKS).map(
       ([name, variable]) => `    setenv ${variable} ${markOf(marks[name as keyof typeof MARKS])}`,
     ),
-    ...(hasTransactions(parts) ? HANDOVER_GLOBAL : []),
+    ...innerMarkLines(innerServicesOf(options.inner ?? [])),
+    ...handoverGlobal(handedOver(parts)),
     '',
     'defaults',
     '    mode http',
@@ -129,7 +135,10 @@ function frontendSection(plan: Plan, options: RenderOptions, files: Files, parts
       ...noteRules(parts),
       ...countingRules(parts, files),
       '# Where it goes.',
-      ...destinationRules(parts, files, { service: plan.service, context: options.context ?? false }),
+      ...destinationRules(parts, files, {
+        service: plan.service,
+        context: contextOf(options, files, parts),
+      }),
     ]),
     '',
     ...(options.metrics === undefined
@@ -144,20 +153,29 @@ function frontendSection(plan: Plan, options: RenderOptions, files: Files, parts
   ];
 }
 
-function hasTransactions({ transactions }: RuleParts): boolean {
-  return transactions !== null && transactions !== undefined;
+/** What is written for services behind this one besides what was decided for itself; null: nothing of the kind. */
+function contextOf({ context, inner = [] }: RenderOptions, files: Files, parts: RuleParts): string[] | null {
+  if (context !== true && inner.length === 0) return null;
+  return innerRules(innerServicesOf(inner), { parts, files });
 }
 
-function tableSections({ transactions, measure }: RuleParts): string[] {
+/** What a reload must not lose. */
+export function handedOver({ transactions, unit }: RuleParts): HandedOver {
+  return { transactions: transactions !== null && transactions !== undefined, accounts: unit === 'account' };
+}
+
+function tableSections({ transactions, measure, unit }: RuleParts): string[] {
   return [
     `backend ${TABLES.counts}`,
     '    # `nopurge`: a full table refuses new rows rather than forget what was counted.',
     `    stick-table type string len 400 size ${COUNT_ROWS} nopurge store http_req_cnt`,
     '',
-    `backend ${TABLES.units}`,
-    '    # Units of a trial: a few entries a second, which the companion takes out once all outcomes are known.',
-    `    ${unitTable(measure)}`,
-    '',
+    ...unitTables({ unit, measure }).flatMap(({ name, comment, line }) => [
+      `backend ${name}`,
+      `    # ${comment}`,
+      `    ${line}`,
+      '',
+    ]),
     ...(measure.volume.amountHeader === undefined
       ? []
       : [
@@ -168,21 +186,15 @@ function tableSections({ transactions, measure }: RuleParts): string[] {
     ...(transactions === null || transactions === undefined
       ? []
       : [
-          `backend ${TABLES.transactions}`,
-          `    # Idle for longer than this, a transaction is over.`,
-          `    stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}${HANDED_OVER}`,
-          '',
-          `backend ${TABLES.ended}`,
-          `    stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}${HANDED_OVER} store gpt(1)`,
-          '',
+          // In this order they are handed over: what a transaction is counted as is known when it is.
+          ...[TABLES.allotted, TABLES.transactions, TABLES.ended].flatMap((name) => [
+            `backend ${name}`,
+            `    # Idle for longer than this, a transaction is over.`,
+            `    stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}${HANDED_OVER}${name === TABLES.ended ? ' store gpt(1)' : ''}`,
+            '',
+          ]),
         ]),
   ];
-}
-
-/** Entries with amounts take about 600 bytes, others 150. */
-export function unitTable({ volume }: RuleParts['measure']): string {
-  const digits = volume.amountHeader === undefined ? 1 : UNIT_DIGITS.all;
-  return `stick-table type string len 200 size 100k nopurge expire ${UNIT_KEPT_MS / 60_000}m store http_req_cnt,gpc(${digits})`;
 }
 
 function slotSection(plan: Plan, slot: number, parts: RuleParts): string[] {
@@ -218,7 +230,10 @@ function indented(lines: readonly string[]): string[] {
 }
 
 /** Files that HAProxy needs for its first start, before there are any routes: nobody is served by them. */
-export function seedFiles(plan: Plan, options: Pick<RenderOptions, 'files' | 'slots'>): Map<string, string> {
+export function seedFiles(
+  plan: Plan,
+  options: Pick<RenderOptions, 'files' | 'slots' | 'inner'>,
+): Map<string, string> {
   const files = filesIn(options.files);
   const slots = options.slots ?? slotsFor(plan);
   const [longest = 0] = [...LATENCY_BOUNDS_MS].reverse();
@@ -229,6 +244,7 @@ export function seedFiles(plan: Plan, options: Pick<RenderOptions, 'files' | 'sl
   return new Map([
     [files.routes, linesOf(slotRoutes(new Map(), slots).map(([key, value]) => `${key} ${value}`))],
     [files.lookup, ''],
+    ...(options.inner ?? []).map(({ service }): [string, string] => [files.inner(service), '']),
     [files.latency, linesOf(latency)],
     [files.digits, linesOf(Array.from({ length: 10 }, (_, digit) => `${digit} ${digit}`))],
     [files.servers, serverStateFile(plan.service, slots, serversOf(plan), () => 'maint')],

@@ -1,11 +1,13 @@
 import { compileSplit, hashSteps, type KeyDecision, SLOTS, utf8Octets } from '../domain/policy/route-key.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable, TrafficSplit } from '../domain/routes/table.ts';
+import { accountSalt } from '../gateway/account-units.ts';
 import {
   AMOUNT_DECIMALS,
   encoded,
   encodedOctets,
   HOME_BASE,
+  NO_RELEASE,
   RANGE_FAR,
   RANGE_ZERO,
   SLOT_BASE,
@@ -93,11 +95,35 @@ export function routeMap(
   ];
 }
 
+/** A table of a service behind HAProxy, as far as it decides on a release. @throws ChangeoverError `InvalidRequest` */
+export function innerMapEntries({ version, split, mainRelease }: RouteTable): MapEntry[] {
+  const to: Decision = ({ release, bucket }) => `-:${encoded(release)}:${encoded(bucket)}`;
+  const main = to({ release: mainRelease, bucket: 'main' });
+  return [
+    ...(split === null
+      ? ([
+          [SPECIAL.noKey, main],
+          [SPECIAL.miss, main],
+        ] as MapEntry[])
+      : splitEntries(split, to)),
+    [SPECIAL.version, String(version)],
+  ];
+}
+
 /** What the rules need to count units: there is no entry where none are counted, and none of the rules is executed then. */
 function countingEntries({ version, split }: RouteTable): MapEntry[] {
   if (split?.counting === undefined) return [];
-  const { timeoutMs, cap = 0 } = split.counting;
-  return [[SPECIAL.units, `${version}:${Math.floor(timeoutMs)}:${Math.round(cap * 10 ** AMOUNT_DECIMALS)}`]];
+  const { unit, control, timeoutMs, windowMs, cap = 0 } = split.counting;
+  const fields = [version, Math.floor(timeoutMs), Math.round(cap * 10 ** AMOUNT_DECIMALS)];
+  const ofAccounts =
+    unit === 'account'
+      ? [
+          encoded(accountSalt(split.salt)),
+          control ? NO_RELEASE : encoded(split.baseline),
+          String(Math.floor(windowMs)),
+        ]
+      : [];
+  return [[SPECIAL.units, [...fields, ...ofAccounts].join(':')]];
 }
 
 function splitEntries(split: TrafficSplit, to: Decision): MapEntry[] {

@@ -1,5 +1,6 @@
 import { ChangeoverError } from '../domain/errors.ts';
 import type { ExchangeMatch } from '../domain/measure.ts';
+import { NOT_ALLOTTED, TRANSACTION_UNALLOTTED } from '../domain/policy/allotment.ts';
 import { MAX_KEY_OCTETS, SLOTS } from '../domain/policy/route-key.ts';
 import { contextRules, STRIP_RULES } from './baggage-rules.ts';
 import { HANDOVER_RULES, HANDOVER_UNCOUNTED, HANDOVER_WAY, WAITING_RULES } from './handover.ts';
@@ -15,7 +16,7 @@ import {
   SPECIAL,
   TABLES,
 } from './layout.ts';
-import { amountOutcomeRules, assignmentRules, OUTCOME_RULES, trialRules } from './unit-rules.ts';
+import { amountOutcomeRules, assignmentRules, outcomeRules, trialRules } from './unit-rules.ts';
 
 export type Files = ReturnType<typeof filesIn>;
 
@@ -39,7 +40,7 @@ function special(name: keyof typeof SPECIAL, files: Files): string {
 }
 
 /** Where the key is; the same requests have the same key in the embedded gateway (src/gateway/request-key.ts). */
-function keyFetch({ key }: RuleParts): string {
+export function keyFetch({ key }: RuleParts): string {
   switch (key.from) {
     case 'header':
       return `req.fhdr(${key.name},1)`;
@@ -73,9 +74,12 @@ export function routingRules(parts: RuleParts, files: Files): string[] {
           `http-request set-var(txn.raw) ${keyFetch(parts)}`,
           `http-request set-var(txn.key) var(txn.raw),url_enc,map_str(${files.lookup}),url_dec`,
         ];
+  return [...trialRules(files), ...lookup, ...decisionRules(parts, files)];
+}
+
+/** What the routes map decides for `txn.key`. */
+export function decisionRules(parts: RuleParts, files: Files): string[] {
   return [
-    ...trialRules(files),
-    ...lookup,
     `http-request unset-var(txn.key) unless { var(txn.key),length 1:${MAX_KEY_OCTETS} }`,
     ...policyRules(parts, files),
     `http-request set-var(txn.go) ${special('noKey', files)} if !{ var(txn.go) -m found }`,
@@ -119,11 +123,19 @@ function policyRules(parts: RuleParts, files: Files): string[] {
   }
 }
 
-/** Transactions go on where they began; where nobody can take what was decided, the refuges do. */
+const KEPT = '{ var(txn.kept) -m found }';
+const AT_HOME = '{ var(txn.go),field(1,:),strcmp(txn.slot) eq 0 }';
+/** What was decided is no allotment by the policy. */
+const UNALLOTTED = `{ var(txn.go),field(3,:) -m str ${NOT_ALLOTTED.join(' ')} }`;
+
+/**
+ * Transactions go on where they began; where nobody can take what was decided, the refuges do. `context`: further rules
+ * for what services behind this one are told; null: they are told nothing.
+ */
 export function destinationRules(
   parts: RuleParts,
   files: Files,
-  { service, context }: { service: string; context: boolean },
+  { service, context }: { service: string; context: readonly string[] | null },
 ): string[] {
   const { transactions } = parts;
   if (transactions?.id.from === 'baggage') throw withoutBaggage();
@@ -138,7 +150,12 @@ export function destinationRules(
             ? []
             : [`http-request unset-var(txn.id) if { var(txn.id),in_table(${TABLES.ended}) }`]),
           ...WAITING_RULES,
-          `http-request set-var(txn.go) var(txn.home) if { var(txn.id),table_server_id(${TABLES.transactions}),add(${HOME_BASE}),${lookUp(files)},set-var(txn.home),field(1,:),set-var(txn.slot) -m found } !{ var(txn.go),field(1,:),strcmp(txn.slot) eq 0 }`,
+          `http-request set-var(txn.home) var(txn.id),table_server_id(${TABLES.transactions}),add(${HOME_BASE}),${lookUp(files)} if { var(txn.id) -m found }`,
+          `http-request set-var(txn.slot) var(txn.home),field(1,:) if { var(txn.home) -m found }`,
+          '# It counts as allotted by the policy if it began so, wherever its key would begin one now.',
+          `http-request set-var(txn.kept) bool(true) if { var(txn.slot) -m found } { var(txn.id),in_table(${TABLES.allotted}) }`,
+          `http-request set-var(txn.go) var(txn.home) if ${KEPT} !${AT_HOME} or ${KEPT} ${UNALLOTTED}`,
+          `http-request set-var(txn.go) var(txn.home),field(1,:,2),concat(:${TRANSACTION_UNALLOTTED}) if { var(txn.slot) -m found } !${KEPT} !${AT_HOME} or { var(txn.slot) -m found } !${KEPT} !${UNALLOTTED}`,
         ];
   const draining = pinned.length === 0 ? '' : ' !{ var(txn.slot) -m found }';
   return [
@@ -146,9 +163,9 @@ export function destinationRules(
     ...pinned,
     `http-request set-var(txn.go) ${special('refuge', files)} if { var(txn.go),field(1,:),nbsrv,set-var(txn.left) -m int eq 0 }${draining}`,
     `http-request set-var(txn.go) ${special('secondRefuge', files)} if { var(txn.left) -m int eq 0 } { var(txn.go),field(1,:),nbsrv eq 0 }${draining}`,
-    ...assignmentRules(files),
+    ...assignmentRules(parts, files),
     ...STRIP_RULES,
-    ...(context ? contextRules(service, { transactions: pinned.length > 0 }) : []),
+    ...(context === null ? [] : [...contextRules(service, { transactions: pinned.length > 0 }), ...context]),
     HANDOVER_WAY,
     'use_backend %[var(txn.go),field(1,:)]',
   ];
@@ -208,8 +225,8 @@ export function countingRules(parts: RuleParts, files: Files): string[] {
     `http-response set-var(txn.v) str(v)${when(volumeIf)}`,
     `http-response set-var(txn.s) str(s) if { var(txn.took) -m int gt ${Math.floor(slowMs)} }`,
     `http-response track-sc0 var(txn.go),concat(:,txn.server,:),concat(,txn.class,:),concat(,txn.latency,:),concat(,txn.a),concat(,txn.v),concat(,txn.s) table ${TABLES.counts}`,
-    ...OUTCOME_RULES,
-    ...(volume.amountHeader === undefined ? [] : amountRules(volume.amountHeader)),
+    ...outcomeRules(parts),
+    ...(volume.amountHeader === undefined ? [] : amountRules(volume.amountHeader, parts)),
   ];
 }
 
@@ -217,7 +234,7 @@ function when(conditions: readonly string[]): string {
   return conditions.length === 0 ? '' : ` if ${conditions.join(' ')}`;
 }
 
-function amountRules(header: string): string[] {
+function amountRules(header: string, parts: RuleParts): string[] {
   const zeros = '0'.repeat(AMOUNT_DECIMALS);
   return [
     '# The rest is for exchanges that are transaction volume with an amount.',
@@ -233,7 +250,7 @@ function amountRules(header: string): string[] {
       { length: AMOUNT_BITS },
       (_, bit) => `http-response sc-inc-gpc(${bit},2) if { var(txn.units),and(${2n ** BigInt(bit)}) gt 0 }`,
     ),
-    ...amountOutcomeRules(),
+    ...amountOutcomeRules(parts),
   ];
 }
 
@@ -247,6 +264,8 @@ export function stickRules({ transactions }: RuleParts): string[] {
   return [
     `stick on var(txn.id) table ${TABLES.transactions} if { var(txn.id) -m found }`,
     `stick store-response ${given} table ${TABLES.transactions}`,
+    `stick store-request var(txn.id) table ${TABLES.allotted} if { var(txn.id) -m found } !${UNALLOTTED}`,
+    `stick store-response ${given} table ${TABLES.allotted} if !${UNALLOTTED}`,
     ...(transactions.endHeader === undefined
       ? []
       : [

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
-import { AMOUNT_DECIMALS, MARKS, type Marks, marksOf, UNIT_KEPT_MS } from './layout.ts';
+import { ACCOUNT_KEPT_MS, AMOUNT_DECIMALS, MARKS, type Marks, marksOf, UNIT_KEPT_MS } from './layout.ts';
 import type { RuntimeConnection } from './runtime-api.ts';
 
 /** Rules are text of the configuration: a table that counts by others must not be executed as if it were the same. */
@@ -17,6 +17,7 @@ export async function refuseOtherRules(
     policy: table.split?.policy.kind ?? 'tail',
     transactions: table.transactions,
     measure: table.measure,
+    unit: table.split?.counting?.unit ?? 'request',
   });
   const differing = names.filter((name, index) => {
     if (name === 'units' && table.split?.counting === undefined) return false;
@@ -37,6 +38,8 @@ export async function refuseOtherRules(
 
 /** A time-out that leaves half of what is kept for a companion that is away. */
 const LONGEST_TIMEOUT_MS = UNIT_KEPT_MS / 2;
+/** A day before HAProxy may forget an account, the companion takes it out. */
+const LONGEST_WINDOW_MS = ACCOUNT_KEPT_MS - 86_400_000;
 /** Above it, a 65,536th of a capped amount passes what HAProxy computes with. */
 const HIGHEST_CAP = 1e10;
 
@@ -47,11 +50,12 @@ const HIGHEST_CAP = 1e10;
  */
 export function refuseUncountable({ split }: RouteTable): void {
   if (split?.counting === undefined) return;
-  const { unit, cap, timeoutMs } = split.counting;
+  const { unit, cap, timeoutMs, windowMs } = split.counting;
   if (unit === 'account') {
+    if (windowMs + timeoutMs <= LONGEST_WINDOW_MS) return;
     throw new ChangeoverError(
       'InvalidRequest',
-      'HAProxy does not count by account: write `decision.unit: request` in the plan, or serve it by embedded gateways alone.',
+      `HAProxy keeps an account for at most ${LONGEST_WINDOW_MS / 86_400_000} days, the plan's window and time-out are ${windowMs} and ${timeoutMs} ms; write shorter ones.`,
     );
   }
   if (timeoutMs > LONGEST_TIMEOUT_MS) {

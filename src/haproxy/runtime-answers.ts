@@ -132,6 +132,11 @@ export function readTable(answer: string): TableRow[] {
   return rows;
 }
 
+/** `show table`: how many entries there are, whichever were asked for. */
+export function readUsed(answer: string): number {
+  return Number(/^# table: .* used:(\d+)/m.exec(answer)?.[1] ?? 0);
+}
+
 /** Keys are shown with a backslash before what could be mistaken, and octets that cannot be printed as `\\xNN`. */
 function unescaped(text: string): string {
   const letters: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', e: '\x1b', 0: '\0' };

@@ -47,12 +47,20 @@ export async function cutTransactions(
     .filter(({ ingress }) => ingress === 'closed')
     .map(({ name }) => ids.get(name) ?? 0);
   if (closed.length <= FEW_SERVERS) {
-    await connection.send(closed.map((id) => `clear table ${TABLES.transactions} data.server_id eq ${id}`));
+    await connection.send(
+      closed.flatMap((id) =>
+        [TABLES.transactions, TABLES.allotted].map((table) => `clear table ${table} data.server_id eq ${id}`),
+      ),
+    );
     return;
   }
   const open = await transactionsByServer(connection);
   const cut = closed.flatMap((id) => open.get(id) ?? []);
-  await connection.send(cut.map((key) => `clear table ${TABLES.transactions} key ${argument(key)}`));
+  await connection.send(
+    cut.flatMap((key) =>
+      [TABLES.transactions, TABLES.allotted].map((table) => `clear table ${table} key ${argument(key)}`),
+    ),
+  );
 }
 
 /** Open transactions of each server, by HAProxy's number of it. */

@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import type { TrafficCount } from '../domain/measure.ts';
-import type { GatewayServer, GatewayStats } from '../protocol/gateway.ts';
+import type { RouteTable } from '../domain/routes/table.ts';
+import type { GatewayServer, GatewayStats, GatewayUnits } from '../protocol/gateway.ts';
+import type { AccountReader } from './account-reader.ts';
 import { type CountLedger } from './count-ledger.ts';
 import { countsOf } from './count-rows.ts';
 import type { HaproxyPlane } from './haproxy-plane.ts';
@@ -20,6 +22,7 @@ export class TrafficReader {
   readonly #service: string;
   readonly #plane: HaproxyPlane;
   readonly #ledger: CountLedger;
+  readonly #accounts: AccountReader;
   readonly #logger: Logger;
   readonly #old = new Set<RuntimeConnection>();
   readonly #clusters = new Map<string, string>();
@@ -29,12 +32,14 @@ export class TrafficReader {
     service: string;
     plane: HaproxyPlane;
     ledger: CountLedger;
+    accounts: AccountReader;
     logger: Logger;
   }) {
     this.#gateway = parts.gateway;
     this.#service = parts.service;
     this.#plane = parts.plane;
     this.#ledger = parts.ledger;
+    this.#accounts = parts.accounts;
     this.#logger = parts.logger;
   }
 
@@ -59,7 +64,7 @@ export class TrafficReader {
       transactions,
       this.#plane.table?.servers.map(({ name }) => name),
     );
-    const units = this.#ledger.units.report(this.#plane.table);
+    const units = this.#report(this.#plane.table);
     return {
       ...(units === undefined ? {} : { units }),
       gateway: this.#gateway,
@@ -103,13 +108,21 @@ export class TrafficReader {
   async #readUnits(connection: RuntimeConnection, process: string): Promise<void> {
     const { table } = this.#plane;
     if (table === null) return;
+    await this.#accounts.read(connection, process, table);
+    if (table.split?.counting?.unit === 'account') return;
     const nowMs = Date.now();
     const [units = ''] = await connection.send([`show table ${TABLES.units}`]);
     this.#ledger.units.read(process, readTable(units), { table, nowMs });
   }
 
+  #report(table: RouteTable | null): GatewayUnits | undefined {
+    const byAccount = table?.split?.counting?.unit === 'account';
+    return byAccount ? this.#accounts.report(table) : this.#ledger.units.report(table);
+  }
+
   /** What is on disk need not be in HAProxy's table any longer. */
   async #forgetUnits(connection: RuntimeConnection): Promise<void> {
+    await this.#accounts.forget(connection);
     await connection.send(
       this.#ledger.units.settled.map((key) => `clear table ${TABLES.units} key ${argument(key)}`),
     );
@@ -143,10 +156,11 @@ export class TrafficReader {
     const draining = table.servers.filter(({ ingress }) => ingress === 'draining');
     const [endedTable = ''] = await connection.send([`show table ${TABLES.ended}`]);
     const ended = readTable(endedTable).map(({ key }) => key);
-    // What a server said to be over is forgotten in both tables, in this order: it is at no moment open again.
+    // What a server said to be over is forgotten in all tables, in this order: it is at no moment open again.
     await connection.send(
       ended.flatMap((id) => [
         `clear table ${TABLES.transactions} key ${argument(id)}`,
+        `clear table ${TABLES.allotted} key ${argument(id)}`,
         `clear table ${TABLES.ended} key ${argument(id)}`,
       ]),
     );

@@ -1,5 +1,14 @@
 import { NOT_ALLOTTED } from '../domain/policy/allotment.ts';
-import { AMOUNT_BITS, type filesIn, SPECIAL, TABLES, UNIT_DIGITS, UNIT_SLOT_MS } from './layout.ts';
+import { accountAmountRules, accountAssignmentRules, accountOutcomeRules } from './account-rules.ts';
+import {
+  AMOUNT_BITS,
+  type filesIn,
+  type RuleParts,
+  SPECIAL,
+  TABLES,
+  UNIT_DIGITS,
+  UNIT_SLOT_MS,
+} from './layout.ts';
 
 /**
  * Counting for the decision: each request that the policy allotted is a unit. It is counted when it is assigned, in an
@@ -9,11 +18,6 @@ import { AMOUNT_BITS, type filesIn, SPECIAL, TABLES, UNIT_DIGITS, UNIT_SLOT_MS }
 
 type Files = ReturnType<typeof filesIn>;
 
-/**
- * Of a transaction that goes on elsewhere than its key would begin one now, HAProxy does not know whether the policy sent
- * it there when it began.
- */
-const NO_UNITS = [...NOT_ALLOTTED, 'transaction'];
 const COUNTED = '{ var(txn.version) -m found }';
 const IN_TIME = '{ var(txn.took),sub(txn.limit) le 0 }';
 
@@ -24,16 +28,17 @@ function trial(files: Files): string {
 /** Before anything is looked up for the request. */
 export function trialRules(files: Files): string[] {
   return [
-    '# What is counted for the decision: table version, time-out in milliseconds, cap. Absent while nothing is.',
+    '# What is counted for the decision: table version, time-out in milliseconds, and more. Absent while nothing is.',
     `http-request set-var(txn.trial) ${trial(files)}`,
   ];
 }
 
 /** Once it is decided where the request goes. */
-export function assignmentRules(files: Files): string[] {
+export function assignmentRules(parts: RuleParts, files: Files): string[] {
+  if (parts.unit === 'account') return accountAssignmentRules(parts, files);
   return [
     '# A unit of the trial is counted at its assignment, unless routes changed while it was looked at.',
-    `http-request set-var(txn.version) var(txn.trial),field(1,:) if { var(txn.trial) -m found } { var(txn.a) -m found } !{ var(txn.hop) -m found } !{ var(txn.go),field(3,:) -m str ${NO_UNITS.join(' ')} } { ${trial(files)},strcmp(txn.trial) eq 0 }`,
+    `http-request set-var(txn.version) var(txn.trial),field(1,:) if { var(txn.trial) -m found } { var(txn.a) -m found } !{ var(txn.hop) -m found } !{ var(txn.go),field(3,:) -m str ${NOT_ALLOTTED.join(' ')} } { ${trial(files)},strcmp(txn.trial) eq 0 }`,
     `http-request set-var(txn.limit) var(txn.trial),field(2,:) if ${COUNTED}`,
     `http-request set-var(txn.release) var(txn.go),field(2,:) if ${COUNTED}`,
     `http-request track-sc1 var(txn.began),div(${UNIT_SLOT_MS}),concat(:,txn.version,:),concat(,txn.release) table ${TABLES.units} if ${COUNTED}`,
@@ -41,16 +46,20 @@ export function assignmentRules(files: Files): string[] {
 }
 
 /** Of the response, once it is known whether it is transaction volume. */
-export const OUTCOME_RULES = [
-  `http-response sc-inc-gpc(${UNIT_DIGITS.successes},1) if ${COUNTED} { var(txn.v) -m found } ${IN_TIME}`,
-];
+export function outcomeRules({ unit }: RuleParts): string[] {
+  if (unit === 'account') return accountOutcomeRules(IN_TIME);
+  return [
+    `http-response sc-inc-gpc(${UNIT_DIGITS.successes},1) if ${COUNTED} { var(txn.v) -m found } ${IN_TIME}`,
+  ];
+}
 
 /**
  * Last of the rules, where `txn.units` and `txn.sign` are the amount. It is capped here, each by itself, and the capped
  * one cut to a 65,536th of the cap: that, its square, and the amount as it came are added digit by digit. The last is
  * moved up so that it is positive.
  */
-export function amountOutcomeRules(): string[] {
+export function amountOutcomeRules({ unit }: RuleParts): string[] {
+  if (unit === 'account') return accountAmountRules(IN_TIME);
   const digits = (name: string, from: number, count: number): string[] =>
     Array.from(
       { length: count },

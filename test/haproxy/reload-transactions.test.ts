@@ -1,6 +1,5 @@
 import { Agent, request } from 'undici';
 import { describe, expect, it } from 'vitest';
-import { RuntimeConnection } from '../../src/haproxy/runtime-api.ts';
 import { serverOf, sum, tableOf, until } from '../gateway/support/gateway-fixture.ts';
 import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
 import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
@@ -9,19 +8,6 @@ import { requireComponent } from '../support/require-component.ts';
 const TRANSACTIONS = { id: { from: 'header', name: 'x-transaction' } } as const;
 const RELOADS = 3;
 const CLIENTS = 6;
-
-/** HAProxy hands its tables on once it has stopped waiting for a predecessor of its own, five seconds after its start. */
-async function handsOn(fixture: HaproxyFixture): Promise<void> {
-  const connection = await RuntimeConnection.open({ path: fixture.socket });
-  try {
-    await until(async () => {
-      const [answer = ''] = await connection.send(['show peers']);
-      return (Number(/flags=(0x[0-9a-f]+) resync/.exec(answer)?.[1] ?? 0) & 0x2) !== 0;
-    }, 'HAProxy waits for no predecessor');
-  } finally {
-    connection.close();
-  }
-}
 
 describe('Transactions and reloads of HAProxy', () => {
   it(
@@ -41,7 +27,7 @@ describe('Transactions and reloads of HAProxy', () => {
         measure: plan.measure,
       });
       await fixture.admin.publish(table, {});
-      await handsOn(fixture);
+      await fixture.handsOn();
 
       const homes = new Map<string, string>();
       const strayed: string[] = [];

@@ -266,11 +266,11 @@ describe.concurrent('units counted by HAProxy', () => {
     expect(countOf(await unitsOf(all), '2.0-b')).toMatchObject({ n: 7, sum: 6 });
   });
 
-  it('are refused by account, before anything changes, and the message says what to do', async (test) => {
+  it('are refused by account where the rules are for requests, before anything changes', async (test) => {
     requireComponent('HAProxy', HAPROXY !== null, test);
     await using all = await shop(SUCCESSES);
     const accounts = all.table({ ...COUNTING, unit: 'account', windowMs: 1_000 });
-    const refusal = expect.stringContaining('`decision.unit: request`') as string;
+    const refusal = expect.stringContaining('rendered for another units') as string;
     await expect(all.fixture.admin.check(accounts, {})).resolves.toEqual(refusal);
     await expect(all.fixture.admin.publish(accounts, {})).rejects.toMatchObject({ message: refusal });
   });

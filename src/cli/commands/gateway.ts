@@ -1,5 +1,11 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { KeySource } from '../../domain/policy/policy.ts';
+import {
+  accountPartOption,
+  accountSettings,
+  type AccountOptions,
+  maxAccountsOption,
+} from '../account-options.ts';
 import type { CliContext } from '../context.ts';
 import {
   addGatewayControl,
@@ -9,9 +15,10 @@ import {
   type GatewayProcessOptions,
 } from '../gateway-process.ts';
 import { durationOption, parseCountOption } from '../limit-option.ts';
+import { parseList } from '../list-option.ts';
 import { parseListenAddress } from '../listen-address.ts';
 
-interface GatewayOptions extends GatewayProcessOptions {
+interface GatewayOptions extends GatewayProcessOptions, AccountOptions {
   readonly role: string;
   readonly contextFor: readonly string[];
   readonly contextKey?: KeySource;
@@ -22,8 +29,6 @@ interface GatewayOptions extends GatewayProcessOptions {
   /** In milliseconds. */
   readonly responseTimeout: number;
   readonly maxTransactions: number;
-  readonly maxAccounts: number;
-  readonly accountPart?: { readonly part: number; readonly of: number };
 }
 
 export function gatewayCommand({ env }: CliContext): Command {
@@ -46,7 +51,7 @@ export function gatewayCommand({ env }: CliContext): Command {
     .option(
       '--context-for <services>',
       'edge: services behind this one, for which it decides as well, such as pricing,ledger',
-      (text) => text.split(',').map((name) => name.trim()),
+      parseList,
       [],
     )
     .option(
@@ -77,17 +82,8 @@ export function gatewayCommand({ env }: CliContext): Command {
       parseCountOption,
       100_000,
     )
-    .option(
-      '--max-accounts <n>',
-      'accounts that a trial by account counts here at most; beyond it new ones are left out',
-      parseCountOption,
-      1_000_000,
-    )
-    .option(
-      '--account-part <part/of>',
-      'where requests of an account come by several gateways: the part of the accounts counted here, such as 1/2',
-      parseAccountPart,
-    )
+    .addOption(maxAccountsOption())
+    .addOption(accountPartOption())
     .addHelpText(
       'after',
       `${GATEWAY_ENVIRONMENT}
@@ -111,11 +107,10 @@ Examples:
 }
 
 function ownSettings(options: GatewayOptions) {
-  const { role, contextFor, contextKey, listen, maxTransactions, maxAccounts, accountPart } = options;
+  const { role, contextFor, contextKey, listen, maxTransactions } = options;
   return {
-    ...{ role, contextFor, maxTransactions, maxAccounts },
+    ...{ role, contextFor, maxTransactions, ...accountSettings(options) },
     ...(contextKey === undefined ? {} : { contextKey }),
-    ...(accountPart === undefined ? {} : { accountPart }),
     listen: listen ?? { host: role === 'sidecar' ? '127.0.0.1' : '0.0.0.0', port: 8080 },
     shutdownGraceMs: options.shutdownGrace,
     timeouts: { upstreamHeadersMs: options.responseTimeout },
@@ -129,11 +124,4 @@ function parseKeySource(text: string): KeySource {
   throw new InvalidArgumentError(
     'It must be header:NAME, cookie:NAME or query:NAME, such as header:x-account.',
   );
-}
-
-function parseAccountPart(text: string): { part: number; of: number } {
-  const match = /^(\d{1,3})\/(\d{1,3})$/.exec(text);
-  const [part, of] = [Number(match?.[1]), Number(match?.[2])];
-  if (part >= 1 && part <= of && of <= 100) return { part, of };
-  throw new InvalidArgumentError('It must be a part of at most a hundred, from 1, such as 1/2 and 2/2.');
 }

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import writeFileAtomic from 'write-file-atomic';
 import { print, type CliContext } from '../context.ts';
 import { parseCountOption } from '../limit-option.ts';
+import { parseList } from '../list-option.ts';
 import { readPlanFile } from '../plan-input.ts';
 
 export const DEFAULT_SOCKET = '/run/haproxy/admin.sock';
@@ -16,6 +17,7 @@ interface RenderCommandOptions {
   readonly metrics?: string;
   readonly slots?: number;
   readonly context?: boolean;
+  readonly contextFor: readonly string[];
   readonly seed?: boolean;
   readonly output?: string;
 }
@@ -31,17 +33,26 @@ export function haproxyRenderCommand({ out }: CliContext): Command {
     .option('--metrics <address>', 'where its Prometheus exporter listens, as `bind` takes it')
     .option('--slots <n>', 'versions that can have servers at a time', parseCountOption)
     .option('--context', 'write key and decision into W3C baggage, for sidecars behind the service')
+    .option(
+      '--context-for <plans>',
+      'plans of services behind the service, for which it decides as well, such as pricing.yaml,ledger.yaml; implies --context',
+      parseList,
+      [],
+    )
     .option('--seed', 'also write the files that HAProxy needs for its first start, those that are missing')
     .option('--output <file>', 'write it there, not to standard output')
     .addHelpText(
       'after',
       `
 Examples:
-  $ changeover haproxy render plan.yaml --seed > /etc/haproxy/haproxy.cfg && systemctl reload haproxy`,
+  $ changeover haproxy render plan.yaml --seed > /etc/haproxy/haproxy.cfg && systemctl reload haproxy
+  $ changeover haproxy render plan.yaml --context-for pricing.yaml > /etc/haproxy/haproxy.cfg`,
     )
-    .action(async (file: string, { seed = false, output, ...options }: RenderCommandOptions) => {
+    .action(async (file: string, { seed = false, output, contextFor, ...given }: RenderCommandOptions) => {
       const { renderConfig, seedFiles } = await import('../../haproxy/render.ts');
       const { plan } = await readPlanFile(file);
+      const inner = await Promise.all(contextFor.map(async (name) => (await readPlanFile(name)).plan));
+      const options = { ...given, inner };
       if (seed) {
         await mkdir(options.files, { recursive: true });
         for (const [path, content] of seedFiles(plan, options)) await seedOne(path, content);

@@ -1,4 +1,10 @@
 import { Command } from 'commander';
+import {
+  accountPartOption,
+  accountSettings,
+  type AccountOptions,
+  maxAccountsOption,
+} from '../account-options.ts';
 import type { CliContext } from '../context.ts';
 import {
   addGatewayControl,
@@ -7,9 +13,11 @@ import {
   runGateway,
   type GatewayProcessOptions,
 } from '../gateway-process.ts';
+import { parseList } from '../list-option.ts';
 import { DEFAULT_FILES, DEFAULT_SOCKET } from './haproxy-render.ts';
 
-interface ServeOptions extends GatewayProcessOptions {
+interface ServeOptions extends GatewayProcessOptions, AccountOptions {
+  readonly contextFor: readonly string[];
   readonly socket: string;
   readonly files: string;
 }
@@ -22,7 +30,16 @@ export function haproxyServeCommand({ env }: CliContext): Command {
   )
     .option('--socket <address>', "HAProxy's Runtime API: unix@PATH or HOST:PORT", `unix@${DEFAULT_SOCKET}`)
     .option('--files <dir>', 'folder of its maps and of its server-state file', DEFAULT_FILES);
-  return addGatewayControl(command, { keeps: 'the route table executed last and the counters' })
+  const keeps = 'the route table executed last, the counters and the accounts of a trial';
+  return addGatewayControl(command, { keeps })
+    .option(
+      '--context-for <services>',
+      'services behind this one, for which HAProxy decides as well: those of `render --context-for`',
+      parseList,
+      [],
+    )
+    .addOption(maxAccountsOption())
+    .addOption(accountPartOption())
     .addHelpText(
       'after',
       `${GATEWAY_ENVIRONMENT}
@@ -33,10 +50,10 @@ Examples:
     .action(async (options: ServeOptions) => {
       const { createCompanion } = await import('../../haproxy/companion.ts');
       const { companionConfigSchema } = await import('../../haproxy/companion-config.ts');
-      const { socket, files } = options;
+      const { socket, files, contextFor } = options;
       await runGateway({
         ...{ what: 'companion', options, env, schema: companionConfigSchema, create: createCompanion },
-        own: { socket, filesDir: files },
+        own: { socket, filesDir: files, contextFor, ...accountSettings(options) },
       });
     });
 }

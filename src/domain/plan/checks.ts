@@ -11,7 +11,7 @@ import {
   serverNamesAreUnique,
 } from './checks/clusters.ts';
 import { decisionFitsRule, decisionTimesFit, unitsHaveOutcomes } from './checks/decision.ts';
-import { haproxyCountsRequests, haproxyReadsNoBaggage } from './checks/gateways.ts';
+import { haproxyKeepsWindows, haproxyReadsNoBaggage } from './checks/gateways.ts';
 import { candidatesGetTraffic, policyIsTotal, policyVersionsExist } from './checks/policy.ts';
 import { sourceFitsKind, sourceNamesVersions, sourceSettlesInTrial } from './checks/source.ts';
 import {
@@ -47,7 +47,7 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   addressesAreUnique,
   gatewayNamesAreUnique,
   haproxyReadsNoBaggage,
-  haproxyCountsRequests,
+  haproxyKeepsWindows,
   minServingFits,
   policyIsTotal,
   policyVersionsExist,

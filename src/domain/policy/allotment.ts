@@ -1,5 +1,15 @@
+/** Bucket of requests of a transaction that began otherwise than by the policy, where the gateway does not know how. */
+export const TRANSACTION_UNALLOTTED = 'transaction-unallotted';
+
 /** Buckets of requests that came to a version otherwise than by the policy: they would compare other populations. */
-export const NOT_ALLOTTED: readonly string[] = ['main', 'no-key', 'failover', 'pulled', 'context'];
+export const NOT_ALLOTTED: readonly string[] = [
+  'main',
+  'no-key',
+  'failover',
+  'pulled',
+  'context',
+  TRANSACTION_UNALLOTTED,
+];
 
 /** Whether the policy sent the requests of this bucket where they went; only these are evidence. */
 export function isAllotted(bucket: string): boolean {

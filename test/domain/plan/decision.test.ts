@@ -125,9 +125,12 @@ describe('the outline of an upgrade', () => {
 });
 
 describe('what counts once', () => {
-  test('is a request, where an HAProxy counts', () => {
-    const [problem] = problemsAfter({ 'gateways[0].kind': 'haproxy' });
-    expect(problem).toMatch(/^decision.unit: must be request: gw-1 is an HAProxy/);
+  test('is an account for an HAProxy too, with windows that it can keep', () => {
+    expect(problemsAfter({ 'gateways[0].kind': 'haproxy' })).toEqual([]);
+    const long = { 'gateways[0].kind': 'haproxy', 'decision.window': '14d', 'decision.outcomeWithin': '10d' };
+    expect(problemsAfter(long)).toEqual([
+      'decision.window: must be, with decision.outcomeWithin, at most 23d: gw-1 is an HAProxy, which keeps nothing for longer',
+    ]);
   });
 
   test('is an account, where a request that is allocated can never be the one that succeeds', () => {

@@ -116,8 +116,12 @@ export class GatewayFixture implements AsyncDisposable {
 }
 
 /** Waits until a condition holds; fails after ten seconds. */
-export async function until(holds: () => boolean | Promise<boolean>, what = 'the condition'): Promise<void> {
-  const deadline = performance.now() + 10_000;
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  what = 'the condition',
+  withinMs = 10_000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`${what} did not come about`);
     await new Promise((resolve) => setTimeout(resolve, 5));

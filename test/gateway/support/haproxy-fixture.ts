@@ -12,7 +12,9 @@ import { createCompanion, type Companion } from '../../../src/haproxy/companion.
 import { findHaproxy } from '../../../src/haproxy/haproxy-command.ts';
 import { renderConfig, seedFiles } from '../../../src/haproxy/render.ts';
 import { RuntimeConnection } from '../../../src/haproxy/runtime-api.ts';
-import { readProcess } from '../../../src/haproxy/runtime-answers.ts';
+import type { InnerPlan } from '../../../src/haproxy/inner-rules.ts';
+import { filesIn, SPECIAL } from '../../../src/haproxy/layout.ts';
+import { readMapValue, readProcess } from '../../../src/haproxy/runtime-answers.ts';
 import type { TrafficGateway } from '../../../src/ports/traffic-gateway.ts';
 import { SERVICE, until } from './gateway-fixture.ts';
 
@@ -32,7 +34,11 @@ const PACKAGE = { path: '/packages', fileName: 'shop.tgz', sha256: '0'.repeat(64
 /** A plan with these servers, as far as HAProxy's configuration depends on it. */
 export function planFor(
   servers: readonly NamedServer[],
-  changes: { traffic?: Partial<PlanInput['traffic']>; measure?: PlanInput['measure'] } = {},
+  changes: {
+    traffic?: Partial<PlanInput['traffic']>;
+    measure?: PlanInput['measure'];
+    decision?: PlanInput['decision'];
+  } = {},
 ): Plan {
   const members = servers.map(({ name, url }, index) => ({
     name,
@@ -89,6 +95,8 @@ export function planFor(
       volume: { kind: 'successes', match: { status: '2xx' } },
       slow: '1s',
     },
+    // The rules are for units of this kind; requests where the plan asks for none.
+    decision: changes.decision ?? { rule: 'max-efficacy' },
     minServing: 1,
   });
   if (!read.ok) throw new Error(JSON.stringify(read.problems));
@@ -105,6 +113,9 @@ export class HaproxyFixture implements AsyncDisposable {
   admin: TrafficGateway;
   output = '';
   #plan: Plan | null = null;
+  #inner: readonly InnerPlan[] = [];
+  #controllerUrl: string | undefined;
+  #edit = (config: string): string => config;
   readonly #upstreams: readonly AsyncDisposable[];
 
   private constructor(parts: { folder: string; url: string; upstreams: readonly AsyncDisposable[] }) {
@@ -123,7 +134,15 @@ export class HaproxyFixture implements AsyncDisposable {
 
   static async start(
     plan: Plan,
-    options: { upstreams?: readonly AsyncDisposable[]; context?: boolean } = {},
+    options: {
+      upstreams?: readonly AsyncDisposable[];
+      context?: boolean;
+      /** Plans of services behind this one, and where their routes are to be had. */
+      inner?: readonly InnerPlan[];
+      controllerUrl?: string;
+      /** Makes other than is rendered: what would take too long to show otherwise. */
+      edit?: (config: string) => string;
+    } = {},
   ): Promise<HaproxyFixture> {
     const folder = await mkdtemp(join(tmpdir(), 'haproxy-'));
     const [port = 0] = await freePorts(1);
@@ -132,8 +151,12 @@ export class HaproxyFixture implements AsyncDisposable {
       url: `http://127.0.0.1:${port}`,
       upstreams: options.upstreams ?? [],
     });
+    fixture.#inner = options.inner ?? [];
+    fixture.#controllerUrl = options.controllerUrl;
+    if (options.edit !== undefined) fixture.#edit = options.edit;
     await fixture.render(plan, { context: options.context ?? false });
-    for (const [path, content] of seedFiles(plan, { files: folder })) await writeFile(path, content);
+    for (const [path, content] of seedFiles(plan, { files: folder, inner: options.inner ?? [] }))
+      await writeFile(path, content);
     fixture.haproxy.start();
     await fixture.waitForHaproxy();
     await fixture.startCompanion();
@@ -147,8 +170,9 @@ export class HaproxyFixture implements AsyncDisposable {
       socket: this.socket,
       files: this.folder,
       context,
+      inner: this.#inner,
     });
-    await writeFile(join(this.folder, 'haproxy.cfg'), config);
+    await writeFile(join(this.folder, 'haproxy.cfg'), this.#edit(config));
   }
 
   async waitForHaproxy(): Promise<void> {
@@ -181,10 +205,40 @@ export class HaproxyFixture implements AsyncDisposable {
     await this.admin.stats({});
   }
 
+  /** Version of the routes of a service behind this one, by which HAProxy decides for it. */
+  async innerVersion(service: string): Promise<number> {
+    const connection = await RuntimeConnection.open({ path: this.socket });
+    const file = filesIn(this.folder).inner(service);
+    const [answer = ''] = await connection.send([`get map ${file} ${SPECIAL.version}`]);
+    connection.close();
+    return Number(readMapValue(answer) ?? 0);
+  }
+
+  /** What is in a stick table, as HAProxy shows it. */
+  async tableOf(name: string): Promise<string> {
+    const connection = await RuntimeConnection.open({ path: this.socket });
+    const [answer = ''] = await connection.send([`show table ${name}`]);
+    connection.close();
+    return answer;
+  }
+
+  /** HAProxy hands its tables on once it has stopped waiting for a predecessor of its own, five seconds after its start. */
+  async handsOn(): Promise<void> {
+    const connection = await RuntimeConnection.open({ path: this.socket });
+    try {
+      await until(async () => {
+        const [answer = ''] = await connection.send(['show peers']);
+        return (Number(/flags=(0x[0-9a-f]+) resync/.exec(answer)?.[1] ?? 0) & 0x2) !== 0;
+      }, 'HAProxy waits for no predecessor');
+    } finally {
+      connection.close();
+    }
+  }
+
   /** Files as of before there were any routes: a disk that was put back. */
   async spoilFiles(): Promise<void> {
     if (this.#plan === null) return;
-    for (const [path, content] of seedFiles(this.#plan, { files: this.folder }))
+    for (const [path, content] of seedFiles(this.#plan, { files: this.folder, inner: this.#inner }))
       await writeFile(path, content);
   }
 
@@ -219,6 +273,8 @@ export class HaproxyFixture implements AsyncDisposable {
         lookupDir: this.folder,
         admin: { port: 0 },
         stateDir: join(this.folder, 'state'),
+        contextFor: this.#inner.map(({ service }) => service),
+        ...(this.#controllerUrl === undefined ? {} : { controllerUrl: this.#controllerUrl }),
       },
       { logger: pino({ level: process.env['GATEWAY_LOG'] ?? 'silent' }) },
     );

@@ -1,3 +1,4 @@
+import { formatDuration } from '../../duration.ts';
 import type { PlanDraft } from '../draft.ts';
 import { sourceOf } from '../source-of.ts';
 import { planProblem, type PlanProblem } from '../problem.ts';
@@ -16,14 +17,18 @@ export function haproxyReadsNoBaggage({ gateways, traffic }: PlanDraft): PlanPro
     .map(({ path, value }) => planProblem({ path, value, message }));
 }
 
-/** HAProxy keeps no window for each account. */
-export function haproxyCountsRequests({ gateways, decision, measure }: PlanDraft): PlanProblem[] {
+/** HAProxy's tables keep nothing for longer than 24 days. */
+const LONGEST_WINDOW_MS = 23 * 86_400_000;
+
+/** An account is counted when its window is over and its last outcome is known. */
+export function haproxyKeepsWindows({ gateways, decision, measure }: PlanDraft): PlanProblem[] {
   const haproxy = gateways?.find((gateway) => gateway?.kind === 'haproxy');
   if (haproxy === undefined || decision === undefined) return [];
-  const { rule, unit } = decision;
+  const { rule, unit, windowMs, outcomeWithinMs } = decision;
   const isElsewhere = measure !== undefined && sourceOf(measure).from !== 'gateways';
   if (rule === 'max-efficacy' || unit === 'request' || isElsewhere) return [];
+  if (windowMs + outcomeWithinMs <= LONGEST_WINDOW_MS) return [];
   const name = haproxy.name ?? 'one gateway';
-  const message = `must be request: ${name} is an HAProxy, which does not count by account; where the same customers come again and again, serve the trial by embedded gateways`;
-  return [planProblem({ path: ['decision', 'unit'], value: unit, message })];
+  const message = `must be, with decision.outcomeWithin, at most 23d: ${name} is an HAProxy, which keeps nothing for longer`;
+  return [planProblem({ path: ['decision', 'window'], value: formatDuration(windowMs), message })];
 }

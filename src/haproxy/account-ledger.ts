@@ -1,0 +1,230 @@
+import xxhash from 'xxhash-wasm';
+import { z } from 'zod';
+import { EVERYONE } from '../domain/decision/block.ts';
+import type { VolumeKind } from '../domain/measure.ts';
+import type { RouteTable, TrialCounting } from '../domain/routes/table.ts';
+import { type AccountRegister, ENTERED_BEFORE, UNKNOWN } from '../gateway/account-register.ts';
+import { type AccountPart, isInPart } from '../gateway/account-units.ts';
+import { cappedBy } from '../gateway/unit-slot.ts';
+import { type GatewayUnits, unitCountSchema } from '../protocol/gateway.ts';
+import {
+  ACCOUNT_COUNTS,
+  ACCOUNT_KEPT_MS,
+  ACCOUNT_TAGS,
+  AMOUNT_BITS,
+  AMOUNT_DECIMALS,
+  encoded,
+} from './layout.ts';
+import type { TableRow } from './runtime-answers.ts';
+
+const hasher = await xxhash();
+
+/** HAProxy's threads read the clock once in a round of work: until then an account may still enter, in milliseconds. */
+const LATE_MS = 500;
+
+export const accountStateSchema = z.strictObject({
+  trial: z.string(),
+  /** First table version that belongs to the trial. */
+  since: z.int().nonnegative(),
+  counts: z.array(unitCountSchema),
+  /** Releases that tables of the trial named: HAProxy keeps hashes of them. */
+  releases: z.array(z.string()),
+  /** Requests of accounts for which there was no room, and what the process said last that counts them. */
+  beyond: z.int().nonnegative(),
+  full: z.strictObject({ process: z.string(), seen: z.int().nonnegative() }),
+});
+type State = z.infer<typeof accountStateSchema>;
+
+/** An account's first window, or a later one, as HAProxy counted it. */
+interface Window {
+  readonly row: TableRow;
+  /** When it began, in seconds since 1970. */
+  readonly second: number;
+  readonly version: number;
+  readonly release: string | undefined;
+  readonly slot: number;
+}
+
+export interface AccountReading {
+  /** The table that was in effect all the while, and the wall clock before the rows were asked for. */
+  readonly table: RouteTable;
+  readonly nowMs: number;
+  /** The HAProxy process, and when it started, in seconds since 1970. */
+  readonly process: string;
+  readonly startedSecond: number;
+  readonly rows: readonly TableRow[];
+  /** Entries of HAProxy's table, those that were not asked for included. */
+  readonly used: number;
+  /** What the process counted for which it had no room. */
+  readonly full: number;
+}
+
+/**
+ * Accounts of the trial whose windows are over. HAProxy keeps each account within its window; this ledger keeps for ever
+ * which accounts entered, so that each enters once, by its first window, whatever becomes of HAProxy. Accounts of one
+ * second enter together, second by second, when no request of theirs is under way any more: slow successes are then never
+ * missing beside quick failures.
+ */
+export class AccountLedger {
+  readonly #register: AccountRegister;
+  readonly #part: AccountPart;
+  #state: State | null = null;
+  #pending = 0;
+  #settled: readonly string[] = [];
+
+  constructor({ register, part }: { register: AccountRegister; part: AccountPart }) {
+    this.#register = register;
+    this.#part = part;
+  }
+
+  get state(): State | null {
+    return this.#state;
+  }
+
+  restore(state: State | null): void {
+    this.#state = state;
+  }
+
+  /** Keys of HAProxy's table that need not be there once the register and `state` are on disk. */
+  get settled(): readonly string[] {
+    return this.#settled;
+  }
+
+  forgotten(): void {
+    this.#settled = [];
+  }
+
+  /** Seconds up to which windows can be over, those of the given one included. */
+  static dueSecond({ windowMs }: TrialCounting, nowMs: number): number {
+    return Math.floor((nowMs - windowMs - LATE_MS) / 1_000) - 1;
+  }
+
+  /** `rows` are those up to `dueSecond`. */
+  read({ table, nowMs, process, startedSecond, rows, used, full }: AccountReading): void {
+    const counting = table.split?.counting;
+    if (table.split === null || counting === undefined) return;
+    const state = this.#next(table, table.split.salt);
+    state.beyond += state.full.process === process ? Math.max(0, full - state.full.seen) : full;
+    state.full = { process, seen: full };
+    const releases = new Map(state.releases.map((release) => [hasher.h32(encoded(release)), release]));
+    const settled: string[] = [];
+    const bySecond = new Map<number, Window[]>();
+    for (const window of windowsOf(rows, releases)) {
+      const those = bySecond.get(window.second);
+      if (those === undefined) bySecond.set(window.second, [window]);
+      else those.push(window);
+    }
+    for (const [second, those] of [...bySecond].sort(([a], [b]) => a - b)) {
+      const overForMs = nowMs - (second + 1) * 1_000 - counting.windowMs - LATE_MS;
+      if (overForMs < 0) break;
+      if (overForMs <= counting.timeoutMs && those.some(({ row }) => row.uses > 0)) break;
+      settled.push(...those.map(({ row }) => row.key));
+      // Some of that time may be gone already.
+      if (nowMs >= second * 1_000 + ACCOUNT_KEPT_MS) continue;
+      for (const window of those) this.#enter(window, { state, counting, table, startedSecond });
+    }
+    this.#settled = settled;
+    this.#pending = Math.max(0, used - settled.length);
+    this.#state = state;
+  }
+
+  /** Undefined where the table asks for no counting by unit. */
+  report(table: RouteTable | null): GatewayUnits | undefined {
+    if (table?.split?.counting === undefined) return undefined;
+    const { trial = table.split.salt, counts = [], beyond = 0 } = this.#state ?? {};
+    return { trial, counts, pending: this.#pending, beyond };
+  }
+
+  #next(table: RouteTable, trial: string): State {
+    const before = this.#state?.trial === trial ? this.#state : null;
+    if (this.#register.trial !== trial) this.#register.begin(trial);
+    const releases = [table.mainRelease, ...table.servers.map(({ release }) => release)];
+    return {
+      trial,
+      since: before?.since ?? table.version,
+      counts: before?.counts.map((count) => ({ ...count })) ?? [],
+      releases: [...new Set([...(before?.releases ?? []), ...releases])],
+      beyond: before?.beyond ?? 0,
+      full: this.#state?.full ?? { process: '', seen: 0 },
+    };
+  }
+
+  #enter(
+    { row, second, version, release, slot }: Window,
+    {
+      state,
+      counting,
+      table,
+      startedSecond,
+    }: { state: State; counting: TrialCounting; table: RouteTable; startedSecond: number },
+  ): void {
+    if (version < state.since || release === undefined) return;
+    if (this.#part.of !== 1 && !isInPart(slot, this.#part)) return;
+    if (this.#register.get(row.key) !== UNKNOWN) return;
+    const { started, allocated, answered } = ACCOUNT_COUNTS;
+    const requests = countOf(row, started);
+    if (this.#register.isFull) {
+      state.beyond += requests;
+      return;
+    }
+    this.#register.set(row.key, ENTERED_BEFORE);
+    // Of what was under way at a reload, nobody knows how it ended.
+    if (second <= startedSecond && requests !== countOf(row, answered)) return;
+    if (countOf(row, allocated) === 0) return;
+    const outcome = outcomeOf(row, table.measure.volume.kind, counting.cap);
+    let count = state.counts.find((each) => each.tableVersion === version && each.release === release);
+    if (count === undefined) {
+      count = { tableVersion: version, release, group: EVERYONE, n: 0, sum: 0, squares: 0, uncapped: 0 };
+      state.counts.push(count);
+    }
+    count.n += 1;
+    count.sum += outcome.value;
+    count.squares += outcome.value * outcome.value;
+    count.uncapped += outcome.uncapped;
+  }
+}
+
+function windowsOf(rows: readonly TableRow[], releases: ReadonlyMap<number, string>): Window[] {
+  return rows.flatMap((row): Window[] => {
+    const tag = (index: number): number => row.fields.get(`gpt${index}`) ?? 0;
+    const second = tag(ACCOUNT_TAGS.second);
+    // It is entering just now.
+    if (second === 0) return [];
+    return [
+      {
+        row,
+        second,
+        version: tag(ACCOUNT_TAGS.tableVersion),
+        release: releases.get(tag(ACCOUNT_TAGS.release)),
+        slot: tag(ACCOUNT_TAGS.slot),
+      },
+    ];
+  });
+}
+
+function countOf({ fields }: TableRow, index: number): number {
+  return fields.get(`gpc${index}`) ?? 0;
+}
+
+/** The same as of the embedded gateway's accounts (src/gateway/account-units.ts). */
+function outcomeOf(
+  row: TableRow,
+  kind: VolumeKind,
+  cap: number | undefined,
+): { value: number; uncapped: number } {
+  const matches = countOf(row, ACCOUNT_COUNTS.matches);
+  const uncapped = kind === 'amount' ? amountOf(row) : matches;
+  const isCapped = kind !== 'successes' && cap !== undefined;
+  return {
+    value: isCapped ? cappedBy(cap, uncapped) : Math.min(1, matches / countOf(row, ACCOUNT_COUNTS.allocated)),
+    uncapped,
+  };
+}
+
+function amountOf(row: TableRow): number {
+  let sum = 0n;
+  for (let bit = 0; bit < AMOUNT_BITS; bit += 1)
+    sum += BigInt(countOf(row, ACCOUNT_COUNTS.amount + bit)) << BigInt(bit);
+  const moved = BigInt(countOf(row, ACCOUNT_COUNTS.amounts)) << BigInt(AMOUNT_BITS - 1);
+  return Number(sum - moved) / 10 ** AMOUNT_DECIMALS;
+}

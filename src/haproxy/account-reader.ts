@@ -1,0 +1,75 @@
+import type { RouteTable } from '../domain/routes/table.ts';
+import type { AccountStore } from '../gateway/account-store.ts';
+import type { GatewayUnits } from '../protocol/gateway.ts';
+import { AccountLedger } from './account-ledger.ts';
+import { BEYOND, TABLES } from './layout.ts';
+import { argument, type RuntimeConnection } from './runtime-api.ts';
+import { readTable, readUsed } from './runtime-answers.ts';
+
+/** HAProxy goes through all accounts within their windows to find those that are due: so many times longer it is left alone. */
+const PAUSES_PER_LOOK = 20;
+
+/** Takes accounts out of HAProxy once their windows are over. */
+export class AccountReader {
+  readonly #ledger: AccountLedger;
+  readonly #store: Pick<AccountStore, 'flush'>;
+  /** Up to when accounts were taken out, of which process; so long they are not asked for again. */
+  #known = { process: '', second: -Infinity, pauseUntilMs: -Infinity };
+  #hasSome = true;
+
+  constructor({ ledger, store }: { ledger: AccountLedger; store: Pick<AccountStore, 'flush'> }) {
+    this.#ledger = ledger;
+    this.#store = store;
+  }
+
+  /** @param process - `pid@start`. */
+  async read(connection: RuntimeConnection, process: string, table: RouteTable): Promise<void> {
+    const counting = table.split?.counting;
+    if (counting?.unit !== 'account') {
+      // What a trial left behind: nobody asks for it any more.
+      if (this.#hasSome) await connection.send([`clear table ${TABLES.accounts}`]);
+      this.#hasSome = false;
+      return;
+    }
+    this.#hasSome = true;
+    const nowMs = Date.now();
+    const second = AccountLedger.dueSecond(counting, nowMs);
+    const isKnown = this.#known.process === process && second <= this.#known.second;
+    if (isKnown || nowMs < this.#known.pauseUntilMs) return;
+    const fromMs = performance.now();
+    const [due = '', full = ''] = await connection.send([
+      `show table ${TABLES.accounts} data.gpt le ${second}`,
+      `show table ${TABLES.units} key ${BEYOND}`,
+    ]);
+    const tookMs = performance.now() - fromMs;
+    const rows = readTable(due);
+    this.#ledger.read({
+      table,
+      nowMs,
+      process,
+      startedSecond: Number(process.split('@')[1] ?? 0),
+      rows,
+      used: readUsed(due),
+      full: readTable(full)[0]?.fields.get('http_req_cnt') ?? 0,
+    });
+    const isAll = rows.length === this.#ledger.settled.length;
+    this.#known = {
+      process,
+      second: isAll ? second : -Infinity,
+      pauseUntilMs: nowMs + PAUSES_PER_LOOK * tookMs,
+    };
+    // Before they are counted: who is counted has entered, whatever is killed when.
+    await this.#store.flush();
+  }
+
+  /** Once what was read is on disk. */
+  async forget(connection: RuntimeConnection): Promise<void> {
+    const { settled } = this.#ledger;
+    await connection.send(settled.map((key) => `clear table ${TABLES.accounts} key ${argument(key)}`));
+    this.#ledger.forgotten();
+  }
+
+  report(table: RouteTable | null): GatewayUnits | undefined {
+    return this.#ledger.report(table);
+  }
+}

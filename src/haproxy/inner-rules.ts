@@ -1,0 +1,85 @@
+import { ChangeoverError } from '../domain/errors.ts';
+import type { KeySource, TrafficPolicy } from '../domain/policy/policy.ts';
+import { KEY_MEMBER, routeMember } from '../gateway/baggage.ts';
+import { NOT_WAITING } from './baggage-rules.ts';
+import { encoded, type filesIn, plain, type RuleParts } from './layout.ts';
+import { decisionRules, keyFetch } from './rules.ts';
+
+/** A service behind the one that HAProxy serves: how its routes decide is rules, what they decide is in a map of its own. */
+export interface InnerService {
+  readonly service: string;
+  readonly key: KeySource;
+  readonly policy: RuleParts['policy'];
+}
+
+/** A plan, as far as it says how a service decides. */
+export interface InnerPlan {
+  readonly service: string;
+  readonly traffic: { readonly key: KeySource; readonly policy: TrafficPolicy };
+}
+
+type Files = ReturnType<typeof filesIn>;
+
+/** @throws ChangeoverError `InvalidRequest` for what HAProxy cannot decide by. */
+export function innerServicesOf(plans: readonly InnerPlan[]): InnerService[] {
+  return plans.map(({ service, traffic: { key, policy } }) => {
+    if (key.lookup !== undefined) {
+      throw new ChangeoverError(
+        'InvalidRequest',
+        `HAProxy looks up no keys for the services behind it, and the plan of ${service} wants ${key.lookup}: leave ${service} out of --context-for, so that its sidecars decide, or use embedded gateways.`,
+      );
+    }
+    if (key.from === 'baggage' && key.name !== KEY_MEMBER) {
+      throw new ChangeoverError(
+        'InvalidRequest',
+        `HAProxy cannot read the member ${key.name} of W3C baggage, by which ${service} decides: leave ${service} out of --context-for, or take its key from ${KEY_MEMBER}, a header or a cookie.`,
+      );
+    }
+    return { service, key, policy: policy.kind };
+  });
+}
+
+/** Variable of the environment that says which rules decide for the service. */
+export function innerMark(service: string): string {
+  return `CHANGEOVER_INNER_${service.replaceAll('-', '_').toUpperCase()}`;
+}
+
+/** What it holds. */
+export function innerMarkOf({ key, policy }: Pick<InnerService, 'key' | 'policy'>): string {
+  return plain({ key, policy });
+}
+
+export function innerMarkLines(inner: readonly InnerService[]): string[] {
+  return inner.map((each) => `    setenv ${innerMark(each.service)} ${encoded(innerMarkOf(each))}`);
+}
+
+/**
+ * What the routes of services behind this one decide for the request, as further members of W3C baggage; nothing of a
+ * service whose routes are not known. Their key is where their plans say, else it is that of this service.
+ */
+export function innerRules(
+  inner: readonly InnerService[],
+  { parts, files }: { parts: RuleParts; files: Files },
+): string[] {
+  const ownKey = parts.key.lookup === undefined ? 'txn.key' : 'txn.raw';
+  return inner.flatMap(({ service, key, policy }, index) => {
+    const scope = `in${index + 1}_`;
+    const theirs: RuleParts = { ...parts, key, policy };
+    const isOwn = key.from === 'baggage' || plain(key) === plain({ ...parts.key, lookup: undefined });
+    const rules = decisionRules(theirs, { ...files, routes: files.inner(service) });
+    return [
+      `# What the routes of ${service} decide.`,
+      ...(isOwn ? [] : [`http-request set-var(txn.${scope}key) ${keyFetch(theirs)}`]),
+      `http-request set-var(txn.${scope}key) var(${ownKey})${isOwn ? '' : ` if !{ var(txn.${scope}key) -m found }`}`,
+      ...rules.map((rule) => onOwnNames(rule, scope)),
+      `http-request add-header baggage ${routeMember(service)}=%[var(txn.${scope}go),field(2,:)] if { var(txn.${scope}go) -m found }${NOT_WAITING}`,
+    ];
+  });
+}
+
+/** The rules of the service itself, on variables and conditions of their own. */
+function onOwnNames(rule: string, scope: string): string {
+  return rule
+    .replace(/\btxn\.(?=[a-z])/g, `txn.${scope}`)
+    .replace(/\b(is_number|is_negative|is_far|rounds_down)\b/g, `${scope}$1`);
+}

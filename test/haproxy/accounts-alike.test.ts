@@ -1,0 +1,175 @@
+import { request } from 'undici';
+import { describe, expect, it } from 'vitest';
+import type { PlanInput } from '../../src/domain/plan/schema.ts';
+import type { RouteTable, TrafficSplit } from '../../src/domain/routes/table.ts';
+import type { TrafficGateway } from '../../src/ports/traffic-gateway.ts';
+import type { UnitCount } from '../../src/protocol/gateway.ts';
+import { GatewayFixture, serverOf, tableOf, until } from '../gateway/support/gateway-fixture.ts';
+import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
+import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
+import { requireComponent } from '../support/require-component.ts';
+
+/** All that is sent within a window has to fit into it, on a busy machine and over a reload, in milliseconds. */
+const WINDOW_MS = 12_000;
+/** What one account sends has to fit into it, in milliseconds. */
+const SHORT_WINDOW_MS = 3_000;
+
+const MEASURES: Readonly<Record<string, { measure: PlanInput['measure']; cap?: number; control: boolean }>> =
+  {
+    'visits that succeed': {
+      measure: { allocated: { path: '/look' }, volume: { kind: 'successes', match: { status: '201' } } },
+      control: true,
+    },
+    'clicks, without a control arm': {
+      measure: { allocated: {}, volume: { kind: 'clicks', match: { path: '/buy' } } },
+      cap: 3,
+      control: false,
+    },
+    amounts: {
+      measure: {
+        allocated: { path: '/look' },
+        volume: { kind: 'amount', match: { path: '/buy', status: '2xx' }, amountHeader: 'x-amount' },
+      },
+      cap: 49.9,
+      control: true,
+    },
+  };
+
+/** The same for whoever asks: each account looks and buys, some have none, and what comes of it differs. */
+async function customers(url: string, accounts: { from: number; to: number }): Promise<void> {
+  const visits = Array.from({ length: accounts.to - accounts.from }, async (_, index) => {
+    const i = accounts.from + index;
+    for (const [step, path] of ['/look', '/buy', i % 3 === 0 ? '/buy' : '/look'].entries()) {
+      const response = await request(`${url}${path}`, {
+        headers: {
+          ...(i % 11 === 0 ? {} : { 'x-account': String((i * 7_919) % 10_007) }),
+          'x-status': String([201, 200, 201, 404, 500, 201, 201][(i + step) % 7]),
+          ...((i + step) % 4 === 0
+            ? {}
+            : { 'x-want': (((i * 37 + step) % 90) - 10 + (i % 100) / 100).toFixed(2) }),
+        },
+      });
+      await response.body.dump();
+    }
+  });
+  await Promise.all(visits);
+}
+
+async function settled(
+  admin: TrafficGateway,
+  isThere: (counts: readonly UnitCount[]) => boolean,
+): Promise<readonly UnitCount[]> {
+  let counts: readonly UnitCount[] = [];
+  await until(
+    async () => {
+      const { units } = await admin.stats({});
+      counts = units?.counts ?? [];
+      return units?.pending === 0 && isThere(counts);
+    },
+    'all accounts are settled',
+    3 * WINDOW_MS,
+  );
+  return [...counts].sort((a, b) => a.tableVersion - b.tableVersion || (a.release < b.release ? -1 : 1));
+}
+
+function expectAlike(theirs: readonly UnitCount[], ours: readonly UnitCount[]): void {
+  const named = ({ tableVersion, release, group, n }: UnitCount): unknown => [
+    tableVersion,
+    release,
+    group,
+    n,
+  ];
+  expect(theirs.map(named)).toEqual(ours.map(named));
+  theirs.forEach(({ sum, squares, uncapped }, index) => {
+    expect(sum).toBeCloseTo(ours[index]?.sum ?? NaN, 6);
+    expect(squares).toBeCloseTo(ours[index]?.squares ?? NaN, 6);
+    expect(uncapped).toBeCloseTo(ours[index]?.uncapped ?? NaN, 6);
+  });
+}
+
+describe.concurrent(
+  'accounts of the same requests are the same from HAProxy and from the embedded gateway',
+  { timeout: 60_000 },
+  () => {
+    it.for(Object.entries(MEASURES))('%s', async ([, { measure, cap, control }], test) => {
+      requireComponent('HAProxy', HAPROXY !== null, test);
+      const servers = await Promise.all(
+        ['one', 'two', 'three'].map((name) => new UpstreamServer(name).listen()),
+      );
+      for (const server of servers)
+        server.handler = (req, res) => {
+          const amount = req.headers['x-want'];
+          const fields = typeof amount === 'string' ? { 'x-amount': amount } : {};
+          answer(res, Number(req.headers['x-status'] ?? 200), server.name, fields);
+        };
+      const plan = planFor(servers, {
+        measure,
+        decision: { unit: 'account', ...(cap === undefined ? {} : { cap }) },
+      });
+      await using haproxy = await HaproxyFixture.start(plan);
+      const releases = ['1.0', '2.0-a', '2.0-b'];
+      const table = (version: number, changes: Partial<TrafficSplit>, windowMs = WINDOW_MS): RouteTable =>
+        tableOf(
+          servers.map((server, index) => serverOf(server, { release: releases[index] ?? '' })),
+          {
+            version,
+            measure: plan.measure,
+            split: {
+              key: plan.traffic.key,
+              policy: plan.traffic.policy,
+              withoutKey: '1.0',
+              baseline: '1.0',
+              share: 1,
+              salt: 'trial-1',
+              pulled: [],
+              counting: {
+                unit: 'account',
+                control,
+                timeoutMs: 60_000,
+                windowMs,
+                ...(cap === undefined ? {} : { cap }),
+              },
+              ...changes,
+            },
+          },
+        );
+      await using embedded = await GatewayFixture.start(table(1, { share: 0.4 }), { upstreams: servers });
+      await haproxy.admin.publish(table(1, { share: 0.4 }), {});
+      const both = (accounts: { from: number; to: number }): Promise<unknown> =>
+        Promise.all([embedded.url, haproxy.url].map((url) => customers(url, accounts)));
+      await haproxy.handsOn();
+      const startedMs = performance.now();
+      await both({ from: 0, to: 40 });
+      // What an account's requests came to so far goes on in the process that replaces this one.
+      await haproxy.reloaded();
+      await Promise.all([embedded, haproxy].map(({ admin }) => admin.publish(table(2, {}), {})));
+      await both({ from: 20, to: 60 });
+      expect(performance.now() - startedMs, 'all within the window').toBeLessThan(WINDOW_MS);
+      const [ours, theirs] = await Promise.all(
+        [embedded, haproxy].map(({ admin }) =>
+          settled(admin, (counts) => counts.some(({ tableVersion }) => tableVersion === 2)),
+        ),
+      );
+      expectAlike(theirs ?? [], ours ?? []);
+      expect(theirs?.length).toBeGreaterThan(3);
+      // Whoever entered does not enter again, whatever HAProxy forgets: it is killed, and so is its companion.
+      await haproxy.companion.close();
+      await haproxy.haproxy.kill();
+      haproxy.haproxy.start();
+      await haproxy.waitForHaproxy();
+      await haproxy.startCompanion();
+      const third = table(3, {}, SHORT_WINDOW_MS);
+      await Promise.all([embedded, haproxy].map(({ admin }) => admin.publish(third, {})));
+      await both({ from: 40, to: 80 });
+      const grown =
+        (before: readonly UnitCount[]) =>
+        (counts: readonly UnitCount[]): boolean =>
+          counts.reduce((sum, { n }) => sum + n, 0) > before.reduce((sum, { n }) => sum + n, 0);
+      const [later, laterTheirs] = await Promise.all([
+        settled(embedded.admin, grown(ours ?? [])),
+        settled(haproxy.admin, grown(theirs ?? [])),
+      ]);
+      expectAlike(laterTheirs, later);
+    });
+  },
+);
