@@ -1,22 +1,18 @@
 import type { ArmEvidence, DecisionRule } from '../domain/decision/decision.ts';
 import { evidenceOf } from '../domain/decision/evidence.ts';
 import { judge } from '../domain/decision/judge.ts';
-import {
-  blocksOfSource,
-  readBlocks,
-  stateOfTotals,
-  type RuleProgress,
-} from '../domain/decision/rule-reading.ts';
+import { readBlocks, stateOfTotals, type RuleProgress } from '../domain/decision/rule-reading.ts';
 import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { NO_BLOCKS } from '../domain/decision/rule-state.ts';
-import { isAllotted } from '../domain/policy/allotment.ts';
+import { movedRemark } from '../domain/decision/moved.ts';
+import { isAllotted, isMoved } from '../domain/policy/allotment.ts';
 import type { SourcePlan } from '../domain/plan/source-schema.ts';
-import type { MetricsReading } from '../domain/decision/source-block.ts';
 import type { ReadingResult } from '../domain/upgrade/results.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { TrafficAnswer } from '../protocol/controller.ts';
 import { attempt, type Attempt, type StepContext } from './attempt.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { openSource, readSource, type OpenSource } from './source-reading.ts';
 
 export interface CollectMetricsInput extends StepContext {
   /** Until the next reading, in milliseconds; a guardrail that fires ends the wait. */
@@ -35,6 +31,8 @@ export interface CollectMetricsInput extends StepContext {
   /** Where units and outcomes are read, and since when they count. */
   readonly source: SourcePlan;
   readonly since: string;
+  /** How long after a change of the routes what began before may still come to its end, in milliseconds. */
+  readonly lateMs?: number;
   /** A verdict is due when the wait is over. */
   readonly final: boolean;
   /** The trial is over: a verdict is due at once where a guardrail changed who is left. */
@@ -64,6 +62,8 @@ function ofToday(input: EarlierInput): CollectMetricsInput {
   };
 }
 
+type CollectDependencies = Pick<ActivityDependencies, 'registry' | 'observatory' | 'metrics'>;
+
 /** How often the observatory is asked whether a guardrail fired, in milliseconds. */
 const POLL_MS = 1000;
 
@@ -72,15 +72,17 @@ const POLL_MS = 1000;
  * trial began. Returns at once when a guardrail pulled a candidate. The verdict is computed here, not in the workflow:
  * what decides the next step is thereby recorded with the numbers it was made on (invariant 8).
  */
-export function collectMetrics(deps: Pick<ActivityDependencies, 'observatory' | 'metrics'>) {
+export function collectMetrics(deps: CollectDependencies) {
   return (scheduled: CollectMetricsInput | EarlierInput): Promise<ReadingResult> =>
     attempt(scheduled.step, async (present) => {
       const input = 'spec' in scheduled ? scheduled : ofToday(scheduled);
+      const source = isReadInBlocks(input) ? openSource(deps, input, present.signal) : undefined;
       for (;;) {
         const elapsedMs = Date.now() - present.startedAtMs;
         const leftMs = input.waitMs - elapsedMs;
         const traffic = await readTraffic(deps.observatory, input.service, present);
         const pulls = pullsOf(traffic, input);
+        if (pulls.length === 0) await source?.note(traffic);
         // A pull is told at once, whoever else cannot be read.
         const isDue = leftMs <= 0;
         if (pulls.length > 0 || isDue) {
@@ -91,11 +93,17 @@ export function collectMetrics(deps: Pick<ActivityDependencies, 'observatory' | 
             isDue,
             elapsedMs: Math.max(0, elapsedMs),
             signal: present.signal,
+            source,
           });
         }
         await present.sleep(Math.min(POLL_MS, leftMs));
       }
     });
+}
+
+/** The base has no blocks yet, and the greatest efficacy goes by totals. */
+function isReadInBlocks({ base, source, spec }: CollectMetricsInput): boolean {
+  return base !== null && source.from !== 'gateways' && spec.rule !== 'max-efficacy';
 }
 
 /** A controller that is away makes a reading late, never empty. */
@@ -146,12 +154,13 @@ interface Observed {
   readonly isDue: boolean;
   readonly elapsedMs: number;
   readonly signal: AbortSignal;
+  readonly source: OpenSource | undefined;
 }
 
 async function read(
-  deps: Pick<ActivityDependencies, 'observatory' | 'metrics'>,
+  deps: CollectDependencies,
   input: CollectMetricsInput,
-  { traffic, pulls, isDue, elapsedMs, signal }: Observed,
+  { traffic, pulls, isDue, elapsedMs, signal, source }: Observed,
 ): Promise<ReadingResult> {
   const { base, versions, spec, progress, ended } = input;
   const totals = await totalsFor(deps, input, { traffic, pulls, signal });
@@ -170,54 +179,60 @@ async function read(
   const pulled: Record<string, string> = { ...input.pulled };
   for (const { release, reason } of pulls) pulled[release] = reason;
   const arms = evidenceOf({ versions, base, totals, pulled });
+  const moved = movedRemark(
+    versions.map(({ version }) => version),
+    base,
+    totals,
+  );
   const lengthMs = input.elapsedMs + elapsedMs;
   if (spec.rule === 'max-efficacy') {
     const isOver = final && traffic.unread.length === 0;
-    return { ...found, arms, verdict: judge(spec, stateOfTotals(spec, arms, lengthMs), isOver) };
+    const verdict = judge(spec, stateOfTotals(spec, arms, lengthMs), isOver, moved);
+    return { ...found, arms, verdict, ...noted(moved) };
   }
-  const fresh = await freshBlocks(deps, input, { isPull: pulls.length > 0, signal });
+  const fresh = await freshBlocks(deps, input, { isPull: pulls.length > 0, source });
   const { blocks } = fresh;
-  const next = readBlocks(spec, progress, { blocks, pulled, isOver: final && fresh.isComplete });
-  const decision = { ...next.progress, ...fresh.source, blocks };
+  const remarks = [...fresh.remarks, ...moved];
+  const next = readBlocks(spec, progress, { blocks, pulled, isOver: final && fresh.isComplete, remarks });
+  const decision = { ...next.progress, ...fresh.progress, blocks };
   const goesOn = ended === true && !final && next.verdict.kind === 'collecting';
-  return { ...found, arms, verdict: next.verdict, decision, ...(goesOn ? { goesOn } : {}) };
+  return {
+    ...{ ...found, arms, verdict: next.verdict, decision },
+    ...(goesOn ? { goesOn } : {}),
+    ...noted(remarks),
+  };
+}
+
+function noted(remarks: readonly string[]): Pick<ReadingResult, 'remarks'> {
+  return remarks.length === 0 ? {} : { remarks };
 }
 
 interface FreshBlocks {
   readonly blocks: NonNullable<ReadingResult['decision']>['blocks'];
   /** Nobody's counters are missing. */
   readonly isComplete: boolean;
-  readonly source?: Pick<RuleProgress, 'source'>;
+  readonly progress: Pick<RuleProgress, 'source'>;
+  readonly remarks: readonly string[];
 }
 
 async function freshBlocks(
-  { observatory, metrics }: Pick<ActivityDependencies, 'observatory' | 'metrics'>,
-  { service, trial, progress, source, spec, since }: CollectMetricsInput,
-  { isPull, signal }: { readonly isPull: boolean; readonly signal: AbortSignal },
+  { observatory }: Pick<ActivityDependencies, 'observatory'>,
+  { service, trial, progress }: CollectMetricsInput,
+  { isPull, source }: { readonly isPull: boolean; readonly source: OpenSource | undefined },
 ): Promise<FreshBlocks> {
-  if (source.from === 'gateways') {
+  if (source === undefined) {
     const { blocks, unread } = await observatory.blocks(service, { trial, after: progress.after });
-    return { blocks, isComplete: unread.length === 0 };
+    return { blocks, isComplete: unread.length === 0, progress: {}, remarks: [] };
   }
   try {
-    const now = await readSource(metrics, { source, spec, since }, signal);
-    const stretch = blocksOfSource(progress, now, since);
-    return { blocks: stretch.blocks, isComplete: true, source: { source: stretch.source } };
+    await source.read();
   } catch (error) {
     // That a candidate was pulled is told whatever the source says.
-    if (isPull) return { blocks: [], isComplete: false };
-    throw error;
+    if (!isPull) throw error;
   }
-}
-
-function readSource(
-  metrics: ActivityDependencies['metrics'],
-  { source, spec, since }: Pick<CollectMetricsInput, 'source' | 'spec' | 'since'>,
-  signal: AbortSignal,
-): Promise<MetricsReading> {
-  const until = new Date().toISOString();
-  const arms = spec.arms.map(({ version }) => version);
-  return metrics(source, { kind: spec.volume, cap: spec.cap }).read({ arms, since, until }, { signal });
+  const { blocks, remarks, isBegun, progress: now } = source.found();
+  const isComplete = isBegun && !isPull;
+  return { blocks, isComplete, progress: now === undefined ? {} : { source: now }, remarks };
 }
 
 /** The greatest efficacy goes by totals: of the gateways, or of the plan's source since the trial began. */
@@ -227,18 +242,22 @@ async function totalsFor(
   { traffic, pulls, signal }: Pick<Observed, 'traffic' | 'pulls' | 'signal'>,
 ): Promise<ReadingResult['totals']> {
   const isPull = pulls.length > 0;
-  const { source, spec, base, versions } = input;
-  if (source.from === 'gateways' || spec.rule !== 'max-efficacy') return totalsOf(traffic, input);
-  const totals: Record<string, { allocated: number; volume: number }> = {};
-  for (const { version } of versions) totals[version] = { allocated: 0, volume: 0 };
+  const { source, spec, base, since } = input;
+  const counted = totalsOf(traffic, input);
+  if (source.from === 'gateways' || spec.rule !== 'max-efficacy') return counted;
+  const totals: Record<string, ReadingResult['totals'][string]> = {};
+  for (const [version, { moved }] of Object.entries(counted)) {
+    totals[version] = { allocated: 0, volume: 0, ...(moved === undefined ? {} : { moved }) };
+  }
   if (base === null) return totals;
-  const { arms } = await readSource(metrics, input, signal).catch((error: unknown) => {
+  const span = { since, until: new Date().toISOString() };
+  const { arms } = await readSource(metrics, input, span, signal).catch((error: unknown) => {
     // That a candidate was pulled is told whatever the source says.
     if (isPull) return { arms: {} };
     throw error;
   });
   for (const [version, { n, sum, uncapped }] of Object.entries(arms)) {
-    totals[version] = { allocated: n, volume: uncapped ?? sum * (spec.cap ?? 1) };
+    totals[version] = { ...totals[version], allocated: n, volume: uncapped ?? sum * (spec.cap ?? 1) };
   }
   return totals;
 }
@@ -247,11 +266,13 @@ function totalsOf(
   traffic: TrafficAnswer,
   { versions, spec }: Pick<CollectMetricsInput, 'versions' | 'spec'>,
 ): ReadingResult['totals'] {
-  const totals: Record<string, { allocated: number; volume: number }> = {};
+  const totals: Record<string, { allocated: number; volume: number; moved?: number }> = {};
   for (const { version } of versions) totals[version] = { allocated: 0, volume: 0 };
   for (const row of traffic.counts) {
     const total = totals[row.release];
-    if (total === undefined || !isAllotted(row.bucket)) continue;
+    if (total === undefined) continue;
+    if (isMoved(row.bucket) && row.allocated > 0) total.moved = (total.moved ?? 0) + row.allocated;
+    if (!isAllotted(row.bucket)) continue;
     total.allocated += row.allocated;
     total.volume += spec.volume === 'amount' ? row.volumeAmount : row.volumeCount;
   }

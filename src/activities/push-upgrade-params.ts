@@ -8,7 +8,12 @@ import { attempt, type Attempt, type StepContext } from './attempt.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 
 /** One server, what it is to run, and the name of this change: pushed twice, it happens once. */
-export type PushTarget = AgentAddress & { readonly key: string; readonly package: Package };
+export type PushTarget = AgentAddress & {
+  readonly key: string;
+  readonly package: Package;
+  /** The name of the version under trial; by default the package's version. */
+  readonly release?: string;
+};
 
 export interface PushUpgradeParamsInput extends StepContext {
   readonly servers: readonly PushTarget[];
@@ -59,7 +64,10 @@ export function pushUpgradeParams({ agents }: Pick<ActivityDependencies, 'agents
         await present.sleep(waitMs > 0 ? PAUSE_MS : PAUSE_OF_MANY_MS);
       }
       return {
-        servers: input.servers.map(({ server, package: { version } }) => ({ name: server, version })),
+        servers: input.servers.map(({ server, package: { version }, release = version }) => ({
+          name: server,
+          version: release,
+        })),
       };
     });
 }

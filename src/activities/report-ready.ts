@@ -4,7 +4,11 @@ import { attempt, type StepContext } from './attempt.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 
 export interface ReportReadyInput extends StepContext {
-  readonly servers: readonly (AgentAddress & { readonly release: string })[];
+  readonly servers: readonly (AgentAddress & {
+    readonly release: string;
+    /** Version that the server is to run; by default the release. */
+    readonly software?: string;
+  })[];
 }
 
 const AGENTS_AT_ONCE = 16;
@@ -22,7 +26,7 @@ export function reportReady({ agents, observatory }: Pick<ActivityDependencies, 
           const where = `server ${target.server}`;
           try {
             const { runningVersion, healthy } = await agents.status(target);
-            if (runningVersion === target.release && healthy) return [];
+            if (runningVersion === (target.software ?? target.release) && healthy) return [];
             const what = healthy ? 'is healthy' : 'is not healthy';
             return [
               { where, code: 'ServersNotReady', message: `runs ${runningVersion ?? 'nothing'} and ${what}` },

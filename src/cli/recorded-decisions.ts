@@ -57,6 +57,7 @@ const resultSchema = z.object({
   pulls: z.array(z.object({ release: z.string(), reason: z.string() })),
   elapsedMs: z.number(),
   decision: z.custom<NonNullable<ReadingResult['decision']>>().optional(),
+  remarks: z.array(z.string()).optional(),
 });
 
 const READING = 'collectMetrics';
@@ -94,7 +95,7 @@ function rederive(rawInput: unknown, rawResult: unknown): Omit<RecordedVerdict, 
 
 function derivedFrom(
   { base, versions, pulled, rule, spec, progress, final, elapsedMs }: z.output<typeof inputSchema>,
-  { totals: now, pulls, decision, elapsedMs: readingMs, verdict }: z.output<typeof resultSchema>,
+  { totals: now, pulls, decision, elapsedMs: readingMs, verdict, remarks }: z.output<typeof resultSchema>,
 ): { readonly derived: AnyVerdict; readonly progress?: unknown } {
   const reasons = { ...pulled, ...Object.fromEntries(pulls.map(({ release, reason }) => [release, reason])) };
   const arms = evidenceOf({ versions, base: base ?? {}, totals: now, pulled: reasons });
@@ -104,9 +105,14 @@ function derivedFrom(
   // A reading that missed a gateway's counters decides nothing, though it was the last one.
   const isOver = final && verdict?.kind !== 'collecting';
   if (decision === undefined) {
-    return { derived: judge(spec, stateOfTotals(spec, arms, elapsedMs + readingMs), isOver) };
+    return { derived: judge(spec, stateOfTotals(spec, arms, elapsedMs + readingMs), isOver, remarks) };
   }
-  const next = readBlocks(spec, progress, { blocks: decision.blocks, pulled: reasons, isOver });
+  const next = readBlocks(spec, progress, {
+    blocks: decision.blocks,
+    pulled: reasons,
+    isOver,
+    ...(remarks && { remarks }),
+  });
   return { derived: next.verdict, progress: asJson(stateIn(next.progress)) };
 }
 

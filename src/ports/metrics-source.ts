@@ -12,6 +12,11 @@ export interface MetricsQuery {
 /** Where units and outcomes of the versions are read, other than at the gateways. */
 export interface MetricsSource {
   /**
+   * How long before `until` it counts to, in milliseconds: it says what was counted up to any moment. Null: it says what
+   * is counted now, and nothing of the past.
+   */
+  readonly delayMs: number | null;
+  /**
    * What was counted of each version since the trial began, up to `at` of the answer. Reading again changes nothing.
    *
    * @throws ChangeoverError `MetricsUnusable`: names source and version, what it held and what it may hold; or the reason

@@ -7,6 +7,7 @@ import { buildReport } from '../domain/report/report.ts';
 import { drainOf } from '../domain/upgrade/change-cycle.ts';
 import { guardrailsOf } from '../domain/upgrade/guardrails-of.ts';
 import { sourceOf } from '../domain/plan/source-of.ts';
+import { softwareOf } from '../domain/plan/arm-names.ts';
 import { packageFor } from '../domain/plan/package-for.ts';
 import type { StepResult } from '../domain/upgrade/results.ts';
 import type { UpgradeState } from '../domain/upgrade/state.ts';
@@ -62,10 +63,10 @@ export async function performStep(plan: Plan, state: UpgradeState, step: Activit
     case 'reportReady':
       await activities.reportReady({
         ...context,
-        servers: step.servers.map((name) => ({
-          ...addressOf(plan, name),
-          release: state.servers[name]?.release ?? plan.baseline.version,
-        })),
+        servers: step.servers.map((name) => {
+          const release = state.servers[name]?.release ?? plan.baseline.version;
+          return { ...addressOf(plan, name), release, software: softwareOf(release) };
+        }),
       });
       return { kind: step.kind };
     case 'applyRoutes':
@@ -128,6 +129,7 @@ function collect(
     elapsedMs: state.trial.elapsedMs,
     source: sourceOf(plan.measure),
     since: state.trial.since ?? state.startedAt,
+    lateMs: plan.decision.outcomeWithinMs,
     progress: state.trial.decision ?? { state: beginRule(spec), after: 0 },
     final: step.final,
     ended: state.trial.ended,
@@ -153,6 +155,7 @@ function pushTarget(
     agent: server.agent,
     key: [state.upgradeId, target.name, target.version, changeStep ?? 0, target.retry].join('/'),
     package: packageFor(plan, target.version, server.os),
+    release: target.version,
   };
 }
 

@@ -38,6 +38,10 @@ export class InMemoryWorld {
   requestsPerReading = 100;
   /** What the split is said to be, where it is to be checked. */
   shares?: Readonly<Record<string, number>>;
+  /** Where plans read what is not counted by the gateways. */
+  metrics: ActivityDependencies['metrics'] = () => {
+    throw new Error('no metrics source here');
+  };
   controllerAway = false;
   /** Which gateways do not acknowledge which tables. */
   isDeaf: (gateway: string, table: RouteTable) => boolean = () => false;
@@ -136,7 +140,7 @@ export class InMemoryWorld {
           ready: {},
         }),
       },
-      metrics: () => ({ read: () => Promise.reject(new Error('no metrics source here')) }),
+      metrics: (...of) => this.metrics(...of),
       observatory: {
         load: async (_service, servers) => {
           this.note('load');

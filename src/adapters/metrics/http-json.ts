@@ -40,6 +40,7 @@ export function createHttpMetrics(
   const address = new URL(plan.url);
   const source = `Metrics source ${address.origin}${address.pathname}`;
   return {
+    delayMs: null,
     read: async ({ arms, since, until }, { signal }) => {
       const url = new URL(plan.url);
       url.searchParams.set('since', since);

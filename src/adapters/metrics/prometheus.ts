@@ -134,6 +134,7 @@ export function createPrometheusMetrics(
   };
 
   return {
+    delayMs: settleMs,
     read: async ({ arms, since, until }, { signal }) => {
       const startMs = Date.parse(since);
       const rangeMs = Math.max(0, Date.parse(until) - settleMs - startMs);

@@ -58,6 +58,7 @@ export function createSqlMetrics(
   const { env, kind, cap } = options;
   const source = `PostgreSQL (${plan.connection.env})`;
   return {
+    delayMs: plan.settlementMs,
     read: async ({ arms, since, until }, { signal }) => {
       const sinceMs = Date.parse(since);
       const untilMs = Date.parse(until);

@@ -107,6 +107,16 @@ function outline(plan: Plan, batches: readonly OutlinedBatch[]): string[] {
   const { service, baseline, candidates, trial, approval } = plan;
   const trialBatches = batches.filter(({ part }) => part === 'trial');
   const promotion = batches.filter(({ part }) => part === 'promotion');
+  if (plan.decision.aaTest === true) {
+    return [
+      `An A/A test of ${service}: ${candidates.map(({ version }) => version).join(', ')} beside ${baseline.version}`,
+      '  1. preflight: lock, agents, gateways, packages, capacity',
+      '  2. the clusters of the test out of traffic, upgraded and ready',
+      ...trialBatches.map(batchLine),
+      '  3. trial: the same version on each of them has to do the same; whatever it shows, nothing is promoted',
+      '  4. every cluster back to the baseline',
+    ];
+  }
   return [
     `${service} from ${baseline.version} to the best of ${candidates.map(({ version }) => version).join(', ')}:`,
     '  1. preflight: lock, agents, gateways, packages, capacity',

@@ -33,8 +33,12 @@ Examples:
 
 type CheckedPlan = Extract<Awaited<ReturnType<typeof checkPlanFile>>, { ok: true }>['plan'];
 
-function summary({ service, baseline, candidates, clusters }: CheckedPlan): string {
+function summary({ service, baseline, candidates, clusters, decision }: CheckedPlan): string {
   const servers = Object.values(clusters).reduce((sum, cluster) => sum + cluster.servers.length, 0);
   const versions = candidates.map((candidate) => candidate.version).join(', ');
-  return `The plan is right: ${service} from ${baseline.version} to the best of ${versions}, on ${servers} servers.`;
+  const what =
+    decision.aaTest === true
+      ? `an A/A test of ${service} by ${versions} beside ${baseline.version}`
+      : `${service} from ${baseline.version} to the best of ${versions}`;
+  return `The plan is right: ${what}, on ${servers} servers.`;
 }

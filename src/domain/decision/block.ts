@@ -26,7 +26,10 @@ export interface Block {
   readonly tableVersion?: number;
   /** Gateway → epoch of its counters, for who audits the blocks. */
   readonly epochs?: Readonly<Record<string, string>>;
-  /** Version → share that was asked for; without it the split of this block is not checked. */
+  /**
+   * Version, or several joined by ` + `, → share that was asked for, or that the gateways dealt where another source
+   * counts; without it the split of this block is not checked.
+   */
   readonly shares?: Readonly<Record<string, number>>;
   /** Group (one, or one per stratum of a segment policy) → version → counts. */
   readonly groups: Readonly<Record<string, Readonly<Record<string, ArmCounts>>>>;

@@ -1,6 +1,16 @@
 import type { ArmEvidence } from './decision.ts';
 
-export type Totals = Readonly<Record<string, { readonly allocated: number; readonly volume: number }>>;
+export type Totals = Readonly<
+  Record<
+    string,
+    {
+      readonly allocated: number;
+      readonly volume: number;
+      /** Requests that came here because the version they were dealt to had no server; absent: none. */
+      readonly moved?: number;
+    }
+  >
+>;
 
 export interface EvidenceInput {
   readonly versions: readonly { readonly version: string; readonly role: ArmEvidence['role'] }[];

@@ -28,6 +28,7 @@ import { comparisonsOf, missingOf } from './rules/anytime-outlook.ts';
 import { isComplete, standardScore, twoSided } from './rules/fixed-sample.ts';
 import { assessTotals } from './rules/max-efficacy.ts';
 import { candidatesLeft, leaderOf } from './rules/shares.ts';
+import { splitAlarm, splitNotes } from './split-check.ts';
 
 type Distributed<T> = T extends unknown
   ? Omit<T, 'rule' | 'arms' | 'comparisons' | 'missing' | 'sentence' | 'notes'>
@@ -35,16 +36,21 @@ type Distributed<T> = T extends unknown
 type Outcome = Distributed<RuleVerdict> & { readonly clause: string };
 
 /**
- * What the evidence says. `isOver`: the trial ends now, whatever it has shown. The same state gives the same verdict,
- * word for word (invariant 8).
+ * What the evidence says. `isOver`: the trial ends now, whatever it has shown. `remarks`: what else is to be known of the
+ * data, added to the notes. The same state gives the same verdict, word for word (invariant 8).
  */
-export function judge(spec: RuleSpec, state: RuleState, isOver = false): RuleVerdict {
+export function judge(
+  spec: RuleSpec,
+  state: RuleState,
+  isOver = false,
+  remarks: readonly string[] = [],
+): RuleVerdict {
   const arms = numbersOf(spec, state);
   const comparisons = comparisonsFor(spec, state);
   const { clause, ...outcome } = outcomeOf(spec, state, isOver);
   const missing =
     outcome.kind === 'collecting' || outcome.kind === 'inconclusive' ? missingFor(spec, state) : null;
-  const notes = notesOf(spec, state);
+  const notes = [...notesOf(spec, state), ...remarks];
   const sentence = joined([
     clause,
     ...comparisons.map((comparison) => describeComparison(comparison, spec)).map(capitalised),
@@ -67,6 +73,7 @@ function notesOf(spec: RuleSpec, { pulled }: RuleState): readonly string[] {
     ...(controlOf(spec) === undefined ? [BEST_OF_CANDIDATES] : []),
     ...(spec.rule === 'max-efficacy' ? [NO_ERROR_RATE] : []),
     ...(spec.rule !== 'max-efficacy' && spec.unit === 'request' ? [REQUESTS_DEPEND] : []),
+    ...splitNotes(spec),
     ...(isBounded(spec) && spec.cap !== undefined ? [cappedNote(spec.cap, spec.unit)] : []),
   ];
 }
@@ -76,7 +83,7 @@ function cappedNote(cap: number, unit: string): string {
 }
 
 function outcomeOf(spec: RuleSpec, state: RuleState, isOver: boolean): Outcome {
-  const untrusted = untrustedData(state);
+  const untrusted = untrustedData(spec, state);
   const lost = noneLeft(spec, state);
   if (lost !== undefined) return lost;
   if (untrusted !== undefined) return untrusted;
@@ -90,7 +97,7 @@ function outcomeOf(spec: RuleSpec, state: RuleState, isOver: boolean): Outcome {
   }
 }
 
-function untrustedData({ alarm, sampleRatio }: RuleState): Outcome | undefined {
+function untrustedData(spec: RuleSpec, { alarm, sampleRatio }: RuleState): Outcome | undefined {
   if (alarm === null) return undefined;
   const { reason } = alarm;
   if (reason === 'aaDifference') {
@@ -101,7 +108,7 @@ function untrustedData({ alarm, sampleRatio }: RuleState): Outcome | undefined {
   const split = Object.entries(sampleRatio.seen).map(
     ([version, n]) => `${version} got ${n} of ${Math.round(sampleRatio.expected[version] ?? 0)} expected`,
   );
-  const clause = `The traffic was not split as asked, nothing is decided: ${listed(split)}`;
+  const clause = `${splitAlarm(spec)}, nothing is decided: ${listed(split)}`;
   return { kind: 'untrustedData', reason, clause };
 }
 
@@ -118,6 +125,8 @@ function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): O
   const isLate = isOver || (spec.deadlineMs !== undefined && state.elapsedMs >= spec.deadlineMs);
   if (decided !== null) return decidedOutcome(spec, state, decided);
   if (!isLate) return { kind: 'collecting', clause: collectingClause(spec, state) };
+  if (hasNoData(spec, state))
+    return inconclusive(spec, state, 'noData', 'No data: a version got no allocated traffic');
   if (spec.aaTest === true) {
     const among = spec.arms.map(({ version }) => version);
     const keep = controlOf(spec) ?? among[0] ?? '';
@@ -125,11 +134,9 @@ function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): O
       kind: 'equivalent',
       among,
       keep,
-      clause: `The measuring shows no difference between ${listed(among)}`,
+      clause: `The measuring shows no difference between ${listed(among)}, which run the same version: it can be trusted as far as this trial tells, and nothing is promoted`,
     };
   }
-  if (hasNoData(spec, state))
-    return inconclusive(spec, state, 'noData', 'No data: a version got no allocated traffic');
   const [only] = spec.arms;
   if (only !== undefined && spec.arms.length === 1) {
     return {

@@ -1,20 +1,20 @@
-import type { ArmCounts, Block } from './block.ts';
+import type { Block } from './block.ts';
 import { EVERYONE, NOTHING } from './block.ts';
 import type { ArmEvidence } from './decision.ts';
 import { judge } from './judge.ts';
-import { sourceBlock, type MetricsReading } from './source-block.ts';
 import { observe, withPulled } from './rule.ts';
 import type { RuleSpec } from './rule-spec.ts';
 import { NO_BLOCKS, type RuleState } from './rule-state.ts';
 import type { RuleVerdict } from './rule-verdict.ts';
+import type { SourceProgress } from './source-progress.ts';
 
 /** Where a rule stands between two readings: all that continue-as-new hands on, bit for bit. */
 export interface RuleProgress {
   readonly state: RuleState;
   /** Number of the last block that is contained. */
   readonly after: number;
-  /** Where outcomes are read elsewhere than at the gateways: what was read last, since when. */
-  readonly source?: { readonly since: string; readonly last: MetricsReading };
+  /** Where outcomes are read elsewhere than at the gateways. */
+  readonly source?: SourceProgress;
 }
 
 export interface BlockReading {
@@ -23,45 +23,21 @@ export interface BlockReading {
   readonly pulled: Readonly<Record<string, string>>;
   /** The trial ends with this reading. */
   readonly isOver: boolean;
+  /** What a person should know of the data, one sentence each. */
+  readonly remarks?: readonly string[];
 }
 
 /** One reading more: its blocks, who was pulled, and the verdict. The same reading gives the same, bit for bit. */
 export function readBlocks(
   spec: RuleSpec,
   before: RuleProgress,
-  { blocks, pulled, isOver }: BlockReading,
+  { blocks, pulled, isOver, remarks }: BlockReading,
 ): { readonly progress: RuleProgress; readonly verdict: RuleVerdict } {
   const fresh = blocks.filter(({ number }) => number > before.after);
   const observed = fresh.reduce((state, block) => observe(spec, state, onlyArms(spec, block)), before.state);
   const state = withPulled(spec, observed, pulled);
   const after = fresh.at(-1)?.number ?? before.after;
-  return { progress: { ...before, state, after }, verdict: judge(spec, state, isOver) };
-}
-
-/** The stretch since the last reading of a source as a block; none while it waits for more. */
-export function blocksOfSource(
-  before: RuleProgress,
-  now: MetricsReading,
-  since: string,
-): Pick<BlockReading, 'blocks'> & { readonly source: NonNullable<RuleProgress['source']> } {
-  const last = before.source?.last ?? nothingYet(now, since);
-  const stretch = sourceBlock(last, now, { since });
-  return stretch.kind === 'wait'
-    ? { blocks: [], source: { since, last } }
-    : { blocks: [{ ...stretch.block, number: before.after + 1 }], source: { since, last: now } };
-}
-
-function nothingYet({ arms }: MetricsReading, since: string): MetricsReading {
-  const none: Record<string, ArmCounts> = {};
-  for (const [version, { squares, uncapped }] of Object.entries(arms)) {
-    none[version] = {
-      n: 0,
-      sum: 0,
-      ...(squares === undefined ? {} : { squares: 0 }),
-      ...(uncapped === undefined ? {} : { uncapped: 0 }),
-    };
-  }
-  return { at: since, arms: none, notes: [] };
+  return { progress: { ...before, state, after }, verdict: judge(spec, state, isOver, remarks) };
 }
 
 /** Gateways count whoever gets traffic; what takes no part (a baseline without a share) is no evidence. */

@@ -18,6 +18,27 @@ export interface Arm {
   readonly role: ArmEvidence['role'];
 }
 
+/**
+ * Which units are compared with what, to see whether the split is what was asked for. Requests of one customer come
+ * together, so that their number by version says nothing of the split (a check of them alarms falsely in half of all
+ * trials): they are compared only with what gateways dealt, where another source counts them.
+ */
+export type SplitCheck =
+  /** Accounts by version, with the shares of the policy and the stage. */
+  | 'accounts'
+  /** Accounts of all candidates together, with what the stage holds back of them. */
+  | 'heldBack'
+  /** Requests that the source has, with those that gateways allotted. */
+  | 'sourceRequests'
+  /** Accounts that the source has, with the shares, until these change for the first time. */
+  | 'sourceAccounts'
+  | 'sourceHeldBack'
+  /** Not possible. */
+  | 'requestsDepend'
+  | 'customersOwn'
+  | 'lookedUp'
+  | 'totals';
+
 interface SpecBase {
   readonly arms: readonly Arm[];
   readonly volume: VolumeKind;
@@ -26,6 +47,8 @@ interface SpecBase {
   readonly unit: 'request' | 'account';
   /** For amounts and clicks: an outcome above this counts as this much; outcomes of blocks are divided by it. */
   readonly cap?: number;
+  /** What can be checked of the split; absent in runs that began before that was said. */
+  readonly split?: SplitCheck;
 }
 
 /** P(a version is promoted that is more than `epsilon` worse than another) ≤ `delta`, however often one looks. */

@@ -1,4 +1,5 @@
 import { added, assertBlock, type Block, type Sums } from './block.ts';
+import { unitsByShare } from './joined-shares.ts';
 import type { RuleSpec } from './rule-spec.ts';
 import { nextSampleRatio, NO_SAMPLE_RATIO, type SampleRatioState } from './statistics/sample-ratio.ts';
 
@@ -82,7 +83,9 @@ export function counted(state: RuleState, block: Block): RuleState {
   const lengthMs = block.toMs - block.fromMs;
   const total = Object.values(units).reduce((sum, n) => sum + n, 0);
   const sampleRatio =
-    block.shares === undefined ? state.sampleRatio : nextSampleRatio(state.sampleRatio, units, block.shares);
+    block.shares === undefined
+      ? state.sampleRatio
+      : nextSampleRatio(state.sampleRatio, unitsByShare(units, block.shares), block.shares);
   const isAlarm = sampleRatio.lnE >= SAMPLE_RATIO_LIMIT;
   return {
     ...state,

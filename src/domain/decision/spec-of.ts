@@ -1,15 +1,18 @@
 import type { Plan } from '../plan/schema.ts';
 import { comparisonOf } from './comparison-of.ts';
 import { effectGrid, isBounded, type Arm, type RuleSpec } from './rule-spec.ts';
+import { splitCheckOf } from './split-check.ts';
 
 /** The rule that a plan names, ready for blocks. The baseline is an arm where the plan keeps a share of it. */
-export function ruleSpecOf({ baseline, candidates, trial, traffic, measure, decision }: Plan): RuleSpec {
+export function ruleSpecOf(plan: Plan): RuleSpec {
+  const { baseline, candidates, trial, traffic, measure, decision } = plan;
   const control: Arm[] = trial.baselineShare > 0 ? [{ version: baseline.version, role: 'baseline' }] : [];
   const shared = {
     arms: [...control, ...candidates.map(({ version }): Arm => ({ version, role: 'candidate' }))],
     volume: measure.volume.kind,
     comparison: comparisonOf(traffic.policy),
     unit: decision.unit,
+    split: splitCheckOf(plan),
     ...(decision.cap === undefined ? {} : { cap: decision.cap }),
   };
   const { deadlineMs } = decision;

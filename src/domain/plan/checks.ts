@@ -1,3 +1,4 @@
+import { aaTestIsOfOneVersion, sameVersionSamePackage } from './checks/aa-test.ts';
 import {
   addressesAreUnique,
   candidatesOffBaselineCluster,
@@ -34,6 +35,8 @@ import type { PlanProblem } from './problem.ts';
 /** What no field can say alone. Each is about one thing, and silent where it does not understand enough. */
 const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   versionsAreUnique,
+  aaTestIsOfOneVersion,
+  sameVersionSamePackage,
   packagesCoverFleet,
   onePackagePerOs,
   packagePathsAreReadable,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { OS_TYPES } from '../upgrade-params.ts';
+import { namesOf, type NamedVersion } from './arm-names.ts';
 import { decisionSchema } from './decision-schema.ts';
 import { trialSchema } from './schema.ts';
 import { measureSchema, policySchema } from './traffic-schema.ts';
@@ -16,7 +17,7 @@ const os = z.enum(OS_TYPES).default('linux').or(z.null()).catch(null);
 /** A version without quotes is a number: a problem of its own, but one knows what is meant. */
 const version = maybe(z.union([z.string(), z.number()]).transform(String));
 
-const packagesDraft = maybe(z.array(maybe(z.object({ os, path: text, fileName: text }))));
+const packagesDraft = maybe(z.array(maybe(z.object({ os, path: text, fileName: text, sha256: text }))));
 const serverDraft = z.object({ name: text, url: text, agent: text, os });
 
 const planDraft = z.object({
@@ -48,14 +49,16 @@ export function draftPlan(input: unknown): PlanDraft | undefined {
   return planDraft.safeParse(input).data;
 }
 
-/** Every version that the plan names, with where; undefined where one of them is not understood. */
+/** Every version of the plan, by the name that it has under trial; undefined where one of them is not understood. */
 export function versionsOf(plan: PlanDraft): { baseline: string; candidates: string[] } | undefined {
   const baseline = plan.baseline?.version;
-  const candidates = plan.candidates?.map((candidate) => candidate?.version);
-  if (baseline === undefined || candidates === undefined || candidates.some((each) => each === undefined)) {
-    return undefined;
+  if (baseline === undefined || plan.candidates === undefined) return undefined;
+  const candidates: NamedVersion[] = [];
+  for (const { version, mode = '' } of plan.candidates.map((candidate) => candidate ?? {})) {
+    if (version === undefined) return undefined;
+    candidates.push({ version, cluster: plan.deployment?.[mode] });
   }
-  return { baseline, candidates: candidates.filter((each) => each !== undefined) };
+  return { baseline, candidates: namesOf({ baseline, candidates }, plan.decision?.aaTest === true) };
 }
 
 /** Every server of the plan, with its cluster and where it stands. */

@@ -1,5 +1,6 @@
 import { ChangeoverError } from '../errors.ts';
 import type { Package } from '../upgrade-params.ts';
+import { softwareOf } from './arm-names.ts';
 import type { Plan } from './schema.ts';
 
 /**
@@ -16,5 +17,5 @@ export function packageFor(
   const found = release?.packages.find((one) => one.os === os);
   if (found === undefined)
     throw new ChangeoverError('InvalidPlan', `The plan has no package of ${version} for ${os}.`);
-  return { ...found, version };
+  return { ...found, version: softwareOf(version) };
 }

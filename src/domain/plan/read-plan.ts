@@ -1,3 +1,4 @@
+import { namedApart } from './arm-names.ts';
 import { checkPlan } from './checks.ts';
 import { draftPlan } from './draft.ts';
 import { planProblem, type PlanProblem } from './problem.ts';
@@ -23,7 +24,7 @@ export function readPlan(input: unknown): ReadPlan {
     ...shape,
     ...(draft === undefined ? [] : checkPlan(draft)).filter((problem) => !said.has(problem.field)),
   ];
-  if (parsed.data !== undefined && problems.length === 0) return { ok: true, plan: parsed.data };
+  if (parsed.data !== undefined && problems.length === 0) return { ok: true, plan: namedApart(parsed.data) };
   return { ok: false, problems: inPlanOrder(problems) };
 }
 

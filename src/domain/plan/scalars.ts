@@ -17,6 +17,14 @@ export const versionSchema = z
     'must be a version such as 1.4 or 2.0-a: letters, digits and . _ + -, at most 63 characters',
   );
 
+/** A version as routes and evidence name it: where an A/A test runs one on several clusters, with its cluster. */
+export const armSchema = z
+  .string('must be a version in quotes, such as "1.4" or "2.0-a"')
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}(@[a-z0-9][a-z0-9-]{0,62})?$/,
+    'must be a version such as 1.4 or 2.0-a, in an A/A test with its cluster, such as 1.4@blue',
+  );
+
 const DURATION_MESSAGE = 'must be a duration such as 90s, 10m or 1h';
 /** Longest timer that every part can set (2^31 − 1 ms is 24.8 days). */
 const MAX_DURATION_MS = 14 * 24 * 3_600_000;

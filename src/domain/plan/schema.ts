@@ -154,7 +154,9 @@ export const planSchema = z.strictObject({
   candidates: z
     .array(
       z.strictObject({
-        version: versionSchema,
+        version: versionSchema.describe(
+          'Its version; in an A/A test (`decision.aaTest`) the same one on several clusters, told apart as 1.4@blue',
+        ),
         mode: nameSchema.describe('Business-processing mode: how this candidate does the business'),
         packages: z.array(packageSchema).min(1).describe('One package per OS type in the fleet'),
       }),

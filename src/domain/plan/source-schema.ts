@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { durationSchema, headerNameSchema, versionSchema } from './scalars.ts';
+import { armSchema, durationSchema, headerNameSchema } from './scalars.ts';
 
 /** Where units and outcomes are read, other than at the gateways. */
 
@@ -23,7 +23,7 @@ const urlSchema = z.url({ protocol: /^https?$/, error: URL_MESSAGE, abort: true 
 const query = (what: string) => z.string().min(1, `must be a query`).max(20_000).describe(what);
 
 const arms = z
-  .record(versionSchema, z.string().min(1, 'must be the name that the source has for this version'))
+  .record(armSchema, z.string().min(1, 'must be the name that the source has for this version'))
   .exactOptional()
   .describe('Version → what the source calls it, such as the name of its cluster; by default the version');
 const headers = z

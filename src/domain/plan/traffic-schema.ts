@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { VOLUME_KINDS } from '../measure.ts';
 import { sourceSchema } from './source-schema.ts';
-import { durationSchema, headerNameSchema, methodSchema, pathSchema, versionSchema } from './scalars.ts';
+import { armSchema, durationSchema, headerNameSchema, methodSchema, pathSchema } from './scalars.ts';
 
 /** How traffic is drawn to the versions, and what of it counts. */
 
@@ -36,9 +36,9 @@ const keySchema = z.discriminatedUnion('from', [
   }),
 ]);
 
-const to = versionSchema.describe('Version that these keys go to');
+const to = armSchema.describe('Version that these keys go to');
 const otherwise = {
-  otherwise: versionSchema.exactOptional().describe('Version for keys that no rule names'),
+  otherwise: armSchema.exactOptional().describe('Version for keys that no rule names'),
 };
 export const policySchema = z.discriminatedUnion('kind', [
   z
@@ -90,7 +90,7 @@ export const policySchema = z.discriminatedUnion('kind', [
         .min(1)
         .default('changeover')
         .describe('Another salt deals the keys anew: change it from upgrade to upgrade'),
-      weights: z.record(versionSchema, z.number().nonnegative()).describe('Version → weight, such as 50'),
+      weights: z.record(armSchema, z.number().nonnegative()).describe('Version → weight, such as 50'),
     })
     .describe('By a salted hash of the key, in proportion to weights'),
 ]);
@@ -119,7 +119,7 @@ const transactionsSchema = z
 export const trafficSchema = z.strictObject({
   key: keySchema.describe('Where the key of a request (account, card, customer …) is found'),
   policy: policySchema.describe('Key → version'),
-  withoutKey: versionSchema
+  withoutKey: armSchema
     .exactOptional()
     .describe(
       'Version for requests without a key; the baseline by default. Where it is a candidate, a stage sends either all of them there or none, since there is no key to tell them apart',

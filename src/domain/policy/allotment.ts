@@ -15,3 +15,8 @@ export const NOT_ALLOTTED: readonly string[] = [
 export function isAllotted(bucket: string): boolean {
   return !NOT_ALLOTTED.includes(bucket);
 }
+
+/** Whether the requests of this bucket were dealt to another version, which had no server for them. */
+export function isMoved(bucket: string): boolean {
+  return bucket === 'failover';
+}

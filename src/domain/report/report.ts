@@ -1,3 +1,4 @@
+import { softwareOf } from '../plan/arm-names.ts';
 import type { Plan } from '../plan/schema.ts';
 import type { Approval, Exclusion, TimelineEntry, UpgradeState } from '../upgrade/state.ts';
 import { efficacyOf, type EfficacyAnswer } from '../upgrade/status.ts';
@@ -49,8 +50,10 @@ export function buildReport(plan: Plan, state: UpgradeState, endedAt: string): U
     release,
     leftOut: stage === 'removed',
   }));
-  const running = new Set(servers.filter((server) => !server.leftOut).map((server) => server.release));
-  const known = [plan.baseline.version, ...plan.candidates.map(({ version }) => version)];
+  const running = new Set(
+    servers.filter((server) => !server.leftOut).map((server) => softwareOf(server.release)),
+  );
+  const known = new Set([plan.baseline, ...plan.candidates].map(({ version }) => softwareOf(version)));
   return {
     service: plan.service,
     upgradeId: state.upgradeId,
@@ -64,7 +67,7 @@ export function buildReport(plan: Plan, state: UpgradeState, endedAt: string): U
     startedAt: state.startedAt,
     endedAt,
     winner: state.goal === 'promote' ? state.winner : null,
-    retired: known.filter((version) => !running.has(version)),
+    retired: [...known].filter((version) => !running.has(version)),
     decision: {
       rule: plan.decision.rule,
       verdict: state.trial.verdict,

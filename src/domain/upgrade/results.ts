@@ -1,6 +1,7 @@
 import type { GatewaysView } from '../gateway-standing.ts';
 import type { Block } from '../decision/block.ts';
 import type { ArmEvidence, Verdict } from '../decision/decision.ts';
+import type { Totals } from '../decision/evidence.ts';
 import type { RuleProgress } from '../decision/rule-reading.ts';
 import type { RuleVerdict } from '../decision/rule-verdict.ts';
 
@@ -54,12 +55,14 @@ export interface ReadingResult {
   /** How long this reading took, in milliseconds: the trial's clock. */
   readonly elapsedMs: number;
   /** Counters by version since the service was adopted; the first ones are the base. */
-  readonly totals: Readonly<Record<string, { readonly allocated: number; readonly volume: number }>>;
+  readonly totals: Totals;
   /** Since the base; empty for the base itself. */
   readonly arms: readonly ArmEvidence[];
   readonly verdict: AnyVerdict | null;
   /** What the rule rests on: the blocks since the last reading, and where it stands with them. */
   readonly decision?: RuleProgress & { readonly blocks: readonly (Block & { readonly number: number })[] };
+  /** What the verdict notes of the data beside it, one sentence each; absent: nothing. */
+  readonly remarks?: readonly string[];
   readonly pulls: readonly { readonly release: string; readonly reason: string; readonly at: string }[];
   /** The trial had ended by a verdict that a pull undid, with time left: it goes on. */
   readonly goesOn?: true;

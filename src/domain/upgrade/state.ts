@@ -1,5 +1,6 @@
 import type { GatewaysView } from '../gateway-standing.ts';
 import type { ArmEvidence } from '../decision/decision.ts';
+import type { Totals } from '../decision/evidence.ts';
 import type { RuleProgress } from '../decision/rule-reading.ts';
 import type { Plan } from '../plan/schema.ts';
 import type { Transition } from '../routes/transitions.ts';
@@ -85,7 +86,7 @@ export interface TrialState {
   readonly elapsedMs: number;
   readonly readings: number;
   /** Counters when the trial began, by version; null before. */
-  readonly base: Readonly<Record<string, { readonly allocated: number; readonly volume: number }>> | null;
+  readonly base: Totals | null;
   /** When it began. */
   readonly since?: string;
   readonly arms: readonly ArmEvidence[];

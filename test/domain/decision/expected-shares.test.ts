@@ -15,6 +15,14 @@ const split: TrafficSplit = {
   counting,
 };
 
+const tails = {
+  kind: 'tail' as const,
+  rules: [
+    { tail: 'odd' as const, to: '2.0-a' },
+    { tail: [0, 2], to: '2.0-b' },
+  ],
+};
+
 it('are not known of requests: how many there are of an account is up to it', () => {
   expect(expectedShares({ ...split, counting: { ...counting, unit: 'request' } })).toBeUndefined();
 });
@@ -48,10 +56,21 @@ describe('the shares that arms are to have', () => {
     ],
     ['are unknown where nothing is counted', uncounted(), undefined],
     [
-      'are unknown by tails: who has which is not ours to say',
-      { ...split, policy: { kind: 'tail', rules: [{ tail: 'odd', to: '2.0-a' }] } },
+      'are by tails those of the candidates together, and what the stage holds back of them',
+      { ...split, policy: tails },
+      { '2.0-a + 2.0-b': 0.25, '1.4': 0.75 },
+    ],
+    [
+      'are unknown between tails: who has which is not ours to say',
+      { ...split, policy: tails, counting: { ...counting, control: false } },
       undefined,
     ],
+    [
+      'are unknown where tails are the baseline’s own',
+      { ...split, policy: { ...tails, otherwise: '1.4' } },
+      undefined,
+    ],
+    ['are by tails unknown where nothing is held back', { ...split, policy: tails, share: 1 }, undefined],
     [
       'are unknown where no arm is left',
       { ...split, pulled: ['2.0-a', '2.0-b'], counting: { ...counting, control: false } },

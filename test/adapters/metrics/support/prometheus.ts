@@ -14,6 +14,8 @@ export class Prometheus implements AsyncDisposable {
   private readonly folder: string;
   readonly url: string;
   private readonly lines: Map<string, string>;
+  /** Whether what it scrapes answers no more. */
+  scraped = { isAway: false };
 
   private constructor(
     server: ComponentProcess,
@@ -32,7 +34,9 @@ export class Prometheus implements AsyncDisposable {
   static async start(): Promise<Prometheus> {
     if (PROMETHEUS === null) throw new Error('prometheus is not installed');
     const lines = new Map<string, string>();
+    const scraped = { isAway: false };
     const exporter = await TestServer.start((_request, response) => {
+      if (scraped.isAway) response.statusCode = 503;
       response.setHeader('content-type', 'text/plain; version=0.0.4');
       response.end([...lines].map(([series, value]) => `${series} ${value}\n`).join(''));
     });
@@ -62,7 +66,7 @@ scrape_configs: [{ job_name: shop, static_configs: [{ targets: ["${new URL(expor
         },
       },
     );
-    return new Prometheus(server, exporter, folder, url, lines);
+    return Object.assign(new Prometheus(server, exporter, folder, url, lines), { scraped });
   }
 
   /** Series → what the exporter says of it from now on; undefined: nothing any more. */
