@@ -103,6 +103,20 @@ export function openSource(
     take(reading);
   }
 
+  /** One stretch after the other; says why the last one could not be read. */
+  async function readEach(times: readonly number[]): Promise<unknown> {
+    let failure: unknown;
+    for (const time of times) {
+      failure = undefined;
+      const read = readTo(new Date(time).toISOString());
+      await read.then(take).catch((error: unknown) => {
+        signal.throwIfAborted();
+        failure = error;
+      });
+    }
+    return failure;
+  }
+
   return {
     async note(traffic) {
       const moment = await momentOf(traffic);
@@ -120,9 +134,11 @@ export function openSource(
       keep(latest);
       if (progress === undefined) return;
       if (delayMs === null) return readNow();
-      for (const at of momentsToRead(progress, Date.now() - delayMs)) {
-        take(await readTo(new Date(Date.parse(at) + delayMs).toISOString()));
-      }
+      const times = momentsToRead(progress, Date.now() - delayMs).map((at) => Date.parse(at) + delayMs);
+      const failure = await readEach(times);
+      // What it cannot say of that moment, where it was away then, it may say of a later one.
+      const still = failure === undefined ? undefined : await readEach([Date.now()]);
+      if (still !== undefined) throw still;
     },
 
     found: () => ({

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import { recordedVerdicts } from '../../src/cli/recorded-decisions.ts';
 import type { UpgradeStatus } from '../../src/domain/upgrade/status.ts';
 import * as messages from '../../src/workflows/messages.ts';
@@ -131,18 +132,47 @@ describe('the rule anytime in a run', () => {
     expect(report).toMatchObject({ outcome: 'rolledBack', decision: { verdict: { kind: 'equivalent' } } });
   });
 
-  test('an A/A test promotes nothing, and says that the measuring shows no difference', async () => {
-    const plan = examplePlanInput({
+  /** Today's version on two clusters more. */
+  const aaTest = (): PlanInput => {
+    const { baseline, candidates, traffic, ...rest } = examplePlanInput({
       trial: { stages: [{ share: '90%', length: '1s' }], readEvery: '100ms', baselineShare: '10%' },
       decision: { rule: 'anytime', aaTest: true },
       approval: 'automatic',
     });
-    await using run = await bench.upgrade(plan, (world) => {
-      world.rates = { '1.4': 0.5, '2.0-a': 0.5, '2.0-b': 0.5 };
+    const { version, packages } = baseline;
+    const rules = [
+      { tail: 'odd' as const, to: '1.4@blue' },
+      { tail: 'even' as const, to: '1.4@green' },
+    ];
+    return {
+      ...rest,
+      baseline,
+      candidates: candidates.map(({ mode }) => ({ mode, version, packages })),
+      traffic: { ...traffic, policy: { kind: 'tail', rules } },
+    };
+  };
+
+  test('an A/A test promotes nothing, and says that the measuring shows no difference', async () => {
+    await using run = await bench.upgrade(aaTest(), (world) => {
+      world.rates = { '1.4': 0.5, '1.4@blue': 0.5, '1.4@green': 0.5 };
     });
     const report = await run.handle.result();
-    expect(report.outcome).toBe('rolledBack');
-    expect(report.decision.verdict?.sentence).toContain('The measuring shows no difference');
+    expect(report).toMatchObject({ outcome: 'rolledBack', winner: null, retired: [] });
+    expect(report.decision.verdict?.sentence).toContain(
+      'The measuring shows no difference between 1.4, 1.4@blue and 1.4@green',
+    );
+    expect(run.world.versions()).toEqual(new Set(['1.4']));
+  });
+
+  test('an A/A test that differs says that the measuring is wrong: the operator is asked', async () => {
+    await using run = await bench.upgrade(aaTest(), (world) => {
+      world.rates = { '1.4': 0.5, '1.4@blue': 0.5, '1.4@green': 0.1 };
+    });
+    const { verdict, can } = await run.until(({ phase }) => phase === 'awaitingDecision');
+    expect(verdict).toMatchObject({ kind: 'untrustedData', reason: 'aaDifference' });
+    expect(can).toContain('abort');
+    await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'look into the counters' });
+    expect(await run.handle.result()).toMatchObject({ outcome: 'rolledBack', winner: null });
   });
 
   test('a wrong split is no ground for a decision: the operator is asked', async () => {
