@@ -1,35 +1,56 @@
 import { expect, test } from 'vitest';
-import { BASELINE } from '../../demo/packages.ts';
+import type { Fleet } from '../../demo/fleet/fleet.ts';
+import { BASELINE, STATIC_HOME } from '../../demo/packages.ts';
+import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import { createTestFleet, shortPlan, startLoad } from './support/test-fleet.ts';
-import { awaitReport } from './support/upgrade-waits.ts';
+import { awaitReport, awaitStatus } from './support/upgrade-waits.ts';
 
-test('the version of today on two clusters more: the measuring shows no difference, and nothing is promoted', async () => {
-  await using fleet = await createTestFleet({ clusters: { main: 1, blue: 1, green: 1 }, candidates: [] });
-  await using load = await startLoad(fleet);
+/** The same new version on two clusters, and none of today's to compare with. */
+function aaPlan(fleet: Fleet): PlanInput {
   const plan = shortPlan(fleet, {
     baseline: BASELINE,
-    candidates: [BASELINE, { ...BASELINE, mode: 'static-home' }],
+    candidates: [STATIC_HOME, { ...STATIC_HOME, mode: 'floating-second' }],
   });
-  await fleet.start({
+  return {
     ...plan,
-    traffic: { ...plan.traffic, policy: { kind: 'hash', weights: { '1.4@blue': 1, '1.4@green': 1 } } },
-    trial: { stages: [{ share: '70%', length: '4s' }], readEvery: '500ms', baselineShare: '30%' },
-    decision: { rule: 'anytime', aaTest: true, window: '200ms', outcomeWithin: '300ms' },
+    traffic: { ...plan.traffic, policy: { kind: 'hash', weights: { '2.0-a@blue': 1, '2.0-a@green': 1 } } },
+    trial: { stages: [{ share: '100%', length: '3s' }], readEvery: '500ms' },
+    decision: { rule: 'anytime', aaTest: true, window: '200ms', outcomeWithin: '500ms' },
     approval: 'automatic',
-  });
-  const report = await awaitReport(fleet);
-  expect(report).toMatchObject({ outcome: 'rolledBack', winner: null, retired: [] });
-  const { verdict } = report.decision;
-  expect(verdict).toMatchObject({ kind: 'equivalent', among: ['1.4', '1.4@blue', '1.4@green'] });
-  expect(verdict?.sentence).toMatch(
-    /^The measuring shows no difference between 1\.4, 1\.4@blue and 1\.4@green/,
+  };
+}
+
+test('the same version on two clusters: the measuring shows no difference, and nothing is promoted', async () => {
+  await using fleet = await createTestFleet(
+    { clusters: { main: 1, blue: 1, green: 1 }, candidates: [STATIC_HOME] },
+    aaPlan,
   );
-  for (const arm of verdict?.arms ?? []) expect(arm).toMatchObject({ units: expect.any(Number) as number });
+  await using load = await startLoad(fleet);
+  await fleet.start(aaPlan(fleet));
+  const { servers } = await awaitStatus(fleet, 'the trial', ({ phase }) => phase === 'trial');
+  expect(servers.map(({ release }) => release)).toEqual(['1.4', '2.0-a@blue', '2.0-a@green']);
+  expect(await Promise.all(fleet.servers.map((server) => server.status()))).toMatchObject([
+    { runningVersion: '1.4' },
+    { runningVersion: '2.0-a' },
+    { runningVersion: '2.0-a' },
+  ]);
+
+  const report = await awaitReport(fleet);
+  expect(report).toMatchObject({ outcome: 'rolledBack', winner: null, retired: ['2.0-a'] });
+  expect(report.decision.verdict).toMatchObject({
+    kind: 'equivalent',
+    sentence: expect.stringMatching(
+      /^The measuring shows no difference between 2\.0-a@blue and 2\.0-a@green, which run the same version/,
+    ) as unknown,
+    arms: [
+      { version: '2.0-a@blue', efficacy: expect.any(Number) as unknown },
+      { version: '2.0-a@green', efficacy: expect.any(Number) as unknown },
+    ],
+  });
   for (const server of fleet.servers) {
     expect(await server.status()).toMatchObject({ runningVersion: '1.4', healthy: true });
   }
   const { active } = await fleet.registry.status(fleet.service);
   expect(active).toMatchObject({ mainRelease: '1.4', split: null });
-  expect(new Set(active.servers.map(({ release }) => release))).toEqual(new Set(['1.4']));
   expect(await load.stop()).toMatchObject({ lost: 0, losses: [] });
 });

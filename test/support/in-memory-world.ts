@@ -38,6 +38,8 @@ export class InMemoryWorld {
   requestsPerReading = 100;
   /** What the split is said to be, where it is to be checked. */
   shares?: Readonly<Record<string, number>>;
+  /** Requests between two readings that another version took over, by who took them. */
+  movedPerReading: Readonly<Record<string, number>> = {};
   /** Where plans read what is not counted by the gateways. */
   metrics: ActivityDependencies['metrics'] = () => {
     throw new Error('no metrics source here');
@@ -53,6 +55,7 @@ export class InMemoryWorld {
   private fence = 0;
   private highestStep = -1;
   private staged: readonly Transition[] = [];
+  private readonly moved = new Map<string, number>();
   private readonly counted = new Map<string, { allocated: number; volume: number }>();
   private readonly blockLog = new BlockLog();
   private readonly plan: Plan;
@@ -274,17 +277,25 @@ export class InMemoryWorld {
         volume: before.volume + Math.round(this.requestsPerReading * (this.rates[version] ?? 0)),
       });
     }
+    for (const [version, more] of Object.entries(this.movedPerReading)) {
+      this.moved.set(version, (this.moved.get(version) ?? 0) + more);
+    }
+    const moved = [...this.moved].map(([release, allocated]) => [release, { allocated, volume: 0 }] as const);
+    const rows = [
+      ...[...this.counted].map((row) => ['all', ...row] as const),
+      ...moved.map((row) => ['failover', ...row] as const),
+    ];
     return {
       service: this.plan.service,
       at: new Date().toISOString(),
       tableVersion: this.table.version,
       unread: [],
       pulls: this.pulls,
-      counts: [...this.counted].map(([release, { allocated, volume }]) => ({
+      counts: rows.map(([bucket, release, { allocated, volume }]) => ({
         release,
         cluster: '',
         server: release,
-        bucket: 'all',
+        bucket,
         requests: allocated,
         allocated,
         succeeded: allocated,

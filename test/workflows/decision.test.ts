@@ -3,6 +3,7 @@ import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import { recordedVerdicts } from '../../src/cli/recorded-decisions.ts';
 import type { UpgradeStatus } from '../../src/domain/upgrade/status.ts';
 import * as messages from '../../src/workflows/messages.ts';
+import { renderReport } from '../../src/domain/report/markdown.ts';
 import { examplePlanInput } from '../domain/upgrade/example-plan.ts';
 import type { InMemoryWorld } from '../support/in-memory-world.ts';
 import { startTemporalBench, type TemporalBench } from './temporal-bench.ts';
@@ -127,9 +128,14 @@ describe('the rule anytime in a run', () => {
     const plan = examplePlanInput({ ...untilDecided, decision: { rule: 'anytime', epsilon: '20%' } });
     await using run = await bench.upgrade(plan, (world) => {
       world.rates = { '1.4': 0.5, '2.0-a': 0.5, '2.0-b': 0.5 };
+      world.movedPerReading = { '1.4': 3 };
     });
     const report = await run.handle.result();
     expect(report).toMatchObject({ outcome: 'rolledBack', decision: { verdict: { kind: 'equivalent' } } });
+    // Who had no server is not left to be guessed.
+    expect(renderReport(report)).toMatch(/Moved by failover: 1\.0 % of the requests \(\d+ to 1\.4\)/);
+    const verdicts = recordedVerdicts(await run.handle.fetchHistory());
+    expect(verdicts.filter(({ agrees }) => !agrees)).toEqual([]);
   });
 
   /** Today's version on two clusters more. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expectedShares } from '../../../src/domain/decision/expected-shares.ts';
+import { unitsByShare } from '../../../src/domain/decision/joined-shares.ts';
 import { compileSplit } from '../../../src/domain/policy/route-key.ts';
 import type { TrafficSplit } from '../../../src/domain/routes/table.ts';
 
@@ -95,6 +96,23 @@ describe('the shares that arms are to have', () => {
     for (const [release, share] of Object.entries(expectedShares(split) ?? {})) {
       const sd = Math.sqrt((share * (1 - share)) / keys);
       expect(Math.abs((seen[release] ?? 0) / keys - share)).toBeLessThan(4 * sd);
+    }
+  });
+
+  it('are by tails those that stages hold back, whatever digits customers have', () => {
+    const given = { ...split, policy: tails };
+    const route = compileSplit(given);
+    const seen: Record<string, number> = {};
+    const keys = 20_000;
+    for (let n = 0; n < keys; n++) {
+      // Nine of ten end in 1, the others in 2.
+      const { release } = route(`${n}${n % 10 === 0 ? 2 : 1}`);
+      seen[release] = (seen[release] ?? 0) + 1;
+    }
+    const shares = expectedShares(given) ?? {};
+    for (const [together, count] of Object.entries(unitsByShare(seen, shares))) {
+      const share = shares[together] ?? 0;
+      expect(Math.abs(count / keys - share)).toBeLessThan(4 * Math.sqrt((share * (1 - share)) / keys));
     }
   });
 });

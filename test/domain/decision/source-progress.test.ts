@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { judge } from '../../../src/domain/decision/judge.ts';
+import { beginRule, observe } from '../../../src/domain/decision/rule.ts';
+import { binomial, seededRandom } from '../../../src/domain/decision/simulation/random.ts';
 import type { MetricsReading } from '../../../src/domain/decision/source-block.ts';
 import {
   beginSource,
@@ -9,6 +12,8 @@ import {
   type RouteMoment,
   type SourceProgress,
 } from '../../../src/domain/decision/source-progress.ts';
+import { ruleSpecOf } from '../../../src/domain/decision/spec-of.ts';
+import { examplePlan } from '../upgrade/example-plan.ts';
 
 const START = Date.parse('2026-01-31T10:00:00.000Z');
 const at = (seconds: number): string => new Date(START + seconds * 1000).toISOString();
@@ -125,5 +130,56 @@ describe('what a source’s units are compared with', () => {
     const second = takeReading(first.progress, reading(60, 40, 20), 'request');
     expect(second.block?.shares).toBeUndefined();
     expect(takeReading(second.progress, reading(90, 60, 20), 'request').block?.shares).toBeUndefined();
+  });
+});
+
+describe('whether a source counts what the gateways dealt', () => {
+  const plan = examplePlan({
+    decision: { rule: 'anytime', unit: 'request' },
+    trial: { stages: [{ share: '50%', length: '1m' }], readEvery: '1s', baselineShare: '10%' },
+    measure: {
+      volume: { kind: 'successes', match: {} },
+      source: { from: 'http', url: 'https://counts.example.com' },
+    },
+  });
+  const spec = ruleSpecOf(plan);
+
+  /** Readings every 30 s of a source that has each request of a version with its probability. */
+  function verdictAfter(readings: number, found: Record<string, number>, seed: number) {
+    const random = seededRandom(seed);
+    const versions = Object.keys(found);
+    const allotted: Record<string, number> = Object.fromEntries(versions.map((one) => [one, 0]));
+    const counted: Record<string, { n: number; sum: number }> = {};
+    let progress = beginSource(moment(0, 7, { ...allotted }));
+    let state = beginRule(spec);
+    for (let n = 1; n <= readings; n += 1) {
+      for (const version of versions) {
+        // A few customers with many requests each: what they do says nothing of the split.
+        const more = Math.floor(random() * 4) * 100;
+        allotted[version] = (allotted[version] ?? 0) + more;
+        const { n: before = 0 } = counted[version] ?? {};
+        counted[version] = { n: before + binomial(random, more, found[version] ?? 1), sum: 0 };
+      }
+      progress = withMoment(progress, moment(30 * n, 7, { ...allotted }));
+      const taken = takeReading(progress, { at: at(30 * n), arms: { ...counted }, notes: [] }, 'request');
+      progress = taken.progress;
+      if (taken.block !== undefined) state = observe(spec, state, taken.block);
+    }
+    return judge(spec, state);
+  }
+
+  test('one that misses requests of one version is not trusted, and nothing is decided', () => {
+    const verdict = verdictAfter(200, { '1.4': 0.99, '2.0-a': 0.9, '2.0-b': 0.99 }, 1);
+    expect(verdict).toMatchObject({ kind: 'untrustedData', reason: 'sampleRatio' });
+    expect(verdict.sentence).toMatch(/^The source does not count the requests that the gateways allotted/);
+    expect(verdict.notes).toContainEqual(
+      expect.stringMatching(/^Checked: the requests that the source counts/),
+    );
+  });
+
+  test('one that misses requests of all alike raises no alarm, however unevenly they come', () => {
+    for (let seed = 1; seed <= 30; seed += 1) {
+      expect(verdictAfter(200, { '1.4': 0.9, '2.0-a': 0.9, '2.0-b': 0.9 }, seed).kind).toBe('collecting');
+    }
   });
 });
