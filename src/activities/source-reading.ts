@@ -104,14 +104,14 @@ export function openSource(
   }
 
   /** One stretch after the other; says why the last one could not be read. */
-  async function readEach(times: readonly number[]): Promise<unknown> {
-    let failure: unknown;
+  async function readEach(times: readonly number[]): Promise<Error | undefined> {
+    let failure: Error | undefined;
     for (const time of times) {
       failure = undefined;
       const read = readTo(new Date(time).toISOString());
       await read.then(take).catch((error: unknown) => {
         signal.throwIfAborted();
-        failure = error;
+        failure = error instanceof Error ? error : new Error(String(error));
       });
     }
     return failure;
@@ -169,7 +169,9 @@ function sourceIn(
 }
 
 /** Requests by version that the policy sent there, as the gateways count them. */
-function allottedIn({ counts }: TrafficAnswer, { arms }: RuleSpec): Required<Pick<RouteMoment, 'allotted'>> {
+function allottedIn({ counts }: TrafficAnswer, { arms, unit }: RuleSpec): Pick<RouteMoment, 'allotted'> {
+  // Accounts are compared with the shares by which they are dealt.
+  if (unit === 'account') return {};
   const allotted: Record<string, number> = {};
   for (const { version } of arms) allotted[version] = 0;
   for (const { release, bucket, allocated } of counts) {

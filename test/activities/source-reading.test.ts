@@ -18,6 +18,7 @@ const plan = examplePlan({
   },
 });
 const spec = ruleSpecOf(plan);
+const LATE_MS = 60_000;
 
 /** A source that tells nothing of the past, and a world whose routes a test changes. */
 function setUp() {
@@ -39,14 +40,17 @@ function setUp() {
       return Promise.resolve({ at: until, arms: each, notes: [] });
     },
   });
+  /** When the last change of the routes became active. */
+  const routes: { activeSince?: string } = {};
+  const status = async (service: string) => ({ ...(await registry.status(service)), ...routes });
   const open = (progress: RuleProgress) =>
     openSource(
-      { registry, observatory, metrics },
-      { ...{ service: plan.service, spec, source: plan.measure.source!, progress }, lateMs: 0 },
+      { registry: { ...registry, status }, observatory, metrics },
+      { ...{ service: plan.service, spec, source: plan.measure.source!, progress }, lateMs: LATE_MS },
       new AbortController().signal,
     );
   const traffic = (): Promise<TrafficAnswer> => observatory.traffic(plan.service);
-  return { world, deal, open, traffic };
+  return { world, deal, open, traffic, routes };
 }
 
 /** Moments are told apart by the millisecond. */
@@ -103,5 +107,18 @@ describe('a source that tells what is counted now', () => {
     world.isDeaf = () => false;
     await source.note(await traffic());
     expect(source.found()).toMatchObject({ blocks: [], isBegun: true });
+  });
+
+  test('waits for what began before the change to end', async () => {
+    const { deal, open, traffic, routes } = setUp();
+    deal(7);
+    const ago = (ms: number): string => new Date(Date.now() - ms).toISOString();
+    const source = open({ state: beginRule(spec), after: 0 });
+    routes.activeSince = ago(LATE_MS / 2);
+    await source.note(await traffic());
+    expect(source.found().isBegun).toBe(false);
+    routes.activeSince = ago(2 * LATE_MS);
+    await source.note(await traffic());
+    expect(source.found().isBegun).toBe(true);
   });
 });

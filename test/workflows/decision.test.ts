@@ -177,8 +177,11 @@ describe('the rule anytime in a run', () => {
     const { verdict, can } = await run.until(({ phase }) => phase === 'awaitingDecision');
     expect(verdict).toMatchObject({ kind: 'untrustedData', reason: 'aaDifference' });
     expect(can).toContain('abort');
+    await run.handle.signal(messages.approveSignal, { by: 'anna', candidate: '1.4@blue' });
     await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'look into the counters' });
-    expect(await run.handle.result()).toMatchObject({ outcome: 'rolledBack', winner: null });
+    const report = await run.handle.result();
+    expect(report).toMatchObject({ outcome: 'rolledBack', winner: null });
+    expect(report.timeline.map(({ what }) => what).join('\n')).toContain('an A/A test promotes nothing');
   });
 
   test('a wrong split is no ground for a decision: the operator is asked', async () => {

@@ -1,5 +1,6 @@
 import { parseDurationMs } from '../duration.ts';
 import type { GatewaysView } from '../gateway-standing.ts';
+import { softwareOf } from '../plan/arm-names.ts';
 import type { Plan } from '../plan/schema.ts';
 import { whyNot, type Action } from './actions.ts';
 import { wantExclusion, whyNotExclude, withGateways } from './exclusions.ts';
@@ -111,6 +112,9 @@ function approve(
 ): UpgradeState {
   const { verdict } = state.trial;
   const { by, comment } = payload;
+  if (plan.candidates.some(({ version }) => softwareOf(version) !== version)) {
+    return refused(state, 'approve', at, 'an A/A test promotes nothing: abort ends it', by);
+  }
   const candidate = payload['candidate'] ?? promotable(plan, verdict);
   const left = plan.candidates
     .map(({ version }) => version)

@@ -124,4 +124,21 @@ describe('a metrics source of a plan', () => {
     const problems = problemsAfter({ 'measure.volume': SUCCESSES, 'measure.source': source });
     expect(problems).toEqual([expect.stringMatching(problem)]);
   });
+
+  test('of whose trial nothing would be left is a problem', () => {
+    const short = {
+      'measure.volume': SUCCESSES,
+      'measure.source': { ...PROMETHEUS, settle: '10s' },
+      'trial.stages': [{ share: '100%', length: '15s' }],
+      'trial.readEvery': '1s',
+      'decision.deadline': undefined,
+    };
+    expect(problemsAfter(short)).toEqual([
+      expect.stringMatching(
+        /^decision.outcomeWithin: must be less than 5 s, the length of the trial without what/,
+      ),
+    ]);
+    expect(problemsAfter({ ...short, 'decision.outcomeWithin': '1s' })).toEqual([]);
+    expect(problemsAfter({ ...short, 'decision.deadline': '1m' })).toEqual([]);
+  });
 });

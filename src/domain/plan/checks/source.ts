@@ -62,7 +62,7 @@ export function sourceFitsKind({ measure }: PlanDraft): PlanProblem[] {
 }
 
 /** What settles only after the trial is never counted. */
-export function sourceSettlesInTrial({ measure, trial }: PlanDraft): PlanProblem[] {
+export function sourceSettlesInTrial({ measure, trial, decision }: PlanDraft): PlanProblem[] {
   const source = measure?.source;
   if (source === undefined || trial === undefined) return [];
   const trialMs = trial.stages.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
@@ -72,7 +72,16 @@ export function sourceSettlesInTrial({ measure, trial }: PlanDraft): PlanProblem
       : source.from === 'prometheus'
         ? { field: 'settle', waitMs: source.settleMs }
         : undefined;
-  if (waits === undefined || waits.waitMs < trialMs) return [];
+  const { waitMs = 0 } = waits ?? {};
+  if (waits === undefined || waitMs < trialMs) {
+    // Blocks begin only when what began before the routes of the trial has ended.
+    const lateMs = decision?.outcomeWithinMs ?? 0;
+    const isByTotals = decision?.rule === 'max-efficacy' || source.from === 'gateways';
+    const lengthMs = Math.max(trialMs, decision?.deadlineMs ?? 0);
+    if (isByTotals || waitMs + lateMs < lengthMs) return [];
+    const message = `must be less than ${formatDuration(lengthMs - waitMs)}, the length of the trial${waitMs > 0 ? ' without what settles' : ''}: nothing would be counted before the end`;
+    return [planProblem({ path: ['decision', 'outcomeWithin'], value: formatDuration(lateMs), message })];
+  }
   const message = `must be less than ${formatDuration(trialMs)}, the length of all stages: nothing would be counted before the end`;
   return [
     planProblem({
