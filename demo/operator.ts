@@ -47,7 +47,9 @@ export function createOperator(
       if (!isNew(snapshot)) return;
       const sentence = verdict?.sentence ?? '';
       if (interactive) {
-        say(`${sentence}\nNow it is you who decides. In another terminal, here:\n${choices(fleet, phase)}`);
+        say(
+          `${sentence}\nNow it is you who decides. In another terminal, here:\n${choices(fleet, phase)}\nCtrl-C in this one ends the demo.`,
+        );
       } else if (phase === 'awaitingApproval') {
         say(
           `${sentence} The demo approves ${verdict?.kind === 'winner' ? verdict.winner : 'this'} by itself; with --interactive it waits for you`,

@@ -51,10 +51,10 @@ export function demoPlan(parts: DemoPlanParts): PlanInput {
       policy: policyFor(parts.candidates.map(({ version }) => version)),
       transactions: {
         // All calls that belong to one request or transaction of the web layer, as the edge says in the baggage. The
-        // longest pause between two of them is less than half a second.
+        // longest pause between two of them is less than half a second, and more where the machine is short of time.
         ...(service === SERVICE
           ? { id: { from: 'header', name: 'x-transaction' }, idle: '10s' }
-          : { id: { from: 'baggage' }, idle: '2s' }),
+          : { id: { from: 'baggage' }, idle: '4s' }),
         endHeader: 'x-transaction-end',
       },
     },

@@ -59,10 +59,13 @@ function serverRows(servers: DemoResult['servers']): [string, string][] {
   ]);
 }
 
-function outcomeText({ outcome, winner, approvedBy, upgrade }: DemoResult): string {
+function outcomeText(result: DemoResult): string {
+  const { outcome, winner, approvedBy, upgrade } = result;
   switch (outcome) {
-    case 'promoted':
-      return `${winner ?? ''} won, approved by ${approvedBy ?? 'the plan'}, promoted to every server`;
+    case 'promoted': {
+      const how = isChosen(result) ? 'was chosen' : 'won, approved';
+      return `${winner ?? ''} ${how} by ${approvedBy ?? 'the plan'}, promoted to every server`;
+    }
     case 'rolledBack':
       return `rolled back: every server runs ${upgrade.baseline}`;
     case 'incomplete':
@@ -70,12 +73,20 @@ function outcomeText({ outcome, winner, approvedBy, upgrade }: DemoResult): stri
   }
 }
 
+/** The operator took another version than the trial did, or the trial did not say. */
+function isChosen({ winner, upgrade }: DemoResult): boolean {
+  const { verdict } = upgrade.decision;
+  return verdict !== null && !(verdict.kind === 'winner' && verdict.winner === winner);
+}
+
 /** Head and rows; the first cell is the version. */
-export function efficacyRows({ efficacy, winner }: DemoResult): string[][] {
+export function efficacyRows(result: DemoResult): string[][] {
+  const { efficacy, winner } = result;
+  const mark = isChosen(result) ? 'chosen' : 'winner';
   return [
     ['Version', 'Efficacy in the trial', 'Whole run, by gateways', 'Whole run, by clients'],
     ...efficacy.map(({ version, trial, gateways, clients }) => [
-      version === winner ? `${version} (winner)` : version,
+      version === winner ? `${version} (${mark})` : version,
       ratioText(trial),
       ratioText(gateways),
       ratioText(clients),

@@ -1,50 +1,8 @@
 import { request } from 'undici';
 import { describe, expect, it, vi } from 'vitest';
-import type { Transition } from '../../src/domain/routes/transitions.ts';
+import { closing, eventually, service, startPair } from './gateway-pair.ts';
 import { countOf, definitionWith, makeStateDir, startController, trial } from './running-controller.ts';
 import { startStubGateway } from './stub-gateway.ts';
-
-const service = 'shop';
-const eventually = { timeout: 15_000, interval: 10 };
-const close = (server: string): Transition[] => [{ kind: 'close', servers: [server] }];
-
-/** Two gateways that acknowledged that an upgrade is under way (version 2). */
-async function startPair() {
-  const dir = await makeStateDir();
-  const one = await startStubGateway('gw-1');
-  const two = await startStubGateway('gw-2');
-  const controller = await startController({ stateDir: dir.path });
-  const gateways = [one.address, two.address];
-  await controller.client.adopt(service, definitionWith(gateways));
-  const { fence } = await controller.client.acquire(service, { upgradeId: 'u1', gateways });
-  await controller.client.publish(service);
-  const exclude = (gateway: string, step: number) =>
-    controller.client.excludeGateway(service, { fence, step, gateway, by: 'anna', reason: 'switched off' });
-  return {
-    ...controller,
-    one,
-    two,
-    gateways,
-    fence,
-    exclude,
-    activate: (step: number, server: string) =>
-      controller.client.activate(service, { fence, step, transitions: close(server) }),
-    standing: async (name: string) =>
-      (await controller.client.status(service)).gateways.find((gateway) => gateway.name === name),
-    pull: async (name: string, has: number) => {
-      const answer = await request(
-        `${controller.url}/v1/services/${service}/routes?gateway=${name}&has=${has}`,
-        { headers: { 'if-none-match': `"${has}"` } },
-      );
-      return answer.statusCode === 200 ? ((await answer.body.json()) as { version: number }) : undefined;
-    },
-    async [Symbol.asyncDispose]() {
-      await controller.close();
-      await Promise.all([one.stop(), two.stop()]);
-      await dir[Symbol.asyncDispose]();
-    },
-  };
-}
 
 describe('a gateway that is declared gone', () => {
   it('is not waited for: not by publishing, not by counts, not by readings; its counts stay', async () => {
@@ -198,7 +156,7 @@ describe('many gateways', () => {
       const { version } = await controller.client.activate(service, {
         fence,
         step: 1,
-        transitions: close('l1'),
+        transitions: closing('l1'),
       });
       // The one that hangs is given up after two seconds; by then all the others have long acknowledged.
       await vi.waitFor(async () => {

@@ -1,48 +1,16 @@
 import { describe, expect, it, vi } from 'vitest';
 import { request } from 'undici';
-import type { Transition } from '../../src/domain/routes/transitions.ts';
 import { acknowledge } from '../../src/controller/acknowledgements.ts';
 import { adopt } from '../../src/controller/service-state.ts';
-import { definitionWith, makeStateDir, startController } from './running-controller.ts';
+import { eventually, service, startPair } from './gateway-pair.ts';
+import { definitionWith } from './running-controller.ts';
 import { startStubGateway } from './stub-gateway.ts';
-
-const service = 'shop';
-const eventually = { timeout: 15_000, interval: 10 };
-const closeLeft: Transition[] = [{ kind: 'close', servers: ['l1'] }];
-
-async function startPair() {
-  const dir = await makeStateDir();
-  const one = await startStubGateway('gw-1');
-  const two = await startStubGateway('gw-2');
-  const controller = await startController({ stateDir: dir.path });
-  const gateways = [one.address, two.address];
-  await controller.client.adopt(service, definitionWith(gateways));
-  const { fence } = await controller.client.acquire(service, { upgradeId: 'u1', gateways });
-  await controller.client.publish(service);
-  return {
-    ...controller,
-    dir,
-    one,
-    two,
-    gateways,
-    fence,
-    acknowledged: async () => {
-      const status = await controller.client.status(service);
-      return Object.fromEntries(status.gateways.map(({ name, acknowledged }) => [name, acknowledged]));
-    },
-    async [Symbol.asyncDispose]() {
-      await controller.close();
-      await Promise.all([one.stop(), two.stop()]);
-      await dir[Symbol.asyncDispose]();
-    },
-  };
-}
 
 describe('publishing', () => {
   it('says who acknowledged, and why another did not, since when', async () => {
     await using up = await startPair();
     await up.two.stop();
-    await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft });
+    await up.activate(1, 'l1');
     const answer = await up.client.publish(service);
     expect(answer.version).toBe(3);
     expect(answer.gateways).toMatchObject([
@@ -62,7 +30,7 @@ describe('publishing', () => {
   it('goes on by itself until a gateway that was away has caught up', async () => {
     await using up = await startPair();
     await up.two.stop();
-    await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft });
+    await up.activate(1, 'l1');
     await vi.waitFor(async () => {
       const { gateways } = await up.client.status(service);
       expect(gateways[1]?.problem).not.toBeNull();
@@ -80,7 +48,7 @@ describe('publishing', () => {
   it('counts what a gateway pulled by itself, and takes it off those who lag behind', async () => {
     await using up = await startPair();
     up.two.hangs = true;
-    await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft });
+    await up.activate(1, 'l1');
     const ack = await request(`${up.url}/v1/services/${service}/routes/ack`, {
       method: 'POST',
       body: JSON.stringify({ gateway: 'gw-2', version: 3 }),
@@ -95,7 +63,7 @@ describe('publishing', () => {
 
   it('believes a gateway that lost its disk, and gives it the routes again (invariant 2)', async () => {
     await using up = await startPair();
-    await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft });
+    await up.activate(1, 'l1');
     await up.client.publish(service);
     up.two.hangs = true;
     await up.two.restart({ keepTable: false });
@@ -125,7 +93,7 @@ describe('publishing', () => {
       async () => expect(await up.acknowledged()).toEqual({ 'gw-1': 58, 'gw-2': 58 }),
       eventually,
     );
-    expect(await up.client.activate(service, { fence: up.fence, step: 1, transitions: closeLeft })).toEqual({
+    expect(await up.activate(1, 'l1')).toEqual({
       version: 59,
     });
   });

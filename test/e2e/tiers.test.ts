@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises';
+import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIVE_RATES, PRICING_BASELINE, TIERED_RATES } from '../../demo/packages.ts';
 import { createGatewayOverHttp } from '../../src/adapters/gateway-over-http.ts';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import type { Fleet } from '../../demo/fleet/fleet.ts';
+import { until } from '../../demo/fleet/until.ts';
+import { executedBy } from './support/route-watch.ts';
 import { createTestFleet, startLoad, type TestFleet } from './support/test-fleet.ts';
 import { awaitReport } from './support/upgrade-waits.ts';
 
@@ -13,7 +16,10 @@ const UNREACHABLE = 'http://127.0.0.1:1';
 /** An upgrade of seconds of the inner service, of whose sidecars the controller reaches one. */
 function planOf(fleet: Fleet): PlanInput {
   const [near, far] = fleet.gateways;
+  const { traffic } = fleet.plan();
   return fleet.plan({
+    // The shortest that the load's pauses leave: each drain waits for it.
+    traffic: { ...traffic, transactions: { id: { from: 'baggage' }, idle: '2s' } },
     gateways: [
       { name: near?.name ?? '', admin: near?.adminUrl ?? '' },
       { name: far?.name ?? '', admin: UNREACHABLE },
@@ -87,5 +93,48 @@ describe('an inner service upgraded under a web layer', () => {
     for (const server of fleet.servers) expect((await server.status()).runningVersion).toBe('2.0-a');
     for (const server of fleet.web?.servers ?? []) expect((await server.status()).runningVersion).toBe('1.4');
     expect(fleet.unexpectedEnds).toEqual([]);
+  });
+
+  it('goes by the policy where nobody passed the decision on, and each sidecar counts that, reachable or not', async () => {
+    for (const { name, url } of fleet.gateways) {
+      const { statusCode, headers, body } = await request(`${url}/rates`, {
+        headers: { 'x-account': '100001' },
+      });
+      await body.dump();
+      expect({ statusCode, version: headers['x-version'] }, name).toEqual({
+        statusCode: 200,
+        version: '2.0-a',
+      });
+    }
+    const lines = fleet.gateways.map(
+      ({ name }) => `changeover_context_total{service="pricing",gateway="${name}",what="missing"} 1`,
+    );
+    const isTold = async (): Promise<boolean> => {
+      const { body } = await request(`${fleet.controller.url}/metrics`);
+      const metrics = (await body.text()).split('\n');
+      return lines.every((line) => metrics.includes(line));
+    };
+    await until('the controller knows of both', isTold, { timeoutMs: 10_000 });
+  });
+
+  it('is called on by the tables on the disks of its upstreams, all of which were killed, without a controller', async () => {
+    const edge = fleet.web!.edge;
+    const upstreams = [edge, ...fleet.gateways];
+    const before = await Promise.all(upstreams.map(({ adminUrl }) => executedBy(adminUrl)));
+    await Promise.all([fleet.controller, ...upstreams].map((one) => one.kill('SIGKILL')));
+    await Promise.all(upstreams.map((one) => one.start()));
+    await Promise.all(upstreams.map((one) => one.waitForTraffic()));
+    const { statusCode, headers, body } = await request(edge.url, { headers: { 'x-account': '100001' } });
+    await body.dump();
+    // What the web page was told of the service behind it.
+    expect({ statusCode, pricing: headers['x-pricing-version'] }).toEqual({
+      statusCode: 200,
+      pricing: '2.0-a',
+    });
+    expect(await Promise.all(upstreams.map(({ adminUrl }) => executedBy(adminUrl)))).toEqual(before);
+    for (const { name, adminUrl } of fleet.gateways) {
+      const { context } = await createGatewayOverHttp({ name, admin: adminUrl }).stats({});
+      expect(context, 'the edge still decides for it').toMatchObject({ missing: 0 });
+    }
   });
 });
