@@ -1,5 +1,5 @@
 import { LATENCY_BOUNDS_MS, type TrafficCount } from '../domain/measure.ts';
-import { AMOUNT_BITS, AMOUNT_DECIMALS } from './layout.ts';
+import { AMOUNT_BITS, AMOUNT_DECIMALS, ENDING } from './layout.ts';
 import type { TableRow } from './runtime-answers.ts';
 
 /** A `TrafficCount` that is being added up. */
@@ -60,21 +60,10 @@ const NUMBERS = [
   'latencySumMs',
 ] as const;
 
-interface Decided {
-  readonly release: string;
-  readonly bucket: string;
-  readonly server: string;
-  readonly rest: readonly string[];
-}
-
-/** `slot:release:bucket[:open]:server:…`: the decision's fourth field is there while a stage holds keys back. */
-function decided(key: string, trailing: number): Decided | null {
-  const fields = key.split(':');
-  const rest = fields.splice(fields.length - trailing, trailing);
-  const server = fields.pop();
-  const [, release, bucket] = fields;
-  if (server === undefined || release === undefined || bucket === undefined) return null;
-  return { release: decodeURIComponent(release), bucket: decodeURIComponent(bucket), server, rest };
+/** `slot:release:bucket[:open]`: the fourth field is there while a stage holds keys back. */
+function decision([, release, bucket]: readonly string[]): { release: string; bucket: string } | null {
+  if (release === undefined || bucket === undefined) return null;
+  return { release: decodeURIComponent(release), bucket: decodeURIComponent(bucket) };
 }
 
 /** Counts of one HAProxy process, from its stick tables. */
@@ -84,29 +73,34 @@ export function countsOf(
 ): TrafficCount[] {
   const rows = new CountRows();
   for (const { key, fields } of tables.counts) {
-    const found = decided(key, 3);
-    if (found === null) continue;
+    const [server = '', ...rest] = key.split(':');
+    const ending = Number(rest.pop());
+    const found = decision(rest);
+    if (found === null || !Number.isInteger(ending)) continue;
     const count = fields.get('http_req_cnt') ?? 0;
-    const [status, latency, flags = ''] = found.rest;
-    const row = rows.row({ ...found, cluster: clusterOf(found.server) });
+    const row = rows.row({ ...found, server, cluster: clusterOf(server) });
     row.requests += count;
-    if (status === '4') row.clientErrors += count;
-    else if (status === '5') row.serverErrors += count;
+    const status = Math.floor((ending % ENDING.allocated) / ENDING.statusClass);
+    if (status === 4) row.clientErrors += count;
+    else if (status === 5) row.serverErrors += count;
     else row.succeeded += count;
-    if (flags.includes('a')) row.allocated += count;
-    if (flags.includes('v')) row.volumeCount += count;
-    if (flags.includes('s')) row.slow += count;
-    const bucket = Number(latency);
+    if ((ending & ENDING.allocated) !== 0) row.allocated += count;
+    if ((ending & ENDING.volume) !== 0) row.volumeCount += count;
+    if ((ending & ENDING.slow) !== 0) row.slow += count;
+    const bucket = ending % ENDING.slow;
     row.latency[bucket] = (row.latency[bucket] ?? 0) + count;
     row.latencySumMs += count * middleOf(bucket);
   }
   for (const { key, fields } of tables.amounts) {
-    const found = decided(key, 1);
+    const rest = key.split(':');
+    const sign = rest.pop();
+    const server = rest.pop() ?? '';
+    const found = decision(rest);
     if (found === null) continue;
     let units = 0;
     for (let bit = 0; bit < AMOUNT_BITS; bit += 1) units += 2 ** bit * (fields.get(`gpc${bit}`) ?? 0);
-    const row = rows.row({ ...found, cluster: clusterOf(found.server) });
-    row.volumeAmount += (found.rest[0] === '-' ? -units : units) / 10 ** AMOUNT_DECIMALS;
+    const row = rows.row({ ...found, server, cluster: clusterOf(server) });
+    row.volumeAmount += (sign === '-' ? -units : units) / 10 ** AMOUNT_DECIMALS;
   }
   return rows.all;
 }

@@ -21,7 +21,7 @@ export function slotId(slot: number): number {
 
 /** Backends that hold nothing but a stick table. */
 export const TABLES = {
-  /** Key `decision:server:class:latency:flags` → `http_req_cnt`, one more for each answered request. */
+  /** Key `server:decision:ending` → `http_req_cnt`, one more for each answered request; the ending by `ENDING`. */
   counts: 'changeover_counts',
   /** Key `decision:server:sign` → amount of the transaction volume in binary, digit i in `gpc(i)`. */
   amounts: 'changeover_amounts',
@@ -36,6 +36,9 @@ export const TABLES = {
   /** Account of a trial, as a hash → when and on which release it entered, and its requests since, by `ACCOUNT_TAGS` and `ACCOUNT_COUNTS`. */
   accounts: 'changeover_accounts',
 } as const;
+
+/** How an exchange ended, as a number: the class of its latency, which is less than `slow`, and these for what else holds. */
+export const ENDING = { slow: 16, statusClass: 32, allocated: 512, volume: 1_024 } as const;
 
 /**
  * Keys of the routes map that stand for no key of a client. They are numbers beyond all that policies use, so that the

@@ -91,6 +91,8 @@ function globalSection(plan: Plan, options: RenderOptions, files: Files, parts: 
     '    # The Runtime API, by which routes are changed; a reload hands the listening sockets over.',
     `    stats socket ${options.socket} mode 660 level admin expose-fd listeners`,
     '    stats timeout 1d',
+    '    # Keys differ from request to request: to look for each in a cache of matches costs more than to match it.',
+    '    tune.pattern.cache-size 0',
     '    # Servers come back from a reload or a restart as they were: open, draining, or in maintenance.',
     `    server-state-file ${files.servers}`,
     '    # What the rules below were written for. `changeover haproxy check` and the companion compare it with the plan.',

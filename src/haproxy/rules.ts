@@ -8,6 +8,7 @@ import {
   AMOUNT_BITS,
   AMOUNT_DECIMALS,
   encoded,
+  ENDING,
   type filesIn,
   HOME_BASE,
   RANGE_FAR,
@@ -191,7 +192,7 @@ function statusCondition(status: string): string {
 export function noteRules({ measure }: RuleParts): string[] {
   const volumeIf = requestConditions(measure.volume.match);
   return [
-    `http-request set-var(txn.a) str(a)${when(requestConditions(measure.allocated))}`,
+    `http-request set-var(txn.a) int(${ENDING.allocated})${when(requestConditions(measure.allocated))}`,
     ...(volumeIf.length === 0 ? [] : [`http-request set-var(txn.maybe) bool(true)${when(volumeIf)}`]),
     'http-request set-var(txn.began) date(0,ms)',
   ];
@@ -200,7 +201,8 @@ export function noteRules({ measure }: RuleParts): string[] {
 /**
  * Counting. One entry of a stick table for each way an exchange can end (decision, server, class of status, latency,
  * flags): tracking it adds one to it, atomically and without a rule of its own, so that each answered request is counted
- * exactly once. An amount is added digit by digit: `gpc(i)` counts how often binary digit i was set, and the sum is
+ * exactly once. What is not text is put together as one number first (`ENDING`): text is copied at each joint, numbers
+ * are not. An amount is added digit by digit: `gpc(i)` counts how often binary digit i was set, and the sum is
  * Σ 2^i · gpc(i).
  */
 export function countingRules(parts: RuleParts, files: Files): string[] {
@@ -218,13 +220,14 @@ export function countingRules(parts: RuleParts, files: Files): string[] {
   ];
   return [
     HANDOVER_UNCOUNTED,
-    'http-response set-var(txn.server) srv_name',
-    'http-response set-var(txn.class) status,div(100)',
     'http-response set-var(txn.took) date(0,ms),sub(txn.began)',
-    `http-response set-var(txn.latency) var(txn.took),map_int(${files.latency},0)`,
-    `http-response set-var(txn.v) str(v)${when(volumeIf)}`,
-    `http-response set-var(txn.s) str(s) if { var(txn.took) -m int gt ${Math.floor(slowMs)} }`,
-    `http-response track-sc0 var(txn.go),concat(:,txn.server,:),concat(,txn.class,:),concat(,txn.latency,:),concat(,txn.a),concat(,txn.v),concat(,txn.s) table ${TABLES.counts}`,
+    `http-response set-var(txn.ending) status,div(100),mul(${ENDING.statusClass}),add(txn.a)`,
+    `http-response set-var(txn.ending) status,div(100),mul(${ENDING.statusClass}) if !{ var(txn.a) -m found }`,
+    `http-response set-var(txn.ending) var(txn.took),map_int(${files.latency},0),add(txn.ending)`,
+    `http-response set-var(txn.ending) var(txn.ending),add(${ENDING.slow}) if { var(txn.took) -m int gt ${Math.floor(slowMs)} }`,
+    `http-response set-var(txn.v) bool(true)${when(volumeIf)}`,
+    `http-response set-var(txn.ending) var(txn.ending),add(${ENDING.volume}) if { var(txn.v) -m found }`,
+    `http-response track-sc0 srv_name,concat(:,txn.go,:),concat(,txn.ending) table ${TABLES.counts}`,
     ...outcomeRules(parts),
     ...(volume.amountHeader === undefined ? [] : amountRules(volume.amountHeader, parts)),
   ];
@@ -239,6 +242,7 @@ function amountRules(header: string, parts: RuleParts): string[] {
   return [
     '# The rest is for exchanges that are transaction volume with an amount.',
     'http-response allow unless { var(txn.v) -m found }',
+    'http-response set-var(txn.server) srv_name',
     `http-response set-var(txn.amount) res.fhdr(${header},1)`,
     String.raw`http-response allow unless { var(txn.amount) -m reg -- '^-?[0-9]{1,10}(\.[0-9]+)?\z' }`,
     'http-response set-var(txn.sign) str(-) if { var(txn.amount) -m beg -- - }',
