@@ -48,6 +48,8 @@ export interface RenderOptions {
 
 /** Milliseconds without a response after which the client gets 504, and without a byte after which it is cut off. */
 const RESPONSE_TIMEOUT = '60s';
+/** Looks at servers that HAProxy takes at most. */
+const CHECKS_PER_SECOND = 1_000;
 /** Rows of counters; each takes about 200 bytes. */
 const COUNT_ROWS = 200_000;
 
@@ -200,6 +202,7 @@ function tableSections({ transactions, measure, unit }: RuleParts): string[] {
 }
 
 function slotSection(plan: Plan, slot: number, parts: RuleParts): string[] {
+  const check = checkOf(serversOf(plan).length);
   return [
     `backend ${slotName(plan.service, slot)}`,
     `    id ${slotId(slot)}`,
@@ -209,11 +212,21 @@ function slotSection(plan: Plan, slot: number, parts: RuleParts): string[] {
     '    retry-on conn-failure empty-response',
     ...indented(stickRules(parts)),
     ...serversOf(plan).map(
-      ({ id, name, url }) =>
-        `    server ${name} ${addressOf(url)} id ${id} check inter 1s fall 2 rise 1${tlsTo(url)}`,
+      ({ id, name, url }) => `    server ${name} ${addressOf(url)} id ${id} ${check}${tlsTo(url)}`,
     ),
     '',
   ];
+}
+
+/**
+ * Each server is looked at once a second; thousands of them less often, since each look is a connection: a machine that has
+ * no time for so many would take healthy servers for dead ones. What fails once, in a look or a request, is looked at
+ * again after a second.
+ */
+function checkOf(servers: number): string {
+  const seconds = Math.ceil(servers / CHECKS_PER_SECOND);
+  if (seconds <= 1) return 'check inter 1s fall 2 rise 1';
+  return `check inter ${seconds}s fastinter 1s fall 2 rise 1 observe layer4 error-limit 1`;
 }
 
 /** `host:port` of a server's URL. */

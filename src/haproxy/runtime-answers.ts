@@ -111,6 +111,21 @@ export function readServerStats(answer: string): ServerStat[] {
     });
 }
 
+/** `show stat` (CSV): some columns of each line, in the order asked for. */
+export function readColumns(answer: string, names: readonly string[]): [string, ...string[]][] {
+  const [header = '', ...lines] = answer.split('\n');
+  const all = header.replace(/^# /, '').split(',');
+  const at = names.map((name) => all.indexOf(name));
+  if (at.some((index) => index < 0)) throw unreadable('show stat', answer);
+  return lines
+    .filter((line) => line !== '')
+    .map((line) => {
+      const cells = line.split(',');
+      const [first = '', ...others] = at.map((index) => cells[index] ?? '');
+      return [first, ...others];
+    });
+}
+
 export interface TableRow {
   readonly key: string;
   /** Streams that track it. */

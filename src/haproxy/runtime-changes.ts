@@ -14,7 +14,8 @@ export async function setStates(
   connection: RuntimeConnection,
   changes: readonly { row: ServerRow; state: ServerState }[],
 ): Promise<void> {
-  const commands = changes.map(({ row, state }) => `set server ${row.backend}/${row.name} state ${state}`);
+  // HAProxy goes through its servers for each command; by number that is quicker.
+  const commands = changes.map(({ row, state }) => `set server ${row.backend}/#${row.id} state ${state}`);
   expectSilence(commands, await connection.send(commands));
 }
 

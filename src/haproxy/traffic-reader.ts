@@ -6,13 +6,12 @@ import type { AccountReader } from './account-reader.ts';
 import { type CountLedger } from './count-ledger.ts';
 import { countsOf } from './count-rows.ts';
 import type { HaproxyPlane } from './haproxy-plane.ts';
-import { slotName, TABLES } from './layout.ts';
+import { TABLES } from './layout.ts';
 import { argument, type RuntimeConnection } from './runtime-api.ts';
 import { FEW_SERVERS, transactionsByServer } from './runtime-changes.ts';
 import { readProcess, readServerStats, readTable, type ServerStat } from './runtime-answers.ts';
+import { readSlots } from './slot-stats.ts';
 
-/** All servers of all backends: of the columns of `show stat` there is no choice, of its lines there is. */
-const SERVER_STATS = 'show stat -1 4 -1';
 /** The frontends, with the connections of clients. */
 const FRONTEND_STATS = 'show stat -1 1 -1';
 
@@ -77,21 +76,19 @@ export class TrafficReader {
   }
 
   async #read(connection: RuntimeConnection, replaced = false): Promise<ServerStat[]> {
-    const [info = '', stat = '', counts = '', amounts = ''] = await connection.send([
+    const { releases } = this.#plane;
+    const servers = await readSlots(connection, { service: this.#service, inUse: releases });
+    const [info = '', counts = '', amounts = ''] = await connection.send([
       'show info',
-      SERVER_STATS,
       `show table ${TABLES.counts}`,
       `show table ${TABLES.amounts}`,
     ]);
-    const prefix = slotName(this.#service, 0).slice(0, -1);
-    const servers = readServerStats(stat).filter(({ backend }) => backend.startsWith(prefix));
     for (const { name, cluster } of this.#plane.table?.servers ?? []) this.#clusters.set(name, cluster);
     const clusterOf = (server: string): string => this.#clusters.get(server) ?? '';
     const rows: TrafficCount[] = countsOf(
       { counts: readTable(counts), amounts: readTable(amounts) },
       clusterOf,
     );
-    const { releases } = this.#plane;
     this.#ledger.read(
       readProcess(info).id,
       rows,

@@ -1,6 +1,7 @@
 import { request } from 'undici';
 import { expect, it } from 'vitest';
 import type { Ingress } from '../../src/domain/routes/table.ts';
+import { renderConfig } from '../../src/haproxy/render.ts';
 import { FEW_SERVERS } from '../../src/haproxy/runtime-changes.ts';
 import { requireComponent } from '../support/require-component.ts';
 import { tableOf } from '../gateway/support/gateway-fixture.ts';
@@ -41,4 +42,16 @@ it('knows the transactions of each of many draining servers, and cuts those of c
   await fixture.admin.publish(routes(4, 'draining'), {});
   const afterwards = await open();
   for (const name of names.slice(1)) expect(afterwards.get(name)).toBe(0);
+});
+
+it('looks at thousands of servers less often than once a second, and again at once where something fails', () => {
+  const checks = (count: number): string => {
+    const servers = Array.from({ length: count }, (_, index) => {
+      return { name: `server-${index}`, url: `http://10.0.${index >> 8}.${index & 255}` };
+    });
+    const options = { bind: ':8080', socket: '/run/haproxy/admin.sock', files: '/var/lib/changeover' };
+    return / server .* (check .*)$/m.exec(renderConfig(planFor(servers), options))?.[1] ?? '';
+  };
+  expect(checks(900)).toBe('check inter 1s fall 2 rise 1');
+  expect(checks(5_000)).toBe('check inter 5s fastinter 1s fall 2 rise 1 observe layer4 error-limit 1');
 });
