@@ -41,7 +41,14 @@ export interface Gateway extends AsyncDisposable {
 }
 
 /** @throws ZodError if the configuration is wrong. */
-export function createGateway(input: GatewayConfigInput, deps: { logger: Logger }): Gateway {
+export function createGateway(
+  input: GatewayConfigInput,
+  deps: {
+    logger: Logger;
+    /** Clock by which units of a trial are counted: never goes back, in milliseconds. */
+    now?: () => number;
+  },
+): Gateway {
   const config = gatewayConfigSchema.parse(input);
   const logger = deps.logger.child({ gateway: config.name, service: config.service });
   const epoch = randomUUID();
@@ -54,7 +61,12 @@ export function createGateway(input: GatewayConfigInput, deps: { logger: Logger 
     ledger: new TrafficLedger(),
     transactions: new TransactionBook(config.maxTransactions, logger),
     context: contextOf(config, inner),
-    units: new UnitLedger({ register, part: config.accountPart, logger }),
+    units: new UnitLedger({
+      register,
+      part: config.accountPart,
+      logger,
+      ...(deps.now === undefined ? {} : { now: deps.now }),
+    }),
     logger,
   });
   const transactions = new TransactionStore({

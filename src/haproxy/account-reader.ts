@@ -13,13 +13,15 @@ const PAUSES_PER_LOOK = 20;
 export class AccountReader {
   readonly #ledger: AccountLedger;
   readonly #store: Pick<AccountStore, 'flush'>;
+  readonly #now: () => number;
   /** Up to when accounts were taken out, of which process; so long they are not asked for again. */
   #known = { process: '', second: -Infinity, pauseUntilMs: -Infinity };
   #hasSome = true;
 
-  constructor({ ledger, store }: { ledger: AccountLedger; store: Pick<AccountStore, 'flush'> }) {
-    this.#ledger = ledger;
-    this.#store = store;
+  constructor(parts: { ledger: AccountLedger; store: Pick<AccountStore, 'flush'>; now: () => number }) {
+    this.#ledger = parts.ledger;
+    this.#store = parts.store;
+    this.#now = parts.now;
   }
 
   /** @param process - `pid@start`. */
@@ -32,7 +34,7 @@ export class AccountReader {
       return;
     }
     this.#hasSome = true;
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     const second = AccountLedger.dueSecond(counting, nowMs);
     const isKnown = this.#known.process === process && second <= this.#known.second;
     if (isKnown || nowMs < this.#known.pauseUntilMs) return;

@@ -31,7 +31,14 @@ export interface Companion extends AsyncDisposable {
 }
 
 /** @throws ZodError, ChangeoverError `InvalidRequest` if the configuration is wrong. */
-export function createCompanion(input: CompanionConfigInput, deps: { logger: Logger }): Companion {
+export function createCompanion(
+  input: CompanionConfigInput,
+  deps: {
+    logger: Logger;
+    /** Wall clock by which windows of accounts are over, in milliseconds; HAProxy's by default. */
+    now?: () => number;
+  },
+): Companion {
   const config = companionConfigSchema.parse(input);
   const logger = deps.logger.child({ gateway: config.name, service: config.service });
   const plane = new HaproxyPlane({
@@ -50,7 +57,7 @@ export function createCompanion(input: CompanionConfigInput, deps: { logger: Log
     service,
     plane,
     ledger,
-    accounts: new AccountReader({ ledger: ledger.accounts, store }),
+    accounts: new AccountReader({ ledger: ledger.accounts, store, now: deps.now ?? Date.now }),
     logger,
   });
   plane.onReplaced = (old) => reader.keep(old);

@@ -9,10 +9,8 @@ import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fix
 import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
 import { requireComponent } from '../support/require-component.ts';
 
-/** All that is sent within a window has to fit into it, on a busy machine and over a reload, in milliseconds. */
-const WINDOW_MS = 12_000;
-/** What one account sends has to fit into it, in milliseconds. */
-const SHORT_WINDOW_MS = 3_000;
+/** Longer than any machine takes to send all; clocks are put ahead by it, in milliseconds. */
+const WINDOW_MS = 3_600_000;
 
 const MEASURES: Readonly<Record<string, { measure: PlanInput['measure']; cap?: number; control: boolean }>> =
   {
@@ -67,7 +65,7 @@ async function settled(
       return units?.pending === 0 && isThere(counts);
     },
     'all accounts are settled',
-    3 * WINDOW_MS,
+    30_000,
   );
   return [...counts].sort((a, b) => a.tableVersion - b.tableVersion || (a.release < b.release ? -1 : 1));
 }
@@ -108,7 +106,7 @@ describe.concurrent(
       });
       await using haproxy = await HaproxyFixture.start(plan);
       const releases = ['1.0', '2.0-a', '2.0-b'];
-      const table = (version: number, changes: Partial<TrafficSplit>, windowMs = WINDOW_MS): RouteTable =>
+      const table = (version: number, changes: Partial<TrafficSplit>): RouteTable =>
         tableOf(
           servers.map((server, index) => serverOf(server, { release: releases[index] ?? '' })),
           {
@@ -126,25 +124,29 @@ describe.concurrent(
                 unit: 'account',
                 control,
                 timeoutMs: 60_000,
-                windowMs,
+                windowMs: WINDOW_MS,
                 ...(cap === undefined ? {} : { cap }),
               },
               ...changes,
             },
           },
         );
-      await using embedded = await GatewayFixture.start(table(1, { share: 0.4 }), { upstreams: servers });
+      let passed = 0;
+      await using embedded = await GatewayFixture.start(table(1, { share: 0.4 }), {
+        upstreams: servers,
+        now: () => performance.now() + passed,
+      });
       await haproxy.admin.publish(table(1, { share: 0.4 }), {});
       const both = (accounts: { from: number; to: number }): Promise<unknown> =>
         Promise.all([embedded.url, haproxy.url].map((url) => customers(url, accounts)));
       await haproxy.handsOn();
-      const startedMs = performance.now();
       await both({ from: 0, to: 40 });
       // What an account's requests came to so far goes on in the process that replaces this one.
       await haproxy.reloaded();
       await Promise.all([embedded, haproxy].map(({ admin }) => admin.publish(table(2, {}), {})));
       await both({ from: 20, to: 60 });
-      expect(performance.now() - startedMs, 'all within the window').toBeLessThan(WINDOW_MS);
+      passed += WINDOW_MS;
+      haproxy.aheadMs = WINDOW_MS;
       const [ours, theirs] = await Promise.all(
         [embedded, haproxy].map(({ admin }) =>
           settled(admin, (counts) => counts.some(({ tableVersion }) => tableVersion === 2)),
@@ -158,9 +160,12 @@ describe.concurrent(
       haproxy.haproxy.start();
       await haproxy.waitForHaproxy();
       await haproxy.startCompanion();
-      const third = table(3, {}, SHORT_WINDOW_MS);
+      const third = table(3, {});
       await Promise.all([embedded, haproxy].map(({ admin }) => admin.publish(third, {})));
+      haproxy.aheadMs = 0;
       await both({ from: 40, to: 80 });
+      passed += WINDOW_MS;
+      haproxy.aheadMs = WINDOW_MS;
       const grown =
         (before: readonly UnitCount[]) =>
         (counts: readonly UnitCount[]): boolean =>

@@ -15,8 +15,8 @@ const MEASURE: PlanInput['measure'] = {
   allocated: { path: '/buy' },
   volume: { kind: 'amount', match: { path: '/buy', status: '201' }, amountHeader: 'x-amount' },
 };
-/** All that is sent has to fit into it, on a busy machine, in milliseconds. */
-const WINDOW_MS = 12_000;
+/** Longer than any machine takes to send all; clocks are put ahead by it, in milliseconds. */
+const WINDOW_MS = 3_600_000;
 const COUNTING: Record<TrialCounting['unit'], TrialCounting> = {
   request: { unit: 'request', control: true, timeoutMs: 60_000, windowMs: 0, cap: 16 },
   account: { unit: 'account', control: true, timeoutMs: 60_000, windowMs: WINDOW_MS, cap: 16 },
@@ -65,7 +65,7 @@ async function settled(admin: TrafficGateway, version: number): Promise<GatewayS
       return pending === 0 && counts.some(({ tableVersion }) => tableVersion >= version);
     },
     'all units are settled',
-    3 * WINDOW_MS,
+    30_000,
   );
   return stats;
 }
@@ -122,17 +122,19 @@ describe.concurrent('requests of transactions that stay where they began', () =>
                   },
           },
         );
-      await using embedded = await GatewayFixture.start(table(1, null), { upstreams: servers });
+      let passed = 0;
+      await using embedded = await GatewayFixture.start(table(1, null), {
+        upstreams: servers,
+        now: () => performance.now() + passed,
+      });
       await haproxy.admin.publish(table(1, null), {});
-      const startedMs = performance.now();
       const tables = [table(2, { share: 0.4 }), table(3, {}), table(4, { pulled: ['2.0-a'] }), null];
       for (const [number, next] of tables.entries()) {
         await Promise.all([embedded.url, haproxy.url].map((url) => round(url, number)));
         if (next === null) break;
         await Promise.all([embedded, haproxy].map(({ admin }) => admin.publish(next, {})));
       }
-      if (counting.unit === 'account')
-        expect(performance.now() - startedMs, 'all within the window').toBeLessThan(WINDOW_MS);
+      if (counting.unit === 'account') passed = haproxy.aheadMs = WINDOW_MS;
       const [ours, theirs] = await Promise.all([settled(embedded.admin, 4), settled(haproxy.admin, 4)]);
       expect(business(theirs.counts)).toEqual(business(ours.counts));
       expect(Object.keys(business(ours.counts) as object)).toEqual(

@@ -67,6 +67,7 @@ export class GatewayFixture implements AsyncDisposable {
       config?: Partial<GatewayConfigInput>;
       upstreams?: readonly AsyncDisposable[];
       folder?: string;
+      now?: () => number;
     } = {},
   ): Promise<GatewayFixture> {
     const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'gateway-')));
@@ -82,7 +83,10 @@ export class GatewayFixture implements AsyncDisposable {
         lastReadMs: 20,
         ...options.config,
       },
-      { logger: pino({ level: process.env['GATEWAY_LOG'] ?? 'silent' }) },
+      {
+        logger: pino({ level: process.env['GATEWAY_LOG'] ?? 'silent' }),
+        ...(options.now === undefined ? {} : { now: options.now }),
+      },
     );
     await gateway.start();
     const fixture = new GatewayFixture(gateway, folder, options.upstreams ?? []);

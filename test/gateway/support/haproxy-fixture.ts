@@ -112,6 +112,8 @@ export class HaproxyFixture implements AsyncDisposable {
   companion: Companion;
   admin: TrafficGateway;
   output = '';
+  /** So far ahead the companion's clock is, by which windows of accounts are over. */
+  aheadMs = 0;
   #plan: Plan | null = null;
   #inner: readonly InnerPlan[] = [];
   #controllerUrl: string | undefined;
@@ -276,7 +278,10 @@ export class HaproxyFixture implements AsyncDisposable {
         contextFor: this.#inner.map(({ service }) => service),
         ...(this.#controllerUrl === undefined ? {} : { controllerUrl: this.#controllerUrl }),
       },
-      { logger: pino({ level: process.env['GATEWAY_LOG'] ?? 'silent' }) },
+      {
+        logger: pino({ level: process.env['GATEWAY_LOG'] ?? 'silent' }),
+        now: () => Date.now() + this.aheadMs,
+      },
     );
   }
 
