@@ -16,7 +16,7 @@ const SERVERS = 6;
 
 /** An HAProxy of one thread in front of the servers of the bench. */
 export interface OneThread {
-  readonly name: 'plain' | 'changeover';
+  readonly name: 'plain' | 'plain, retrying' | 'changeover';
   readonly port: number;
   readonly pid: number;
 }
@@ -26,9 +26,10 @@ export interface HaproxyPair extends AsyncDisposable {
 }
 
 /**
- * Two HAProxies with the same bind options, timeouts and servers, of one thread each, on one processor of their own:
- * one with the configuration that `changeover haproxy render` prints for a plan and its companion at work, one with
- * plain backends. The servers are an HAProxy that answers by itself, the only thing here that is faster than they are.
+ * HAProxies with the same bind options, timeouts, servers, balancing and re-use of connections, of one thread each, on one
+ * processor of their own: one with the configuration that `changeover haproxy render` prints for a plan and its companion
+ * at work, one with plain backends, and one with plain backends that sends a request again as ours does where a server
+ * closes a connection without an answer: for that HAProxy copies requests, which is no matter of maps and tables. The servers are an HAProxy that answers by itself, the only thing here that is faster than they are.
  */
 export async function startHaproxyPair(folder: string, haproxy: string): Promise<HaproxyPair> {
   await mkdir(folder, { recursive: true });
@@ -43,7 +44,7 @@ export async function startHaproxyPair(folder: string, haproxy: string): Promise
     return child;
   };
   try {
-    const [ours = 0, plain = 0, admin = 0, ...ports] = await freePorts(3 + SERVERS);
+    const [ours = 0, plain = 0, retrying = 0, admin = 0, ...ports] = await freePorts(4 + SERVERS);
     await start('servers', serversConfig(ports), 1, ports[0] ?? 0);
     const plan = benchPlan(ports.map((port) => `http://127.0.0.1:${port}`));
     const socket = join(folder, 'admin.sock');
@@ -57,10 +58,12 @@ export async function startHaproxyPair(folder: string, haproxy: string): Promise
       trialTable(plan, 1),
       {},
     );
-    const peer = await start('plain', plainConfig(plain, ports), 0, plain);
+    const peer = await start('plain', plainConfig(plain, ports, []), 0, plain);
+    const again = await start('retrying', plainConfig(retrying, ports, RETRIES), 0, retrying);
     return {
       targets: [
         { name: 'plain', port: plain, pid: peer.pid ?? 0 },
+        { name: 'plain, retrying', port: retrying, pid: again.pid ?? 0 },
         { name: 'changeover', port: ours, pid: child.pid ?? 0 },
       ],
       [Symbol.asyncDispose]: () => endAll(started),
@@ -95,8 +98,14 @@ function oneThread(config: string): string {
   return config.replace(/^global$/m, 'global\n    nbthread 1');
 }
 
+/** Of what is rendered, the lines by which requests are sent again. */
+const RETRIES = [
+  'http-request disable-l7-retry unless METH_GET or { method HEAD OPTIONS }',
+  'retry-on conn-failure empty-response',
+];
+
 /** Somebody's HAProxy before Changeover: the same binds, timeouts and servers, and no rules, maps or tables. */
-function plainConfig(port: number, servers: readonly number[]): string {
+function plainConfig(port: number, servers: readonly number[], more: readonly string[]): string {
   return `global
     nbthread 1
     log stdout format raw local0 notice
@@ -116,7 +125,7 @@ frontend web
 backend servers
     balance leastconn
     option redispatch 1
-${servers.map((at, i) => `    server s${i} 127.0.0.1:${at} check inter 1s fall 2 rise 1`).join('\n')}
+${more.map((line) => `    ${line}\n`).join('')}${servers.map((at, i) => `    server s${i} 127.0.0.1:${at} check inter 1s fall 2 rise 1`).join('\n')}
 `;
 }
 

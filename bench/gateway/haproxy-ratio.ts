@@ -33,12 +33,16 @@ interface Saturated {
   readonly busy: number;
 }
 
+const NOT_MEASURED: Saturated = { perSecond: Number.NaN, cpuMicros: Number.NaN, busy: Number.NaN };
+
 export interface HaproxyRatio {
   readonly rows: readonly (Saturated & { readonly name: string })[];
   /** Requests/s of ours over plain ones: the median over rounds, in each of which one follows the other. */
   readonly ratio: number;
   /** The same by processor time for a request, which does not depend on what else the machine does. */
   readonly cpuRatio: number;
+  /** Ours by processor time over plain backends that send requests again as ours do: maps, tables and rules alone. */
+  readonly cpuRatioOfRules: number;
   readonly load: 'wrk' | 'own';
 }
 
@@ -65,7 +69,8 @@ export async function measureHaproxyRatio(
   for (let round = 0; round < options.rounds; round += 1) {
     const both: Saturated[] = [];
     // Each begins as often, so that neither has the quieter moments.
-    const order = round % 2 === 0 ? [0, 1] : [1, 0];
+    const all = pair.targets.map((_, index) => index);
+    const order = round % 2 === 0 ? all : all.toReversed();
     for (const index of order) {
       const target = pair.targets[index];
       if (target !== undefined) both[index] = await saturated(target, options.seconds);
@@ -74,6 +79,8 @@ export async function measureHaproxyRatio(
   }
   const medianOf = (of: (round: readonly Saturated[]) => number): number =>
     rounds.map(of).sort((a, b) => a - b)[Math.floor(rounds.length / 2)] ?? Number.NaN;
+  const of = (round: readonly Saturated[], name: OneThread['name']): Saturated =>
+    round[pair.targets.findIndex((target) => target.name === name)] ?? NOT_MEASURED;
   return {
     rows: pair.targets.map(({ name }, index) => ({
       name: `HAProxy, ${name}`,
@@ -81,8 +88,11 @@ export async function measureHaproxyRatio(
       cpuMicros: medianOf((round) => round[index]?.cpuMicros ?? Number.NaN),
       busy: medianOf((round) => round[index]?.busy ?? Number.NaN),
     })),
-    ratio: medianOf(([plain, ours]) => (ours?.perSecond ?? Number.NaN) / (plain?.perSecond ?? Number.NaN)),
-    cpuRatio: medianOf(([plain, ours]) => (plain?.cpuMicros ?? Number.NaN) / (ours?.cpuMicros ?? Number.NaN)),
+    ratio: medianOf((round) => of(round, 'changeover').perSecond / of(round, 'plain').perSecond),
+    cpuRatio: medianOf((round) => of(round, 'plain').cpuMicros / of(round, 'changeover').cpuMicros),
+    cpuRatioOfRules: medianOf(
+      (round) => of(round, 'plain, retrying').cpuMicros / of(round, 'changeover').cpuMicros,
+    ),
     load: options.wrk === null ? 'own' : 'wrk',
   };
 }
