@@ -1,25 +1,15 @@
 import type { ActivityDependencies } from '../../src/activities/dependencies.ts';
-import { ChangeoverError, type ErrorCode } from '../../src/domain/errors.ts';
+import { ChangeoverError } from '../../src/domain/errors.ts';
 import type { Plan } from '../../src/domain/plan/schema.ts';
 import type { UpgradeReport } from '../../src/domain/report/report.ts';
 import type { GatewayExclusion } from '../../src/domain/gateway-standing.ts';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
 import { applyTransitions, type Transition } from '../../src/domain/routes/transitions.ts';
-import type { AgentStatus } from '../../src/protocol/agent.ts';
 import type { Fenced, TrafficAnswer } from '../../src/protocol/controller.ts';
 import { baselineRoutes } from './baseline-routes.ts';
 import { BlockLog } from './block-log.ts';
-
-interface FakeServer {
-  version: string;
-  inFlight: number;
-  upgrade: AgentStatus['upgrade'];
-  /** Keys that were pushed before the present one: pushed again, they are refused as the real agent does. */
-  over: Set<string>;
-  healthy: boolean;
-  /** What the next pushes answer with, until it is taken away. */
-  fault?: { code: ErrorCode; message: string };
-}
+import { InMemoryAgents, type FakeServer } from './in-memory-agents.ts';
+import { InMemoryTraffic } from './in-memory-traffic.ts';
 
 /**
  * Controller and agents in memory, below the ports: for tests of the workflow itself and for the measurement of its
@@ -27,7 +17,8 @@ interface FakeServer {
  * (fencing, no change of an open server) and breaks on whoever breaks them.
  */
 export class InMemoryWorld {
-  readonly servers = new Map<string, FakeServer>();
+  /** The servers' side. */
+  readonly agents: InMemoryAgents;
   readonly reports: UpgradeReport[] = [];
   readonly calls: string[] = [];
   table: RouteTable;
@@ -52,32 +43,29 @@ export class InMemoryWorld {
   /** What gateways lack, by name. */
   lacking: Readonly<Record<string, string>> = {};
   pulls: TrafficAnswer['pulls'] = [];
+  private readonly counters = new InMemoryTraffic();
   private fence = 0;
   private highestStep = -1;
   private staged: readonly Transition[] = [];
-  private readonly moved = new Map<string, number>();
-  private readonly counted = new Map<string, { allocated: number; volume: number }>();
   private readonly blockLog = new BlockLog();
   private readonly plan: Plan;
 
   constructor(plan: Plan) {
     this.plan = plan;
     this.table = baselineRoutes(plan);
-    for (const { name } of this.table.servers) {
-      this.servers.set(name, {
-        version: plan.baseline.version,
-        inFlight: 0,
-        upgrade: null,
-        over: new Set(),
-        healthy: true,
-      });
-    }
+    this.agents = new InMemoryAgents({
+      plan,
+      table: () => this.table,
+      note: (call) => this.note(call),
+    });
+  }
+
+  get servers(): ReadonlyMap<string, FakeServer> {
+    return this.agents.servers;
   }
 
   server(name: string): FakeServer {
-    const server = this.servers.get(name);
-    if (server === undefined) throw new Error(`no server ${name}`);
-    return server;
+    return this.agents.server(name);
   }
 
   versions(): ReadonlySet<string> {
@@ -152,7 +140,7 @@ export class InMemoryWorld {
         },
         traffic: async () => this.traffic(),
         blocks: async (_service, request) =>
-          this.blockLog.close({ ...request, shares: this.shares }, this.counted),
+          this.blockLog.close({ ...request, shares: this.shares }, this.counters.counted),
         checkRoutes: async () => ({
           gateways: this.plan.gateways.map(({ name }) => ({
             gateway: name,
@@ -162,27 +150,7 @@ export class InMemoryWorld {
         armGuardrails: async () => this.note('armGuardrails'),
         reportReady: async () => this.note('reportReady'),
       },
-      agents: {
-        status: async ({ server }) => {
-          const { fault } = this.server(server);
-          if (fault?.code === 'AgentUnreachable') throw new ChangeoverError(fault.code, fault.message);
-          return this.agentStatus(server);
-        },
-        prepare: async () => this.note('prepare'),
-        upgrade: async ({ server: name }, { key, params }) => {
-          this.note('upgrade');
-          const server = this.server(name);
-          if (server.fault?.code === 'AgentUnreachable') {
-            throw new ChangeoverError(server.fault.code, server.fault.message);
-          }
-          if (server.over.has(key)) throw new ChangeoverError('Fenced', `${key} is over`);
-          if (server.upgrade?.key !== key) {
-            if (server.upgrade !== null) server.over.add(server.upgrade.key);
-            this.install(name, key, params.version);
-          }
-          return this.agentStatus(name);
-        },
-      },
+      agents: this.agents,
       reports: {
         write: async (report) => {
           this.reports.push(report);
@@ -205,21 +173,6 @@ export class InMemoryWorld {
         })),
       })),
     };
-  }
-
-  private install(name: string, key: string, version: string): void {
-    const server = this.server(name);
-    const routed = this.table.servers.find((one) => one.name === name);
-    if (routed?.ingress !== 'closed')
-      throw new Error(`invariant 2: ${name} is changed while ${routed?.ingress}`);
-    const at = new Date().toISOString();
-    const base = { key, version, step: 'starting' as const, startedAt: at, finishedAt: at };
-    if (server.fault === undefined) {
-      server.version = version;
-      server.upgrade = { ...base, state: 'done' };
-    } else {
-      server.upgrade = { ...base, state: 'failed', error: server.fault };
-    }
   }
 
   private note(call: string): void {
@@ -251,64 +204,15 @@ export class InMemoryWorld {
     });
   }
 
-  private agentStatus(name: string): AgentStatus {
-    const { version, upgrade } = this.server(name);
-    return {
-      server: name,
-      service: this.plan.service,
-      os: 'linux',
-      runningVersion: version,
-      healthy: this.server(name).healthy,
-      inFlight: this.server(name).inFlight,
-      upgrade,
-    };
-  }
-
   private traffic(): TrafficAnswer {
     this.note('traffic');
-    const pulled = new Set(this.table.split?.pulled ?? []);
-    for (const version of new Set(
-      this.table.servers.filter((s) => s.ingress === 'open').map((s) => s.release),
-    )) {
-      if (pulled.has(version)) continue;
-      const before = this.counted.get(version) ?? { allocated: 0, volume: 0 };
-      this.counted.set(version, {
-        allocated: before.allocated + this.requestsPerReading,
-        volume: before.volume + Math.round(this.requestsPerReading * (this.rates[version] ?? 0)),
-      });
-    }
-    for (const [version, more] of Object.entries(this.movedPerReading)) {
-      this.moved.set(version, (this.moved.get(version) ?? 0) + more);
-    }
-    const moved = [...this.moved].map(([release, allocated]) => [release, { allocated, volume: 0 }] as const);
-    const rows = [
-      ...[...this.counted].map((row) => ['all', ...row] as const),
-      ...moved.map((row) => ['failover', ...row] as const),
-    ];
     return {
       service: this.plan.service,
       at: new Date().toISOString(),
       tableVersion: this.table.version,
       unread: [],
       pulls: this.pulls,
-      counts: rows.map(([bucket, release, { allocated, volume }]) => ({
-        release,
-        cluster: '',
-        server: release,
-        bucket,
-        requests: allocated,
-        allocated,
-        succeeded: allocated,
-        clientErrors: 0,
-        serverErrors: 0,
-        failed: 0,
-        aborted: 0,
-        slow: 0,
-        volumeCount: volume,
-        volumeAmount: volume,
-        latency: [],
-        latencySumMs: 0,
-      })),
+      ...this.counters.read(this.table, this),
     };
   }
 }
