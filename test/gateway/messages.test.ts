@@ -5,8 +5,7 @@ import { buffer, text } from 'node:stream/consumers';
 import { request } from 'undici';
 import { describe, expect, it } from 'vitest';
 import WebSocket, { WebSocketServer } from 'ws';
-import type { RouteServer } from '../../src/domain/routes/table.ts';
-import { GatewayFixture, sum, tableOf, until } from './support/gateway-fixture.ts';
+import { GatewayFixture, serverOf, sum, tableOf, until } from './support/gateway-fixture.ts';
 import { RawConnection } from './support/raw-connection.ts';
 import { answer, UpstreamServer } from './support/upstream-server.ts';
 
@@ -353,13 +352,7 @@ describe('what goes wrong', () => {
     const nonsense = createServer((socket) => socket.end('SSH-2.0-nonsense\r\n'));
     await new Promise<void>((resolve) => nonsense.listen(0, '127.0.0.1', resolve));
     const { port } = nonsense.address() as AddressInfo;
-    const server: RouteServer = {
-      name: 'up',
-      cluster: 'main',
-      url: `http://127.0.0.1:${port}`,
-      release: '1.0',
-      ingress: 'open',
-    };
+    const server = serverOf({ name: 'up', url: `http://127.0.0.1:${port}` });
     await using fixture = await GatewayFixture.start(tableOf([server]));
     const response = await request(fixture.url);
     await response.body.dump();

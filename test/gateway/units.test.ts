@@ -125,12 +125,10 @@ describe('requests that a gateway counts for the decision', () => {
   });
 
   it('count once, whatever servers of their release were tried; moved to another release they do not', async () => {
-    const gone = { cluster: 'a', url: 'http://127.0.0.1:1', ingress: 'open' } as const;
+    const gone = (name: string, release: string) =>
+      serverOf({ name, url: 'http://127.0.0.1:1' }, { cluster: 'a', release });
     const { fixture } = await trial(splitOf(BY_REQUEST, { policy: tails({ '2.0-c': [7] }) }), {
-      others: [
-        { ...gone, name: 'a-gone', release: '2.0-a' },
-        { ...gone, name: 'c-gone', release: '2.0-c' },
-      ],
+      others: [gone('a-gone', '2.0-a'), gone('c-gone', '2.0-c')],
     });
     await using _ = fixture;
     for (let i = 0; i < 4; i += 1) expect(await ask(fixture, '1')).toBe('a');
@@ -201,9 +199,9 @@ describe('accounts that a gateway counts for the decision', () => {
   });
 
   it('have not entered while all that they met was another release, in place of theirs', async () => {
-    const gone = { name: 'c', cluster: 'c', url: 'http://127.0.0.1:1', ingress: 'open' } as const;
+    const gone = serverOf({ name: 'c', url: 'http://127.0.0.1:1' }, { cluster: 'c', release: '2.0-c' });
     const split = splitOf(BY_ACCOUNT, { policy: tails({ '2.0-c': [7] }) });
-    const { fixture, table, a } = await trial(split, { others: [{ ...gone, release: '2.0-c' }] });
+    const { fixture, table, a } = await trial(split, { others: [gone] });
     await using _ = fixture;
     expect(await ask(fixture, '7')).toBe('base');
     expect(await settled(fixture)).toEqual({});

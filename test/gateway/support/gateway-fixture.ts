@@ -32,11 +32,14 @@ export function tableOf(
   };
 }
 
-export function serverOf(upstream: UpstreamServer, changes: Partial<RouteServer> = {}): RouteServer {
+export function serverOf(
+  { name, url }: Pick<RouteServer, 'name' | 'url'>,
+  changes: Partial<RouteServer> = {},
+): RouteServer {
   return {
-    name: upstream.name,
+    name,
     cluster: 'main',
-    url: upstream.url,
+    url,
     release: '1.0',
     ingress: 'open',
     ...changes,
