@@ -6,10 +6,8 @@ const hasher = await xxhash();
 
 /** The register does not know the account. */
 export const UNKNOWN = 0;
-/** Its only requests went elsewhere, so that it has not entered yet. */
-export const NOT_ENTERED = 1;
-/** It entered before the restart. */
-export const ENTERED_BEFORE = 2;
+/** It entered before, or its first request could not be counted: it does not enter any more. */
+export const PAST = 2;
 
 /** Where accounts are written down, so that they are known after a restart. */
 export interface AccountJournal {
@@ -80,7 +78,7 @@ export class AccountRegister {
   restore({ trial, seed, hashes }: KnownAccounts): void {
     this.#clear(trial, seed);
     for (let i = 0; i + 1 < hashes.length; i += 2) {
-      if (this.#put(hashes[i] ?? 0, hashes[i + 1] ?? 0, ENTERED_BEFORE)) this.#size += 1;
+      if (this.#put(hashes[i] ?? 0, hashes[i + 1] ?? 0, PAST)) this.#size += 1;
     }
   }
 

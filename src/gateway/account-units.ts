@@ -1,5 +1,5 @@
 import { slotOf } from '../domain/policy/route-key.ts';
-import { type AccountRegister, ENTERED_BEFORE, isOrdinal, NOT_ENTERED, UNKNOWN } from './account-register.ts';
+import { type AccountRegister, isOrdinal, PAST, UNKNOWN } from './account-register.ts';
 import { type AccountOutcome, AccountWindows } from './account-windows.ts';
 import { cappedBy, type PendingUnit, rawOf, type UnitSlot } from './unit-slot.ts';
 
@@ -28,9 +28,10 @@ export function isInPart(slot: number, { part, of }: AccountPart): boolean {
 }
 
 /**
- * Accounts as units: each enters once in a trial, with its first allocated request, and its outcome is that of its
- * requests within its window. They stay with the release that it met first, also those that a changed share sends
- * elsewhere: leaving them out would make the release look worse that accounts are moved away from.
+ * Accounts as units: each enters once in a trial, with its first allocated request or never, and its outcome is that of
+ * its requests within its window. One whose first request could not be counted (its version was pulled, or down) does not
+ * enter later: who comes back is another kind of customer than who comes for the first time, and versions would get more
+ * or fewer of them by what had befallen others.
  */
 export class AccountUnits {
   readonly register: AccountRegister;
@@ -59,19 +60,24 @@ export class AccountUnits {
     return this.#part.of === 1 || isInPart(slotOf(account, this.#salt), this.#part);
   }
 
-  /** The account's ordinal while its window's slot is open; else a mark of the register (ENTERED_BEFORE where it closed). */
+  /** The account's ordinal while its window's slot is open; else a mark of the register (PAST where it closed). */
   find(account: string): number {
     const mark = this.register.get(account);
-    return isOrdinal(mark) && !this.#windows.isOpen(mark) ? ENTERED_BEFORE : mark;
+    return isOrdinal(mark) && !this.#windows.isOpen(mark) ? PAST : mark;
   }
 
   /** Whether an account with this mark may enter; who finds no room is counted. */
   mayEnter(mark: number): boolean {
-    if (mark === NOT_ENTERED) return true;
     if (mark !== UNKNOWN) return false;
     if (!this.register.isFull) return true;
     this.beyond += 1;
     return false;
+  }
+
+  /** The account's first request cannot be counted. */
+  passBy(account: string): void {
+    const { register } = this;
+    if (register.get(account) === UNKNOWN && !register.isFull) register.set(account, PAST);
   }
 
   /** Sequence of the slot in which the account with this ordinal entered. */
@@ -157,6 +163,6 @@ class RequestOfAccount implements PendingUnit {
     const { windows, register } = this.#known;
     if (!this.#request.allocated || !windows.withdrawn(ordinal)) return;
     slot.units -= 1;
-    register.set(this.#request.account, NOT_ENTERED);
+    register.set(this.#request.account, PAST);
   }
 }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
-import { compileSplit, type KeyDecision } from '../domain/policy/route-key.ts';
+import { compileSplit, compileStage, type KeyDecision } from '../domain/policy/route-key.ts';
 import type { TransactionRule } from '../domain/measure.ts';
 import type { RouteTable, TrafficSplit } from '../domain/routes/table.ts';
 import { configuredHeaderName } from './header-name.ts';
@@ -21,6 +21,8 @@ export interface CompiledRoutes {
   readonly decideKey: (key: string | undefined) => KeyDecision;
   /** The account that a key stands for, where it is the unit that is counted. */
   readonly accountOf: (key: string) => string | undefined;
+  /** Whether the stage's share holds this key back. */
+  readonly isHeldBack: (key: string | undefined) => boolean;
   /** Id of the transaction that a request belongs to, or undefined. */
   readonly transactionId: (head: RequestHead) => string | undefined;
   readonly measure: CompiledMeasure;
@@ -59,6 +61,7 @@ export async function compileRoutes(
     findKey,
     decideKey,
     accountOf: compileAccount(split, lookup),
+    isHeldBack: compileHeldBack(split, lookup),
     transactionId: boundedId(compileTransactionId(transactions)),
     measure,
     requestWatch: {
@@ -108,6 +111,15 @@ function compileDecision(
   }
   const decide = compileSplit(split);
   return lookup === null ? decide : (key) => decide(key === undefined ? undefined : lookup.get(key));
+}
+
+function compileHeldBack(
+  split: TrafficSplit | null,
+  lookup: LookupFile | null,
+): (key: string | undefined) => boolean {
+  if (split === null) return () => false;
+  const isBehind = compileStage(split);
+  return (key) => isBehind((lookup === null || key === undefined ? key : lookup.get(key)) ?? '');
 }
 
 /**

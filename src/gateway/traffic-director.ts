@@ -15,6 +15,7 @@ import type { PendingUnit } from './unit-slot.ts';
 
 /** Bucket of requests whose release had no server to take them. */
 const FAILOVER = 'failover';
+const PULLED = 'pulled';
 const NONE: readonly Backend[] = [];
 const NO_GROUPS: readonly TransactionGroup[] = [];
 
@@ -199,7 +200,7 @@ export class TrafficDirector {
 
   /** What the request counts for the decision: once, however often it is tried on servers of the same release. */
   #unitOf(
-    { release, allotted }: TrafficRow,
+    { release, allotted, bucket }: TrafficRow,
     { head, routes, unit: before }: Pick<BookingParts, 'head' | 'routes' | 'unit'>,
   ): PendingUnit | null {
     if (before !== null) {
@@ -207,12 +208,18 @@ export class TrafficDirector {
       before.withdraw();
     }
     const { rules } = this.units;
-    if (rules === null || !allotted) return null;
+    const isTurnedAway = bucket === PULLED || bucket === FAILOVER;
+    if (rules === null || !(allotted || (isTurnedAway && rules.byAccount))) return null;
     const allocated = routes.measure.isAllocated(head.method, head.path);
     if (!rules.byAccount) return allocated ? this.units.ofRequest(release) : null;
     const key = this.context.keyOf(head, routes);
     const account = key === undefined ? undefined : routes.accountOf(key);
-    return account === undefined ? null : this.units.ofAccount({ account, release, allocated });
+    if (account === undefined) return null;
+    if (allotted) return this.units.ofAccount({ account, release, allocated });
+    // Who is held back would not have entered in any case, where there is no control arm: he may when the share grows.
+    if (allocated && !(bucket === PULLED && rules.leftOut !== null && routes.isHeldBack(key)))
+      this.units.passBy(account);
+    return null;
   }
 
   #find(head: RequestHead, pinned: Transaction | undefined, tried: readonly Backend[]): Choice | null {

@@ -50,13 +50,28 @@ export class UnitLedger {
   /** What is assigned from now on counts under this table. */
   execute(table: RouteTable): void {
     this.#taking = false;
+    const before = this.#rules;
     this.#rules = unitRulesOf(table);
-    if (this.#rules === null || this.#rules.trial === this.#trial) return;
+    if (this.#rules === null) return;
+    if (this.#rules.trial === this.#trial) {
+      if (before !== null && before.allotment !== this.#rules.allotment) this.#voidWindows();
+      return;
+    }
     this.#trial = this.#rules.trial;
     for (const slot of this.#slots) slot.closed = true;
     this.#slots = [];
     this.#counts = new Map();
     this.#accounts.begin(this.#trial);
+  }
+
+  /**
+   * The shares change: some accounts go to another version from now on, and their windows would hold a mixture that may
+   * favour one of three versions by what another one does. All that are open are left out, whatever version they met
+   * first: which ones these are depends on the time they came alone.
+   */
+  #voidWindows(): void {
+    const nowMs = this.#now();
+    for (const slot of this.#slots) slot.void ||= slot.isWithinWindow(nowMs);
   }
 
   /** Nothing is assigned any more: the slot that takes units need not wait for its time to be over. */
@@ -85,6 +100,11 @@ export class UnitLedger {
     if (accounts.mayEnter(mark)) return accounts.enter(request, this.#slotFor(rules), this.#now);
     if (mark === UNKNOWN) this.#tellBeyond();
     return null;
+  }
+
+  /** For an allocated request whose version was pulled or is down: its account does not enter with a later one either. */
+  passBy(account: string): void {
+    if (this.#rules?.byAccount === true && this.#accounts.isOurs(account)) this.#accounts.passBy(account);
   }
 
   get openSlots(): number {
@@ -147,6 +167,7 @@ export class UnitLedger {
   #close(slot: UnitSlot): void {
     slot.closed = true;
     if (slot.rules.byAccount) this.#accounts.close(slot);
+    if (slot.void) return;
     const { tableVersion } = slot.rules;
     let counts = this.#counts.get(tableVersion);
     if (counts === undefined) this.#counts.set(tableVersion, (counts = new Map<string, Tally>()));

@@ -21,6 +21,8 @@ export interface UnitRules {
   readonly kind: VolumeKind;
   /** Width of a slot, in milliseconds. */
   readonly slotMs: number;
+  /** Policy and share as a text: where it changes, keys change their versions. */
+  readonly allotment: string;
 }
 
 /** Null where the table asks for no counting by unit. */
@@ -40,6 +42,7 @@ export function unitRulesOf({ version, split, measure }: RouteTable): UnitRules 
     cap: kind === 'successes' ? null : (counting.cap ?? null),
     kind,
     slotMs: Math.max(SLOT_MS, (windowMs + counting.timeoutMs) / OPEN_SLOTS),
+    allotment: JSON.stringify([split.policy, split.share]),
   };
 }
 
@@ -106,6 +109,8 @@ export class UnitSlot {
   journaled = 0;
   /** Added to what is reported: what comes later counts no more. */
   closed = false;
+  /** Shares changed while windows of its accounts were open: none of its units counts. */
+  void = false;
 
   constructor(rules: UnitRules, sequence: number, nowMs: number) {
     this.rules = rules;
@@ -118,6 +123,11 @@ export class UnitSlot {
   armOf(release: string): number {
     for (let i = 0; i < this.tallies.length; i += 1) if (this.tallies[i]?.release === release) return i;
     return this.tallies.push(new Tally(release)) - 1;
+  }
+
+  /** Whether the window of its last account is open. */
+  isWithinWindow(nowMs: number): boolean {
+    return nowMs < this.lastMs + this.rules.windowMs;
   }
 
   /** All its outcomes are known, or too late; no unit may be assigned to it any longer. */

@@ -280,13 +280,38 @@ describe('accounts as units', () => {
     expect(fixture.counted()).toEqual({ '2.0-a': [1, 1, 1], '2.0-b': [1, 0.5, 1] });
   });
 
-  it('whose only request went elsewhere have not entered yet', () => {
+  it('whose first request went elsewhere, or would have gone to a pulled version, enter never', () => {
     const fixture = new Fixture(tableWith(BY_ACCOUNT));
-    fixture.of('4711', '2.0-a')?.withdraw();
+    fixture.of('moved', '2.0-a')?.withdraw();
+    fixture.ledger.passBy('pulled');
     expect(fixture.pending).toBe(0);
     fixture.nowMs += 1_000;
-    fixture.of('4711', '2.0-b')?.settle(0);
-    expect(fixture.later().counted()).toEqual({ '2.0-b': [1, 1, 1] });
+    for (const account of ['moved', 'pulled']) expect(fixture.of(account, '2.0-b')).toBeNull();
+    fixture.of('new', '2.0-b')?.settle(0);
+    // Who has entered stays.
+    fixture.ledger.passBy('new');
+    fixture.of('new', '2.0-b')?.settle(null);
+    expect(fixture.later().counted()).toEqual({ '2.0-b': [1, 0.5, 1] });
+  });
+
+  it('whose window is open when shares change are left out of all versions; not where a version is pulled', () => {
+    const fixture = new Fixture(tableWith(BY_ACCOUNT));
+    fixture.of('closed', '2.0-a')?.settle(0);
+    fixture.nowMs += 5_000;
+    for (const release of ['1.0', '2.0-a', '2.0-b']) fixture.of(`open-${release}`, release)?.settle(0);
+    const { split, ...rest } = tableWith(BY_ACCOUNT, { version: 2 });
+    if (split === null) throw new Error('no split');
+    fixture.ledger.execute({ ...rest, split: { ...split, pulled: ['2.0-b'] } });
+    const policy = { kind: 'hash' as const, salt: 's', weights: { '1.0': 1, '2.0-a': 3 } };
+    fixture.nowMs += 1_000;
+    fixture.ledger.execute({ ...rest, version: 3, split: { ...split, pulled: ['2.0-b'], policy } });
+    for (const release of ['1.0', '2.0-a']) {
+      expect(fixture.of(`open-${release}`, '2.0-a')).not.toBeNull();
+      fixture.of(`new-${release}`, release)?.settle(0);
+    }
+    fixture.later();
+    expect(fixture.counted()).toEqual({ '1.0': [1, 1, 1], '2.0-a': [2, 2, 2] });
+    expect(fixture.pending).toBe(0);
   });
 
   it('are told apart by the thousand, in windows that pass each other', () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { describe, expect, it } from 'vitest';
+import { compileStage } from '../../src/domain/policy/route-key.ts';
 import type { RouteServer, RouteTable, TrafficSplit, TrialCounting } from '../../src/domain/routes/table.ts';
 import type { GatewayConfigInput } from '../../src/gateway/config.ts';
 import type { GatewayUnits } from '../../src/protocol/gateway.ts';
@@ -198,7 +199,7 @@ describe('accounts that a gateway counts for the decision', () => {
     expect(await settled(again)).toEqual({ '2.0-a': [1, 1] });
   });
 
-  it('have not entered while all that they met was another release, in place of theirs', async () => {
+  it('that met another release first, in place of theirs, enter never: they would come back as another kind', async () => {
     const gone = serverOf({ name: 'c', url: 'http://127.0.0.1:1' }, { cluster: 'c', release: '2.0-c' });
     const split = splitOf(BY_ACCOUNT, { policy: tails({ '2.0-c': [7] }) });
     const { fixture, table, a } = await trial(split, { others: [gone] });
@@ -208,7 +209,21 @@ describe('accounts that a gateway counts for the decision', () => {
     const servers = table.servers.map((server) => (server.name === 'c' ? { ...server, url: a.url } : server));
     await fixture.admin.publish({ ...table, version: 2, servers }, {});
     expect(await ask(fixture, '7')).toBe('a');
+    expect(await ask(fixture, '17')).toBe('a');
     expect(await settled(fixture)).toEqual({ '2.0-c': [1, 1] });
+  });
+
+  it('of a version that is pulled enter with no other one later; what a stage held back may, without control arm', async () => {
+    const split = splitOf({ ...BY_ACCOUNT, control: false }, { share: 0.5, pulled: ['2.0-a'] });
+    const { fixture, table } = await trial(split);
+    await using _ = fixture;
+    const isBehind = compileStage(split);
+    const held = ['11', '31', '51', '71', '91'].find(isBehind);
+    const open = ['11', '31', '51', '71', '91'].find((account) => !isBehind(account));
+    for (const account of [held, open]) expect(await ask(fixture, account ?? '')).toBe('base');
+    await fixture.admin.publish({ ...table, version: 2, split: { ...split, share: 1, pulled: [] } }, {});
+    for (const account of [held, open]) expect(await ask(fixture, account ?? '')).toBe('a');
+    expect(await settled(fixture)).toEqual({ '2.0-a': [1, 1] });
   });
 
   it('are known to a sidecar by the key that an edge wrote', async () => {

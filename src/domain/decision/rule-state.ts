@@ -40,8 +40,15 @@ export interface RuleState {
   readonly pulled: Readonly<Record<string, string>>;
   readonly pairs: readonly PairEvidence[];
   readonly dropped: Readonly<Record<string, Dropped>>;
-  /** Version → when it took part again, since what had beaten it was pulled. It may be dropped once more. */
-  readonly returned?: Readonly<Record<string, { readonly atMs: number }>>;
+  /**
+   * Version → when it took part again, since what had beaten it was pulled, and the last table it was out under. It may
+   * be dropped once more.
+   */
+  readonly returned?: Readonly<
+    Record<string, { readonly atMs: number; readonly tableVersion?: number | undefined }>
+  >;
+  /** The latest table of a block, noted while versions are dropped. */
+  readonly tableVersion?: number;
   /** The sums at the one look of `fixed-sample`, once it was taken. */
   readonly look?: Sums;
   readonly decided: Decided | null;

@@ -146,17 +146,26 @@ export function compileSplit(split: TrafficSplit): (key: string | undefined) => 
   const allot = compilePolicy(split.policy);
   const noKey: KeyDecision = { release: split.withoutKey, bucket: 'no-key' };
   const pulled = new Set(split.pulled);
-  const openSlots = split.share * SLOTS;
   const heldBack: KeyDecision = { release: split.baseline, bucket: 'held-back' };
   const afterPull: KeyDecision = { release: split.baseline, bucket: 'pulled' };
-  const salt = `stage:${split.salt}`;
+  const isBehind = compileStage(split);
 
   return (given) => {
-    const key = given === undefined || given.length > MAX_KEY_OCTETS ? undefined : octetsOf(given);
+    const key = usable(given);
     const allotted = (key === undefined || key === '' ? undefined : allot(key)) ?? noKey;
     if (allotted.release === split.baseline) return allotted;
     if (pulled.has(allotted.release)) return afterPull;
-    if (split.share < 1 && slotOf(key ?? '', salt) >= openSlots) return heldBack;
-    return allotted;
+    return isBehind(key ?? '') ? heldBack : allotted;
   };
+}
+
+/** Whether the stage's share holds a key back, whatever its version. */
+export function compileStage({ share, salt }: TrafficSplit): (key: string) => boolean {
+  const openSlots = share * SLOTS;
+  const stageSalt = `stage:${salt}`;
+  return (key) => share < 1 && slotOf(key, stageSalt) >= openSlots;
+}
+
+function usable(given: string | undefined): string | undefined {
+  return given === undefined || given.length > MAX_KEY_OCTETS ? undefined : octetsOf(given);
 }

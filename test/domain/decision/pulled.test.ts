@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { EVERYONE } from '../../../src/domain/decision/block.ts';
+import { EVERYONE, type Block } from '../../../src/domain/decision/block.ts';
 import { judge } from '../../../src/domain/decision/judge.ts';
 import { beginRule, observe, withPulled } from '../../../src/domain/decision/rule.ts';
 import {
@@ -10,6 +10,7 @@ import {
   type RuleSpec,
 } from '../../../src/domain/decision/rule-spec.ts';
 import type { RuleState } from '../../../src/domain/decision/rule-state.ts';
+import { evidenceIn } from '../../../src/domain/decision/rules/pair-evidence.ts';
 import { nextShares } from '../../../src/domain/decision/rules/shares.ts';
 import { binomial, seededRandom } from '../../../src/domain/decision/simulation/random.ts';
 
@@ -59,6 +60,21 @@ describe('where a candidate is pulled that had beaten others', () => {
     expect(Object.keys(nextShares(SPEC, state))).toEqual(['a', 'b']);
     const turned = through(SPEC, { a: 75, b: 110 }, 8, state);
     expect(judge(SPEC, turned)).toMatchObject({ kind: 'winner', winner: 'b' });
+  });
+
+  test('nothing is bet on what it was assigned before it was taken out: those windows were cut short', () => {
+    const near = through(SPEC, { x: 100, a: 86, b: 75 }, 6);
+    const block = (tableVersion: number): Block => {
+      const arms = { a: { n: 500, sum: 90 }, b: { n: 500, sum: 0 } };
+      return { fromMs: 360_000, toMs: 420_000, tableVersion, groups: { [EVERYONE]: arms } };
+    };
+    const late = observe(SPEC, near, block(7));
+    expect(evidenceIn(SPEC, late)('a', 'b', 0)).toBe(evidenceIn(SPEC, near)('a', 'b', 0));
+    const back = withPulled(SPEC, late, PULLED);
+    const later = observe(SPEC, back, block(7));
+    expect(evidenceIn(SPEC, later)('a', 'b', 0)).toBe(evidenceIn(SPEC, near)('a', 'b', 0));
+    const anew = observe(SPEC, back, block(8));
+    expect(evidenceIn(SPEC, anew)('a', 'b', 0)).toBeGreaterThan(evidenceIn(SPEC, near)('a', 'b', 0));
   });
 
   test('one that another one beats as well stays out', () => {

@@ -142,6 +142,15 @@ describe('what counts once', () => {
   });
 
   test('may be given more of by who is in front only where shares can be changed', () => {
+    const between = {
+      'baseline.version': '2.0-aa',
+      'traffic.policy': { kind: 'hash', weights: { '2.0-a': 1, '2.0-aa': 1, '2.0-b': 1 } },
+      'trial.baselineShare': '0%',
+      decision: { ...ANYTIME, leaderShare: '60%' },
+    };
+    expect(problemsAfter(between).filter((one) => one.startsWith('decision.leaderShare'))).toEqual([
+      expect.stringContaining('must not be there without trial.baselineShare'),
+    ]);
     expect(problemsAfter({ 'decision.leaderShare': '60%' })).toEqual([
       expect.stringMatching(/^decision.leaderShare: .*where traffic.policy is hash, and it is tail/),
     ]);

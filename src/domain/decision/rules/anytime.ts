@@ -25,7 +25,8 @@ import { evidenceIn, nextEvidence, type Evidence } from './pair-evidence.ts';
  * are pulled.
  */
 export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Block): RuleState {
-  const state: RuleState = { ...counted(before, block), pairs: nextEvidence(spec, before, block) };
+  const pairs = nextEvidence(spec, before, block);
+  const state: RuleState = { ...counted(before, block), pairs, ...latestTable(before, block) };
   if (state.decided !== null || state.alarm !== null) return state;
   const evidence = evidenceIn(spec, state);
   if (spec.aaTest === true) return isDifferent(spec, evidence) ? withAlarm(state) : state;
@@ -41,6 +42,12 @@ export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Bloc
   return { ...next, decided: decide(spec, next, evidence) };
 }
 
+/** Whoever is dropped may return, and what it was assigned before is told from what it is assigned then. */
+function latestTable(before: RuleState, { tableVersion = 0 }: Block): Pick<RuleState, 'tableVersion'> {
+  if (Object.keys(before.dropped).length === 0) return {};
+  return { tableVersion: Math.max(before.tableVersion ?? 0, tableVersion) };
+}
+
 /** With arms pulled: who is not shown to be worse than one of those that are left takes part again. */
 export function restored(spec: AnytimeSpec, state: RuleState): RuleState {
   const evidence = evidenceIn(spec, state);
@@ -48,7 +55,7 @@ export function restored(spec: AnytimeSpec, state: RuleState): RuleState {
   const returned = { ...state.returned };
   for (const [version, before] of Object.entries(state.dropped)) {
     const found = Object.hasOwn(state.pulled, version) ? before : beaten(spec, evidence, state, version);
-    if (found === undefined) returned[version] = { atMs: state.elapsedMs };
+    if (found === undefined) returned[version] = { atMs: state.elapsedMs, tableVersion: state.tableVersion };
     else dropped[version] = { atMs: before.atMs, ...found };
   }
   return { ...state, dropped, ...(Object.keys(returned).length === 0 ? {} : { returned }) };

@@ -25,6 +25,9 @@ export function noEvidence(spec: AnytimeSpec): readonly PairEvidence[] {
  * Evidence of every ordered pair after one more block. Centre and spread come from earlier blocks alone (`before`): a
  * bet that had seen its own block would promise nothing. Without an expected rate nothing but these is learned of a
  * group's first block. Groups (strata) are bet on one by one with the same effects, and their ln e added up.
+ *
+ * Nothing is bet on what a dropped version was assigned before it was taken out of traffic: the windows of its last
+ * accounts were cut short then, which no other version's were.
  */
 export function nextEvidence(spec: AnytimeSpec, before: RuleState, block: Block): readonly PairEvidence[] {
   const margins = marginsOf(spec);
@@ -33,14 +36,24 @@ export function nextEvidence(spec: AnytimeSpec, before: RuleState, block: Block)
     for (const [group, arms] of Object.entries(block.groups)) {
       const sums = before.sums[group] ?? {};
       bet(spec, margins, lnE, {
-        a: arms[pair.a] ?? NOTHING,
-        b: arms[pair.b] ?? NOTHING,
+        a: isCutShort(before, block, pair.a) ? NOTHING : (arms[pair.a] ?? NOTHING),
+        b: isCutShort(before, block, pair.b) ? NOTHING : (arms[pair.b] ?? NOTHING),
         sumsA: sums[pair.a] ?? NOTHING,
         sumsB: sums[pair.b] ?? NOTHING,
       });
     }
     return { ...pair, lnE };
   });
+}
+
+function isCutShort(
+  { dropped, returned = {} }: RuleState,
+  { tableVersion }: Block,
+  version: string,
+): boolean {
+  if (Object.hasOwn(dropped, version)) return true;
+  const last = returned[version]?.tableVersion;
+  return last !== undefined && tableVersion !== undefined && tableVersion <= last;
 }
 
 interface PairBlock {

@@ -10,6 +10,7 @@ export function decisionFitsRule({
   trial,
   candidates,
   traffic,
+  baseline,
 }: PlanDraft): PlanProblem[] {
   if (decision === undefined) return [];
   const { rule, delta, unitsPerVersion, cap, epsilon, nonInferiority, leaderShare, expectedRate } = decision;
@@ -84,7 +85,23 @@ export function decisionFitsRule({
     const message = `must not be there: shares can be changed where traffic.policy is hash, and it is ${policy}`;
     problems.push(problem('leaderShare', leaderShare, message));
   }
+  if (isPart && !hasControl && decision.unit === 'account' && isBetween(baseline?.version, traffic?.policy)) {
+    const message =
+      'must not be there without trial.baselineShare: traffic.policy gives keys between those of the candidates to the baseline, which would come to candidates late when shares change';
+    problems.push(problem('leaderShare', leaderShare, message));
+  }
   return problems;
+}
+
+/** Whether the keys of a release lie between others: weights of a hash are laid out in the order of the names. */
+function isBetween(
+  release: string | undefined,
+  policy: NonNullable<PlanDraft['traffic']>['policy'] | undefined,
+): boolean {
+  if (release === undefined || policy?.kind !== 'hash') return false;
+  const names = Object.entries(policy.weights).flatMap(([name, weight]) => (weight > 0 ? [name] : []));
+  const has = (found: (name: string) => boolean): boolean => names.some(found);
+  return names.includes(release) && has((name) => name < release) && has((name) => name > release);
 }
 
 export function decisionTimesFit({ decision }: PlanDraft): PlanProblem[] {
