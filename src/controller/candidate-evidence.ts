@@ -33,7 +33,12 @@ export const armedEvidenceSchema = z.strictObject({
   candidates: z.record(
     z.string(),
     z.strictObject({
-      relative: z.strictObject({ lnE: z.array(number), finished: number, bad: number }),
+      relative: z.strictObject({
+        lnE: z.array(number),
+        finished: number,
+        bad: number,
+        blocks: number.exactOptional(),
+      }),
       loss: z.strictObject({ candidate: unitsSchema, baseline: unitsSchema }),
       counted: z.strictObject({ candidate: allottedSchema, baseline: allottedSchema }),
     }),

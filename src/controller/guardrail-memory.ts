@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { Outcomes } from '../domain/decision/guardrail-evidence.ts';
+import { withStart, type Start } from '../domain/decision/guardrail-starts.ts';
 import {
   armedEvidenceSchema,
   beginEvidence,
@@ -16,6 +17,9 @@ import type { ServiceStore } from './service-store.ts';
 /** What befalls the baseline is looked for in stretches up to this long, in milliseconds. */
 const RECENT_MS = 10_000;
 
+/** Evidence is begun anew no more often, in milliseconds. */
+const START_MS = 500;
+
 /** What the controller remembers of one arming, from reading to reading. */
 export interface WatchedTrial {
   /** The baseline's totals at the readings of the last seconds; `now` is remembered for the next time. */
@@ -23,6 +27,8 @@ export interface WatchedTrial {
   /** These readings go back far enough to say that something is over. */
   readonly isSettled: boolean;
   learn(release: string, next: (evidence: CandidateEvidence) => CandidateEvidence): CandidateEvidence;
+  /** Totals at earlier readings, since the last incident, from which evidence is begun anew; `now` is for the next time. */
+  begun(release: string, now: Pick<Start, 'assigned' | 'ended'>, incidents: number): readonly Start[];
   noteGrowth(release: string, assigned: number): void;
   /** When requests were last seen to come to it, by the monotonic clock. */
   grewAtMs(release: string): number;
@@ -64,7 +70,17 @@ export async function openGuardrailMemory(deps: {
     const beganAtMs = performance.now();
     let readings: readonly { readonly atMs: number; readonly totals: Outcomes }[] = [];
     const growth = new Map<string, { readonly assigned: number; readonly atMs: number }>();
+    const starts = new Map<string, { readonly incidents: number; readonly starts: readonly Start[] }>();
+    // By the time since the arming: what was bet before a restart of the controller is not bet once more.
+    const numberNow = (): number => 2 + Math.floor((Date.now() - Date.parse(armedAt)) / START_MS);
     return {
+      begun(release, { assigned, ended }, incidents) {
+        const known = starts.get(release);
+        const earlier = known?.incidents === incidents ? known.starts : [];
+        const next = withStart(earlier, { number: numberNow(), assigned, ended });
+        starts.set(release, { incidents, starts: next });
+        return earlier;
+      },
       recent(now) {
         const atMs = performance.now();
         const earlier = readings.filter((reading) => reading.atMs >= atMs - RECENT_MS);

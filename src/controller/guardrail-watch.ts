@@ -8,6 +8,7 @@ import {
   type GuardrailFinding,
   type Outcomes,
 } from '../domain/decision/guardrail-evidence.ts';
+import { firstWeight, stretchesSince } from '../domain/decision/guardrail-starts.ts';
 import { boundsOf } from '../domain/guardrails.ts';
 import type { GuardrailNotice } from '../domain/upgrade/results.ts';
 import type { guardrailsRequestSchema, Incident } from '../protocol/controller.ts';
@@ -87,7 +88,7 @@ export async function openGuardrailWatch(deps: {
   async function noteIncident(
     service: string,
     guardrails: ArmedGuardrails,
-    change: { incident: Incident } | { before: ArmedGuardrails['before'] },
+    change: { incident: Incident } | { before: ArmedGuardrails['before']; incidents: number },
   ): Promise<void> {
     const { incident: _, ...rest } = guardrails;
     if ('before' in change) await observatory.persist();
@@ -141,7 +142,8 @@ export async function openGuardrailWatch(deps: {
         await noteIncident(service, guardrails, { incident: { reason, since: new Date().toISOString() } });
       } else if (incident !== undefined && trial.isSettled && !baselineBreaches(recent, bounds)) {
         // Also where nothing comes to the baseline any more: an incident must not shelter a candidate for ever.
-        await noteIncident(service, guardrails, { before: endedBy(totals) });
+        const incidents = (guardrails.incidents ?? 0) + 1;
+        await noteIncident(service, guardrails, { before: endedBy(totals), incidents });
       }
     },
 
@@ -189,6 +191,8 @@ function findingOf(
       baseline: endedSince(before(baseline), ofBaseline.ended),
       relative,
       loss,
+      lnWeight: firstWeight(guardrails.incidents ?? 0),
+      since: stretchesSince(trial.begun(release, ofCandidate, guardrails.incidents ?? 0), ofCandidate),
     },
     bounds,
     recent,

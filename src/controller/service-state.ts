@@ -87,6 +87,8 @@ export interface ArmedGuardrails {
   readonly armedAt: string;
   /** What of each release had ended when they were armed, or when the last incident was over. */
   readonly before: Readonly<Record<string, Outcomes>>;
+  /** Incidents that are over: each begins the evidence anew, with a share of what may go wrong. */
+  readonly incidents?: number;
   /** The baseline breaches as well. */
   readonly incident?: Incident;
 }
@@ -129,6 +131,7 @@ export const serviceStateSchema = z.strictObject({
       rules: guardrailsSchema,
       armedAt: z.string(),
       before: z.record(z.string(), z.strictObject({ finished: count, errors: count, slow: count })),
+      incidents: count.exactOptional(),
       incident: incidentSchema.exactOptional(),
     })
     .nullable(),

@@ -1,3 +1,4 @@
+import { firstWeight, type Stretch } from './guardrail-starts.ts';
 import {
   ceilingEvidence,
   nextRelative,
@@ -52,6 +53,10 @@ export interface GuardrailState {
   readonly baseline: Pick<OutcomeCounts, 'finished' | 'errors' | 'slow'>;
   readonly relative: RelativeState;
   readonly loss: LossState;
+  /** ln of the share of the capital that is bet on `candidate`; by default that of the first arming. */
+  readonly lnWeight?: number;
+  /** What came since later readings, for a candidate that begins to fail after a good time. */
+  readonly since?: readonly Stretch[];
 }
 
 const NONE = { finished: 0, errors: 0, slow: 0 };
@@ -134,21 +139,22 @@ export function assessEvidence(
   const threshold = Math.log(1 / bounds.alpha);
   const { candidate, baseline, relative } = state;
   const lost = lostOf(state.loss);
-  const broken = ceilingsOf(bounds).filter(
-    ({ field, limit, floor }) =>
-      candidate.finished >= floor &&
-      ceilingEvidence(candidate[field], candidate.finished, limit) >= threshold,
-  );
-  const findings = broken.map((ceiling): Exclude<GuardrailFinding, { kind: 'holds' }> => {
+  const findings = ceilingsOf(bounds).flatMap((ceiling): Exclude<GuardrailFinding, { kind: 'holds' }>[] => {
+    if (candidate.finished < ceiling.floor) return [];
+    const worst = beyond(state, ceiling, threshold);
+    return worst === undefined ? [] : [blamed(ceiling, worst)];
+  });
+  function blamed(ceiling: Ceiling, worst: Outcomes): Exclude<GuardrailFinding, { kind: 'holds' }> {
     const { guardrail, field, limit, what } = ceiling;
-    const reason = `${candidate[field]} of ${candidate.finished} requests ${what}, allowed are ${percent(limit)}`;
+    const of = worst === candidate ? '' : 'the last ';
+    const reason = `${worst[field]} of ${of}${worst.finished} requests ${what}, allowed are ${percent(limit)}`;
     // What fails twice as often as the baseline is to blame in a bad environment, too.
-    const share = candidate[field] / candidate.finished;
+    const share = worst[field] / worst.finished;
     const alike = breachedToo([baseline, ...recent], ceiling, share / 2);
     if (alike === undefined) return { kind: 'breach', guardrail, reason };
     const both = `${reason}; the baseline: ${alike[field]} of ${alike.finished}. It is the environment, not the version`;
     return { kind: 'environment', guardrail, reason: both };
-  });
+  }
   const breach = findings.find(({ kind }) => kind === 'breach');
   if (breach !== undefined) return breach;
   // A candidate that does worse than the baseline in a bad environment is to blame for that.
@@ -168,6 +174,24 @@ export type Outcomes = Pick<OutcomeCounts, 'finished' | 'errors' | 'slow'>;
 /** Whether the baseline, over one of these stretches, is beyond a ceiling. */
 export function baselineBreaches(stretches: readonly Outcomes[], bounds: GuardrailBounds): boolean {
   return ceilingsOf(bounds).some((ceiling) => breachedToo(stretches, ceiling) !== undefined);
+}
+
+/** The stretch that shows it best that a ceiling is broken, where all of them together have shown it. */
+function beyond(
+  { candidate, since = [], lnWeight = firstWeight(0) }: GuardrailState,
+  { field, limit }: Ceiling,
+  threshold: number,
+): Outcomes | undefined {
+  const shown = [{ ...candidate, lnWeight }, ...since].map(
+    (one) => one.lnWeight + ceilingEvidence(one[field], one.finished, limit),
+  );
+  // Told by the whole where that is enough.
+  if ((shown[0] ?? -Infinity) >= threshold) return candidate;
+  const greatest = Math.max(...shown);
+  const sum = shown.reduce((total, lnE) => total + Math.exp(lnE - greatest), 0);
+  if (greatest + Math.log(sum) < threshold) return undefined;
+  const at = shown.indexOf(greatest);
+  return at === 0 ? candidate : since[at - 1];
 }
 
 interface Ceiling {

@@ -33,6 +33,8 @@ export interface RelativeState {
   /** Outcomes of the baseline in earlier blocks. */
   readonly finished: number;
   readonly bad: number;
+  /** Blocks that were bet on. */
+  readonly blocks?: number;
 }
 
 export const NO_RELATIVE: RelativeState = {
@@ -46,7 +48,11 @@ export interface RelativeBlock {
   readonly baseline: { readonly finished: number; readonly bad: number };
 }
 
-/** H0: rate of the candidate ≤ `ratio`·rate of the baseline. Both are compared within a block only. */
+/**
+ * H0: rate of the candidate ≤ `ratio`·rate of the baseline. Both are compared within a block only. Before each block but
+ * the first the bets are begun once more with a new share of the capital, so that a good past does not hide what begins
+ * now: e grows to (e + share)·factor, and all shares together are a ninth of the first one.
+ */
 export function nextRelative(state: RelativeState, block: RelativeBlock, ratio: number): RelativeState {
   const { candidate, baseline } = block;
   const next = { finished: state.finished + baseline.finished, bad: state.bad + baseline.bad };
@@ -62,13 +68,27 @@ export function nextRelative(state: RelativeState, block: RelativeBlock, ratio: 
   const centre = (state.bad + 0.5) / (state.finished + 1);
   const limit = Math.min(ratio * centre, 0.99);
   const rates = breachRates(limit);
+  const blocks = (state.blocks ?? 0) + 1;
   const lnE = state.lnE.map((before, i) => {
     const difference = Math.max(1e-6, (rates[i] ?? HIGHEST) - limit);
-    return before + ratioBet(counts, { ratio, margin: 0, centre, difference });
+    const capital = blocks === 1 ? before : logSum(before, lnShareOf(blocks));
+    return capital + ratioBet(counts, { ratio, margin: 0, centre, difference });
   });
-  return { lnE, ...next };
+  return { lnE, ...next, blocks };
 }
 
+/** Beside a first share of 1: a ninth, divided among the blocks from the second on as 1/(n·ln²n). */
+function lnShareOf(block: number): number {
+  const left = (n: number): number => 1 / (1 + Math.log(n));
+  return Math.log((left(block - 1) - left(block)) / 9);
+}
+
+function logSum(a: number, b: number): number {
+  const greatest = Math.max(a, b);
+  return greatest + Math.log1p(Math.exp(Math.min(a, b) - greatest));
+}
+
+/** ln e, of a capital that is 1 in all. */
 export function relativeEvidence({ lnE }: RelativeState): number {
-  return logMeanExp(lnE);
+  return logMeanExp(lnE) - Math.log(1 + 1 / 9);
 }
