@@ -1,3 +1,5 @@
+import { mayEnterTwice } from '../domain/decision/counting-of.ts';
+import { ACCOUNTS_AT_SEVERAL } from '../domain/decision/rule-words.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import { packageFor } from '../domain/plan/package-for.ts';
 import type { Plan, PlanServer } from '../domain/plan/schema.ts';
@@ -45,7 +47,8 @@ export function preflight(dependencies: PreflightDependencies) {
         await checkServers(dependencies, plan, present);
         await checkGateways(dependencies, plan, present);
         const notes = await checkCapacity(dependencies, plan, present);
-        return { fence, tableVersion, notes, gateways };
+        const ofAccounts = mayEnterTwice(plan) ? [ACCOUNTS_AT_SEVERAL] : [];
+        return { fence, tableVersion, notes: [...notes, ...ofAccounts], gateways };
       } catch (error) {
         if (error instanceof ChangeoverError && !error.retryable) {
           await dependencies.lock.release(service, { fence, step });

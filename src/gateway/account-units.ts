@@ -1,4 +1,5 @@
 import { slotOf } from '../domain/policy/route-key.ts';
+import type { AccountPart } from '../domain/routes/account-part.ts';
 import { type AccountRegister, isOrdinal, PAST, UNKNOWN } from './account-register.ts';
 import { type AccountOutcome, AccountWindows } from './account-windows.ts';
 import { cappedBy, type PendingUnit, rawOf, type UnitSlot } from './unit-slot.ts';
@@ -9,12 +10,6 @@ export interface AccountRequest {
   readonly release: string;
   /** The plan counts it as allocated traffic. */
   readonly allocated: boolean;
-}
-
-/** The part of all accounts that this gateway counts, from 1; the other gateways of the service count the others. */
-export interface AccountPart {
-  readonly part: number;
-  readonly of: number;
 }
 
 /** Of the hash by which all gateways divide the accounts of a trial among them. */
@@ -39,11 +34,16 @@ export class AccountUnits {
   /** Requests of accounts for which there was no room. */
   beyond = 0;
 
-  readonly #part: AccountPart;
+  /** Undefined: none of the accounts is ours. */
+  #part: AccountPart | undefined = undefined;
   #salt = '';
 
-  constructor(register: AccountRegister, part: AccountPart) {
+  constructor(register: AccountRegister) {
     this.register = register;
+  }
+
+  /** Which of the accounts enter here from now on. */
+  divide(part: AccountPart | undefined): void {
     this.#part = part;
   }
 
@@ -57,6 +57,7 @@ export class AccountUnits {
 
   /** Whether the account is in this gateway's part: by its hash, which all gateways compute alike. */
   isOurs(account: string): boolean {
+    if (this.#part === undefined) return false;
     return this.#part.of === 1 || isInPart(slotOf(account, this.#salt), this.#part);
   }
 

@@ -63,6 +63,7 @@ export function createGateway(
     context: contextOf(config, inner),
     units: new UnitLedger({
       register,
+      gateway: config.name,
       part: config.accountPart,
       logger,
       ...(deps.now === undefined ? {} : { now: deps.now }),

@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import { EVERYONE } from '../domain/decision/block.ts';
+import { accountPartOf, EVERY_ACCOUNT, type AccountPart } from '../domain/routes/account-part.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { GatewayUnits, UnitCount } from '../protocol/gateway.ts';
 import { type AccountRegister, isOrdinal, UNKNOWN } from './account-register.ts';
-import { type AccountPart, type AccountRequest, AccountUnits } from './account-units.ts';
+import { type AccountRequest, AccountUnits } from './account-units.ts';
 import { RequestUnit } from './request-unit.ts';
 import { type PendingUnit, Tally, type UnitRules, unitRulesOf, UnitSlot } from './unit-slot.ts';
 
@@ -17,6 +18,8 @@ const TELL_EVERY_MS = 60_000;
  */
 export class UnitLedger {
   readonly #accounts: AccountUnits;
+  readonly #gateway: string;
+  readonly #part: AccountPart;
   readonly #logger: Logger;
   readonly #now: () => number;
   #rules: UnitRules | null = null;
@@ -31,13 +34,17 @@ export class UnitLedger {
 
   constructor(parts: {
     register: AccountRegister;
-    /** Of the accounts; by default all. */
+    /** By which a table may know this gateway. */
+    gateway?: string;
+    /** Of the accounts, where the table divides them not by itself; by default all. */
     part?: AccountPart;
     logger: Logger;
     /** A clock that never goes back, in milliseconds. */
     now?: () => number;
   }) {
-    this.#accounts = new AccountUnits(parts.register, parts.part ?? { part: 1, of: 1 });
+    this.#accounts = new AccountUnits(parts.register);
+    this.#gateway = parts.gateway ?? '';
+    this.#part = parts.part ?? EVERY_ACCOUNT;
     this.#logger = parts.logger;
     this.#now = parts.now ?? (() => performance.now());
   }
@@ -53,6 +60,7 @@ export class UnitLedger {
     const before = this.#rules;
     this.#rules = unitRulesOf(table);
     if (this.#rules === null) return;
+    this.#accounts.divide(accountPartOf(table.split?.counting ?? {}, this.#gateway, this.#part));
     if (this.#rules.trial === this.#trial) {
       if (before !== null && before.allotment !== this.#rules.allotment) this.#voidWindows();
       return;

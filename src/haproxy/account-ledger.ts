@@ -2,9 +2,10 @@ import xxhash from 'xxhash-wasm';
 import { z } from 'zod';
 import { EVERYONE } from '../domain/decision/block.ts';
 import type { VolumeKind } from '../domain/measure.ts';
+import { accountPartOf, type AccountPart } from '../domain/routes/account-part.ts';
 import type { RouteTable, TrialCounting } from '../domain/routes/table.ts';
-import { type AccountRegister, ENTERED_BEFORE, UNKNOWN } from '../gateway/account-register.ts';
-import { type AccountPart, isInPart } from '../gateway/account-units.ts';
+import { type AccountRegister, PAST, UNKNOWN } from '../gateway/account-register.ts';
+import { isInPart } from '../gateway/account-units.ts';
 import { cappedBy } from '../gateway/unit-slot.ts';
 import { type GatewayUnits, unitCountSchema } from '../protocol/gateway.ts';
 import {
@@ -68,13 +69,24 @@ export interface AccountReading {
 export class AccountLedger {
   readonly #register: AccountRegister;
   readonly #part: AccountPart;
+  readonly #gateway: string;
   #state: State | null = null;
   #pending = 0;
   #settled: readonly string[] = [];
 
-  constructor({ register, part }: { register: AccountRegister; part: AccountPart }) {
+  /** `gateway`: by which a table may know this one; `part` holds where it divides the accounts not by itself. */
+  constructor({
+    register,
+    part,
+    gateway = '',
+  }: {
+    register: AccountRegister;
+    part: AccountPart;
+    gateway?: string;
+  }) {
     this.#register = register;
     this.#part = part;
+    this.#gateway = gateway;
   }
 
   get state(): State | null {
@@ -159,7 +171,8 @@ export class AccountLedger {
     }: { state: State; counting: TrialCounting; table: RouteTable; startedSecond: number },
   ): void {
     if (version < state.since || release === undefined) return;
-    if (this.#part.of !== 1 && !isInPart(slot, this.#part)) return;
+    const part = accountPartOf(counting, this.#gateway, this.#part);
+    if (part === undefined || (part.of !== 1 && !isInPart(slot, part))) return;
     if (this.#register.get(row.key) !== UNKNOWN) return;
     const { started, allocated, answered } = ACCOUNT_COUNTS;
     const requests = countOf(row, started);
@@ -167,7 +180,7 @@ export class AccountLedger {
       state.beyond += requests;
       return;
     }
-    this.#register.set(row.key, ENTERED_BEFORE);
+    this.#register.set(row.key, PAST);
     // Of what was under way at a reload, nobody knows how it ended.
     if (second <= startedSecond && requests !== countOf(row, answered)) return;
     if (countOf(row, allocated) === 0) return;

@@ -51,7 +51,10 @@ export function createCompanion(
   const { service, stateDir, maxAccounts, accountPart } = config;
   const store = new AccountStore({ service, stateDir, max: maxAccounts, logger });
   const register = new AccountRegister({ max: maxAccounts, journal: store });
-  const ledger = new CountLedger(stateDir, new AccountLedger({ register, part: accountPart }));
+  const ledger = new CountLedger(
+    stateDir,
+    new AccountLedger({ register, part: accountPart, gateway: config.name }),
+  );
   const reader = new TrafficReader({
     gateway: config.name,
     service,

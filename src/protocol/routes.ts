@@ -80,6 +80,7 @@ export const trafficSplitSchema = z.strictObject({
     .strictObject({
       unit: z.enum(['request', 'account']),
       control: z.boolean(),
+      gateways: z.array(z.string()).exactOptional(),
       cap: z.number().positive().exactOptional(),
       timeoutMs: z.number().positive(),
       windowMs: z.number().nonnegative(),

@@ -2,9 +2,9 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { assertBlock, EVERYONE } from '../../src/domain/decision/block.ts';
 import type { VolumeKind } from '../../src/domain/measure.ts';
+import type { AccountPart } from '../../src/domain/routes/account-part.ts';
 import type { RouteTable, TrialCounting } from '../../src/domain/routes/table.ts';
 import { type AccountJournal, AccountRegister, NO_JOURNAL } from '../../src/gateway/account-register.ts';
-import type { AccountPart } from '../../src/gateway/account-units.ts';
 import { UnitLedger } from '../../src/gateway/unit-ledger.ts';
 import type { PendingUnit } from '../../src/gateway/unit-slot.ts';
 import { tableOf } from './support/gateway-fixture.ts';
@@ -52,11 +52,13 @@ class Fixture {
       max = 1_000,
       journal = NO_JOURNAL,
       part = { part: 1, of: 1 },
-    }: { max?: number; journal?: AccountJournal; part?: AccountPart } = {},
+      gateway = '',
+    }: { max?: number; journal?: AccountJournal; part?: AccountPart; gateway?: string } = {},
   ) {
     this.ledger = new UnitLedger({
       register: new AccountRegister({ max, journal }),
       part,
+      gateway,
       logger: pino({ level: 'warn' }, { write: (line) => this.logged.push(line) }),
       now: () => this.nowMs,
     });
@@ -333,6 +335,17 @@ describe('accounts as units', () => {
     const counts = gateways.map((fixture) => fixture.later().counted()['2.0-a']?.[0] ?? 0);
     expect(counts.reduce((sum, n) => sum + n, 0)).toBe(600);
     for (const n of counts) expect(n).toBeGreaterThan(100);
+  });
+
+  it('enter once where the table names the gateways, at none that it does not name', () => {
+    const table = tableWith(BY_ACCOUNT, { counting: { gateways: ['east', 'west'] } });
+    const gateways = ['east', 'west', 'stranger'].map((gateway) => new Fixture(table, { gateway }));
+    for (let i = 0; i < 600; i += 1)
+      for (const fixture of gateways) fixture.of(`account-${i}`, '2.0-a')?.settle(0);
+    const counts = gateways.map((fixture) => fixture.later().counted()['2.0-a']?.[0] ?? 0);
+    expect(counts.reduce((sum, n) => sum + n, 0)).toBe(600);
+    expect(counts[0]).toBeGreaterThan(200);
+    expect(counts[2]).toBe(0);
   });
 
   it('beyond the bound are not entered; that is counted, and said once a minute', () => {

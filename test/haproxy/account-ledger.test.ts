@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import xxhash from 'xxhash-wasm';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
 import { AccountRegister, NO_JOURNAL } from '../../src/gateway/account-register.ts';
-import type { AccountPart } from '../../src/gateway/account-units.ts';
+import type { AccountPart } from '../../src/domain/routes/account-part.ts';
 import { AccountLedger } from '../../src/haproxy/account-ledger.ts';
 import { ACCOUNT_COUNTS, ACCOUNT_TAGS, encoded } from '../../src/haproxy/layout.ts';
 import type { TableRow } from '../../src/haproxy/runtime-answers.ts';

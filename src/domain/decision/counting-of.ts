@@ -3,14 +3,23 @@ import { sourceOf } from '../plan/source-of.ts';
 import type { TrialCounting } from '../routes/table.ts';
 
 /** How gateways count units for a plan's rule; undefined where it goes by their ordinary counters, or by another source. */
-export function countingOf({ decision, trial, measure }: Plan): TrialCounting | undefined {
+export function countingOf({ decision, trial, measure, gateways }: Plan): TrialCounting | undefined {
   if (decision.rule === 'max-efficacy' || sourceOf(measure).from !== 'gateways') return undefined;
-  const { unit, cap, outcomeWithinMs: timeoutMs, windowMs } = decision;
+  const { unit, cap, outcomeWithinMs: timeoutMs, windowMs, accountsAt } = decision;
+  const isDivided = unit === 'account' && accountsAt === 'any-gateway' && gateways.length > 1;
   return {
     unit,
     control: trial.baselineShare > 0,
+    ...(isDivided ? { gateways: gateways.map(({ name }) => name).sort() } : {}),
     ...(cap === undefined ? {} : { cap }),
     timeoutMs,
     windowMs,
   };
+}
+
+/** Whether an account that comes by several gateways enters at each of them: the plan does not say that none does. */
+export function mayEnterTwice(plan: Plan): boolean {
+  const { decision, gateways } = plan;
+  const isCounted = countingOf(plan)?.unit === 'account';
+  return isCounted && gateways.length > 1 && decision.accountsAt === undefined;
 }

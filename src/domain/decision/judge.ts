@@ -10,6 +10,7 @@ import { survivorsOf, totalsOf, type RuleState } from './rule-state.ts';
 import { numbersOf } from './rule-numbers.ts';
 import type { Comparison, InconclusiveReason, Missing, RuleVerdict } from './rule-verdict.ts';
 import {
+  ACCOUNTS_AT_SEVERAL,
   BEST_OF_CANDIDATES,
   describeComparison,
   askedAnew,
@@ -74,6 +75,7 @@ function notesOf(spec: RuleSpec, { pulled }: RuleState): readonly string[] {
     ...(spec.rule === 'max-efficacy' ? [NO_ERROR_RATE] : []),
     ...(spec.rule !== 'max-efficacy' && spec.unit === 'request' ? [REQUESTS_DEPEND] : []),
     ...splitNotes(spec),
+    ...(spec.mayEnterTwice === true ? [ACCOUNTS_AT_SEVERAL] : []),
     ...(isBounded(spec) && spec.cap !== undefined ? [cappedNote(spec.cap, spec.unit)] : []),
   ];
 }

@@ -45,6 +45,8 @@ interface SpecBase {
   readonly comparison: Comparison;
   /** What is counted once: a request, or an account where traffic sticks to accounts. */
   readonly unit: 'request' | 'account';
+  /** Accounts may have entered at several gateways: nothing keeps them apart. */
+  readonly mayEnterTwice?: true;
   /** For amounts and clicks: an outcome above this counts as this much; outcomes of blocks are divided by it. */
   readonly cap?: number;
   /** What can be checked of the split; absent in runs that began before that was said. */

@@ -81,3 +81,5 @@ export function askedAnew(pulled: readonly string[]): string {
 export const NO_ERROR_RATE = 'The greatest ratio wins by this rule; it promises no error rate.';
 export const REQUESTS_DEPEND =
   'Requests were counted, not accounts: where the same customers come again, their requests depend on each other, and the error rate does not hold.';
+export const ACCOUNTS_AT_SEVERAL =
+  'Several gateways count accounts, and nothing keeps an account from entering at each that it comes by: such units depend on each other, and the error rate does not hold. Set decision.accountsAt: any-gateway has each count its part, one-gateway says that a balancer keeps each account on one.';

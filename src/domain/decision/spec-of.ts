@@ -1,4 +1,5 @@
 import type { Plan } from '../plan/schema.ts';
+import { mayEnterTwice } from './counting-of.ts';
 import { comparisonOf } from './comparison-of.ts';
 import { effectGrid, isBounded, type Arm, type RuleSpec } from './rule-spec.ts';
 import { splitCheckOf } from './split-check.ts';
@@ -13,6 +14,7 @@ export function ruleSpecOf(plan: Plan): RuleSpec {
     comparison: comparisonOf(traffic.policy),
     unit: decision.unit,
     split: splitCheckOf(plan),
+    ...(mayEnterTwice(plan) ? { mayEnterTwice: true as const } : {}),
     ...(decision.cap === undefined ? {} : { cap: decision.cap }),
   };
   const { deadlineMs } = decision;

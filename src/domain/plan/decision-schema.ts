@@ -54,6 +54,12 @@ export const decisionSchema = z
       .describe(
         'What counts once: account where traffic sticks to accounts (the default), request where every one is dealt anew (the default of max-efficacy)',
       ),
+    accountsAt: z
+      .enum(['any-gateway', 'one-gateway'])
+      .exactOptional()
+      .describe(
+        'For accounts, with several gateways: any-gateway, where the requests of an account come by several (each gateway then counts its part of the accounts); one-gateway, where a balancer keeps every account on one',
+      ),
     window: durationSchema
       .prefault('1m')
       .describe('How long after its first request an account’s requests count for its outcome'),

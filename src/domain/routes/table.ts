@@ -48,6 +48,11 @@ export interface TrialCounting {
   readonly unit: 'request' | 'account';
   /** Whether the baseline takes part as control arm; else keys that stay on it are not entered yet. */
   readonly control: boolean;
+  /**
+   * For accounts: the gateways by which one may come, in an order that all know. Each counts the part of the accounts that
+   * falls to it, so that none enters at two. Absent: each counts all that come to it.
+   */
+  readonly gateways?: readonly string[];
   /** An outcome of amounts or clicks above this counts as this much, and is divided by it. */
   readonly cap?: number;
   /** A unit whose outcome is not known this long after its window is over has none, in milliseconds. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { countingOf } from '../../../src/domain/decision/counting-of.ts';
 import { ruleSpecOf } from '../../../src/domain/decision/spec-of.ts';
 import { readPlan } from '../../../src/domain/plan/read-plan.ts';
 import type { Plan } from '../../../src/domain/plan/schema.ts';
@@ -45,6 +46,21 @@ describe('the decision of a plan', () => {
       }),
     );
     expect(spec).toMatchObject({ epsilon: 0.01, cap: 50 });
+  });
+
+  test('by accounts at several gateways says how they come, or is told that the error rate does not hold', () => {
+    const several = {
+      decision: ANYTIME,
+      gateways: ['west', 'east'].map((name) => ({ name, kind: 'embedded', admin: `http://${name}:9001` })),
+    };
+    expect(ruleSpecOf(plan(several)).mayEnterTwice).toBe(true);
+    expect(countingOf(plan(several))?.gateways).toBeUndefined();
+    const divided = plan({ ...several, decision: { ...ANYTIME, accountsAt: 'any-gateway' } });
+    expect(countingOf(divided)?.gateways).toEqual(['east', 'west']);
+    expect(ruleSpecOf(divided).mayEnterTwice).toBeUndefined();
+    const apart = plan({ ...several, decision: { ...ANYTIME, accountsAt: 'one-gateway' } });
+    expect(countingOf(apart)?.gateways).toBeUndefined();
+    expect(ruleSpecOf(apart).mayEnterTwice).toBeUndefined();
   });
 
   test('by the greatest efficacy goes by requests', () => {
