@@ -33,7 +33,8 @@ export interface GatewayProcess extends FleetProcess {
 export interface HaproxyControl {
   /** Of the master process. */
   readonly pid: number;
-  reload(): void;
+  /** Resolves when a new process was started for it. */
+  reload(): Promise<void>;
   /** Without finishing anything. */
   kill(): Promise<void>;
   start(): Promise<void>;

@@ -149,7 +149,7 @@ export async function createHaproxyGateway(
       start: startHaproxy,
     },
     configureFor: async (plan) => {
-      if (await render(plan)) haproxy.reload();
+      if (await render(plan)) await haproxy.reload();
     },
   };
 }

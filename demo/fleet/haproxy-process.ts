@@ -6,6 +6,15 @@ import { bindToThisProcess } from '../../src/dev-server/bound-process.ts';
 import { until } from './until.ts';
 
 const WORKERS_END_MS = 10_000;
+const RELOAD_TIMEOUT_MS = 20_000;
+/** A reload that left no trace for so long was not taken notice of, in milliseconds. */
+const ASK_AGAIN_MS = 2_000;
+/** What a master says (mworker.c, haproxy.c). */
+const SAYS = {
+  reloading: /Reloading HAProxy/g,
+  loaded: /Loading success/g,
+  failed: /Loading failure|Fatal errors found in configuration/g,
+} as const;
 
 /** A real HAProxy in master-worker mode, as a system service runs it: reloaded by SIGUSR2 to its master. */
 export class HaproxyProcess implements AsyncDisposable {
@@ -15,6 +24,9 @@ export class HaproxyProcess implements AsyncDisposable {
   readonly #env: NodeJS.ProcessEnv;
   readonly #logFile: string | undefined;
   #master: ChildProcess | null = null;
+  /** What this master said so far. */
+  #said = '';
+  #reloading: Promise<unknown> = Promise.resolve();
 
   constructor(parts: {
     command: string;
@@ -53,14 +65,54 @@ export class HaproxyProcess implements AsyncDisposable {
       master.stderr.pipe(log, { end: false });
       master.once('close', () => log.end());
     }
-    master.stdout.on('data', (chunk: Buffer) => this.#onOutput(chunk.toString()));
-    master.stderr.on('data', (chunk: Buffer) => this.#onOutput(chunk.toString()));
+    this.#said = '';
+    const hear = (chunk: Buffer): void => {
+      const text = chunk.toString();
+      if (this.#master === master) this.#said += text;
+      this.#onOutput(text);
+    };
+    master.stdout.on('data', hear);
+    master.stderr.on('data', hear);
     this.#master = master;
   }
 
-  /** A new worker takes over; the old one finishes what it has under way. */
-  reload(): void {
-    this.#master?.kill('SIGUSR2');
+  /**
+   * A new worker takes over; the old one finishes what it has under way. Resolves once the new one was started for this
+   * very reload: a master that has just started a worker executes itself anew, and a signal that comes right then is lost,
+   * so that it is asked again.
+   *
+   * @throws Error with what HAProxy said if it does not load its configuration, or is not there.
+   */
+  reload(): Promise<void> {
+    const done = this.#reloading.then(() => this.#reload());
+    this.#reloading = done.catch(() => undefined);
+    return done;
+  }
+
+  async #reload(): Promise<void> {
+    const heard = (what: RegExp): number => [...this.#said.matchAll(what)].length;
+    const within = { timeoutMs: RELOAD_TIMEOUT_MS };
+    await until('HAProxy has started', async () => heard(SAYS.loaded) > 0, within);
+    const from = this.#said.length;
+    const before = {
+      reloading: heard(SAYS.reloading),
+      loaded: heard(SAYS.loaded),
+      failed: heard(SAYS.failed),
+    };
+    let askedMs = -Infinity;
+    await until(
+      'HAProxy reloads',
+      async () => {
+        if (heard(SAYS.reloading) === before.reloading && performance.now() - askedMs > ASK_AGAIN_MS) {
+          this.#master?.kill('SIGUSR2');
+          askedMs = performance.now();
+        }
+        return !this.running || heard(SAYS.loaded) > before.loaded || heard(SAYS.failed) > before.failed;
+      },
+      within,
+    );
+    if (heard(SAYS.loaded) === before.loaded)
+      throw new Error(`HAProxy did not reload: ${this.#said.slice(from).trim()}`);
   }
 
   /** Without finishing anything: master and workers. */

@@ -4,7 +4,8 @@ const KEPT_MOVES = 10_000;
 
 /** Which version serves which account, and when that changed (invariant 7). */
 export interface KeyRecord {
-  seen(account: string, version: string, sentAt: number): void;
+  /** `sentAt` and `answeredAt` in epoch milliseconds. */
+  seen(account: string, version: string, when: { sentAt: number; answeredAt: number }): void;
   keys(): Record<string, string>;
   moves(): KeyMove[];
 }
@@ -16,13 +17,13 @@ export function createKeyRecord(): KeyRecord {
   return {
     keys: () => Object.fromEntries([...latest].map(([account, { version }]) => [account, version])),
     moves: () => moves.slice(-KEPT_MOVES),
-    seen: (account, version, sentAt) => {
+    seen: (account, version, { sentAt, answeredAt }) => {
       const before = latest.get(account);
       // Answers overtake one another: a slow one says where the account belonged when it was sent, not now.
       if (before !== undefined && before.sentAt > sentAt) return;
       latest.set(account, { version, sentAt });
       if (before === undefined || before.version === version) return;
-      moves.push({ at: sentAt, account, from: before.version, to: version });
+      moves.push({ at: sentAt, until: answeredAt, account, from: before.version, to: version });
       if (moves.length >= 2 * KEPT_MOVES) moves = moves.slice(-KEPT_MOVES);
     },
   };

@@ -57,7 +57,7 @@ export function createRecorder(): Recorder {
     });
   }
 
-  function countVersion({ business, step, reply, sentAt }: Exchange): void {
+  function countVersion({ business, step, reply, sentAt, durationMs }: Exchange): void {
     if (reply.status === null || reply.version === null) return;
     // Where another service decides on the business, it is that one's version.
     const version = reply.innerVersions[0] ?? reply.version;
@@ -69,7 +69,8 @@ export function createRecorder(): Recorder {
       amount: before.amount + reply.amount,
     });
     // The later steps of a transaction stay where it began, whatever the policy says by now.
-    if (step === business.steps[0]) keys.seen(business.account, version, sentAt);
+    if (step === business.steps[0])
+      keys.seen(business.account, version, { sentAt, answeredAt: sentAt + durationMs });
   }
 
   function done(exchange: Exchange): void {

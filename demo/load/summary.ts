@@ -90,7 +90,9 @@ export const secondSchema = z.object({
 export type TimelineSecond = z.infer<typeof secondSchema>;
 
 export const keyMoveSchema = z.object({
+  /** When its request was sent, and answered. */
   at: z.number(),
+  until: z.number(),
   account: z.string(),
   from: z.string(),
   to: z.string(),

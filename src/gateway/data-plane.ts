@@ -13,5 +13,11 @@ export interface DataPlane {
   prepare(table: RouteTable, options: { restored: boolean }): Promise<() => void | Promise<void>>;
   /** The same failures as of `prepare`, without anything left of it. */
   check(table: RouteTable): Promise<void>;
+  /**
+   * Where others execute the table: sees to it that they do.
+   *
+   * @throws ChangeoverError where they do not, or do not say so.
+   */
+  ensure?(): Promise<void>;
   close(): void;
 }

@@ -39,6 +39,16 @@ export class RouteKeeper {
     return this.#plane.table?.version ?? 0;
   }
 
+  /** The version of which it may be said that it is executed: 0 where who executes it does not say so now. */
+  async executed(): Promise<number> {
+    try {
+      await this.#plane.ensure?.();
+      return this.version;
+    } catch {
+      return 0;
+    }
+  }
+
   /**
    * The upgrade for whose sake these routes must not be served by yet; null where they may. What was on the disk at the
    * start is of an upgrade: the others may have declared this gateway gone and not wait for it (invariant 2).
@@ -111,6 +121,8 @@ export class RouteKeeper {
       this.#logger.info({ version: table.version, source }, 'routes in effect');
       if (first) this.#held = table.upgrade ?? null;
       if (this.#held === null) this.onAdopted();
+    } else if (table.version === this.version) {
+      await this.#plane.ensure?.();
     }
     // What was pushed may have been under way for long; an answer to a question of this process has not.
     const isCurrent = table.version >= this.version && (source === 'pulled' || !this.#pulls);

@@ -99,7 +99,7 @@ export class RoutePuller {
   }
 
   async #pull(waitMs: number, timeoutMs: number): Promise<'newer' | 'same' | 'older'> {
-    const has = this.#keeper.version;
+    const has = await this.#keeper.executed();
     const table = await callControl({
       ...this.#call,
       method: 'GET',

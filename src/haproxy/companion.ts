@@ -178,6 +178,7 @@ function innerMaps(config: CompanionConfig, logger: Logger): InnerMap[] {
 
 async function lookAfterInner(inner: readonly InnerMap[], plane: HaproxyPlane): Promise<void> {
   if (inner.length === 0) return;
-  const { connection } = await plane.executing();
-  for (const map of inner) await map.lookAfter(connection);
+  await plane.reading(async ({ connection }) => {
+    for (const map of inner) await map.lookAfter(connection);
+  });
 }

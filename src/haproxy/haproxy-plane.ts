@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import writeFileAtomic from 'write-file-atomic';
 import { ChangeoverError } from '../domain/errors.ts';
@@ -12,6 +13,19 @@ import { readMapValue, readProcess, readServers, type ServerRow } from './runtim
 import { cutTransactions, fillMap, setAddresses, setStates } from './runtime-changes.ts';
 import type { ServerState } from './server-states.ts';
 import { stateBy, type Target, targetOf, writeTargetFiles } from './target.ts';
+import { WorkerProcesses } from './worker-processes.ts';
+
+/** Pause before it is looked again whether a new process has taken over, in milliseconds. */
+const SUCCESSOR_POLL_MS = 10;
+
+/** The process that serves now, and the table that it was found to execute. */
+export interface Executing {
+  readonly connection: RuntimeConnection;
+  readonly process: string;
+  /** 0 and null where there are no routes yet. */
+  readonly version: number;
+  readonly table: RouteTable | null;
+}
 
 /**
  * An HAProxy as the data plane. It is told what changes, by the Runtime API, and asked what it executes: nothing is taken
@@ -25,9 +39,14 @@ export class HaproxyPlane implements DataPlane {
   readonly #filesDir: string;
   readonly #lookupDir: string | undefined;
   readonly #logger: Logger;
+  readonly workers: WorkerProcesses;
+  /** What has to be in effect, and is what files hold. */
   #target: Target | null = null;
+  /** What HAProxy was last found to execute; after a restart, what it was left with. */
+  #executed: Target | null = null;
   #lookup: LookupFile | null = null;
   #connection: RuntimeConnection | null = null;
+  #connecting: Promise<RuntimeConnection> | null = null;
   #queue: Promise<unknown> = Promise.resolve();
   /** The process in which everything was found as it has to be. */
   #established = '';
@@ -49,15 +68,16 @@ export class HaproxyPlane implements DataPlane {
     this.#files = filesIn(parts.filesDir);
     this.#lookupDir = parts.lookupDir;
     this.#logger = parts.logger;
+    this.workers = new WorkerProcesses({ onThisMachine: 'path' in parts.address, logger: parts.logger });
   }
 
   get table(): RouteTable | null {
-    return this.#target?.table ?? null;
+    return this.#executed?.table ?? null;
   }
 
   /** Release of each slot, by the name of its backend. */
   get releases(): ReadonlyMap<string, string> {
-    const slots = this.#target?.slots ?? new Map<string, number>();
+    const slots = this.#executed?.slots ?? new Map<string, number>();
     return new Map([...slots].map(([release, slot]) => [slotName(this.#service, slot), release]));
   }
 
@@ -72,6 +92,7 @@ export class HaproxyPlane implements DataPlane {
       if (restored) {
         // HAProxy need not be there yet; whoever asks for its state sees to it that this table is in effect.
         this.#target = { table, slots: await storedSlots(this.#files.routes), entries: [] };
+        this.#executed = this.#target;
         return;
       }
       await this.beforeChange();
@@ -88,30 +109,31 @@ export class HaproxyPlane implements DataPlane {
     }
   }
 
-  /**
-   * A connection to the HAProxy that runs now, and the version of the table that it executes, read back from its map. An
-   * HAProxy that is not the one that was left is mended first, so that it never speaks for a table it does not execute.
-   */
-  executing(): Promise<{ connection: RuntimeConnection; process: string; version: number }> {
-    return this.#inTurn(async () => {
-      const connection = await this.#connect();
-      const [info = '', found = ''] = await connection.send([
-        'show info',
-        `get map ${this.#files.routes} ${SPECIAL.version}`,
-      ]);
-      const process = readProcess(info);
-      const table = this.#target?.table;
-      let version = Number(readMapValue(found) ?? 0);
-      if (table !== undefined && (process.id !== this.#established || version !== table.version)) {
-        this.#logger.warn(
-          { process: process.id, version },
-          'another HAProxy process: its routes are established anew',
-        );
-        await this.#establish(table);
-        version = table.version;
-      }
-      return { connection, process: process.id, version: table === undefined ? 0 : version };
-    });
+  /** @throws ChangeoverError `GatewayUnreachable` unless HAProxy executes `table` now, which it is seen to where it does not. */
+  async ensure(): Promise<void> {
+    await this.#inTurn(() => this.#executing());
+  }
+
+  /** For what is done with the HAProxy that runs now while nothing changes in it. One that is not the one left is mended first. */
+  reading<T>(work: (now: Executing) => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => work(await this.#executing()));
+  }
+
+  async #executing(): Promise<Executing> {
+    const connection = await this.#connect();
+    const [info = '', value = ''] = await connection.send([
+      'show info',
+      `get map ${this.#files.routes} ${SPECIAL.version}`,
+    ]);
+    const process = readProcess(info);
+    const wanted = this.#target?.table ?? null;
+    const version = Number(readMapValue(value) ?? 0);
+    if (wanted === null) return { connection, process: process.id, version: 0, table: null };
+    if (process.id === this.#established && version === wanted.version)
+      return { connection, process: process.id, version, table: wanted };
+    const found = { process: process.id, version };
+    this.#logger.warn(found, 'another HAProxy process: its routes are established anew');
+    return this.#establish(wanted);
   }
 
   async #refuseUnfit(table: RouteTable): Promise<void> {
@@ -133,9 +155,15 @@ export class HaproxyPlane implements DataPlane {
   }
 
   /**
-   * To the process that accepts connections now: after a reload the old one lives on for what it has under way.
+   * To the process that accepts connections now: after a reload the old one lives on for what it has under way. One at a
+   * time: a connection that nobody knows of would keep a process from ever ending.
    */
-  async #connect(): Promise<RuntimeConnection> {
+  #connect(): Promise<RuntimeConnection> {
+    this.#connecting ??= this.#openOrKnown().finally(() => (this.#connecting = null));
+    return this.#connecting;
+  }
+
+  async #openOrKnown(): Promise<RuntimeConnection> {
     const known = this.#connection;
     if (known !== null && !known.closed) {
       const stopping = await known.send(['show info']).then(
@@ -161,15 +189,40 @@ export class HaproxyPlane implements DataPlane {
     return readServers(answer).filter(({ backend }) => backend.startsWith(prefix));
   }
 
-  async #establish(table: RouteTable): Promise<void> {
+  /**
+   * A reload that is under way has read files as they were: what comes of it would go back to older routes, after newer ones
+   * were acknowledged. So nothing changes at runtime before it is seen that whoever starts from now on reads the new files
+   * (invariant 4).
+   */
+  async #establish(table: RouteTable): Promise<Executing> {
     this.#established = '';
-    const connection = await this.#connect();
-    const rows = await this.#servers(connection);
-    const target = targetOf(table, rows, await storedSlots(this.#files.routes));
-    const stateIn = stateBy(target);
-    await writeTargetFiles(this.#filesDir, target, { rows, lookup: this.#lookup?.values ?? null });
-    this.#target = target;
+    for (;;) {
+      const connection = await this.#withoutSuccessor();
+      const rows = await this.#servers(connection);
+      const target = targetOf(table, rows, await storedSlots(this.#files.routes));
+      await writeTargetFiles(this.#filesDir, target, { rows, lookup: this.#lookup?.values ?? null });
+      this.#target = target;
+      if ((await this.#withoutSuccessor()) === connection) return this.#effect(connection, target, rows);
+    }
+  }
 
+  /** To a process that no other one is about to replace, as far as the system tells. */
+  async #withoutSuccessor(): Promise<RuntimeConnection> {
+    for (;;) {
+      const connection = await this.#connect();
+      const [info = ''] = await connection.send(['show info']);
+      if (!(await this.workers.hasSuccessor(readProcess(info).pid))) return connection;
+      await delay(SUCCESSOR_POLL_MS);
+    }
+  }
+
+  async #effect(
+    connection: RuntimeConnection,
+    target: Target,
+    rows: readonly ServerRow[],
+  ): Promise<Executing> {
+    const { table } = target;
+    const stateIn = stateBy(target);
     const commands = rows
       .filter((row) => stateIn(row.backend, row.name) !== row.state)
       .map((row) => ({ row, state: stateIn(row.backend, row.name) }));
@@ -184,7 +237,9 @@ export class HaproxyPlane implements DataPlane {
     await fillMap(connection, this.#files.routes, target.entries);
     await setStates(connection, leaving);
     await cutTransactions(connection, table, rows);
-    await this.#verify(connection, target, stateIn);
+    const process = await this.#verify(connection, target, stateIn);
+    this.#executed = target;
+    return { connection, process, version: table.version, table };
   }
 
   /** @throws ChangeoverError `GatewayUnreachable` unless HAProxy says itself that all is as it has to be. */
@@ -192,7 +247,7 @@ export class HaproxyPlane implements DataPlane {
     connection: RuntimeConnection,
     target: Target,
     stateIn: (backend: string, name: string) => ServerState,
-  ): Promise<void> {
+  ): Promise<string> {
     const [info = '', found = ''] = await connection.send([
       'show info',
       `get map ${this.#files.routes} ${SPECIAL.version}`,
@@ -210,6 +265,7 @@ export class HaproxyPlane implements DataPlane {
     }
     const process = readProcess(info);
     if (!process.stopping) this.#established = process.id;
+    return process.id;
   }
 
   async #openLookup(table: RouteTable, tolerate: boolean): Promise<LookupFile | null> {
@@ -234,7 +290,7 @@ export class HaproxyPlane implements DataPlane {
         if (this.#lookup === null) return;
         const entries = lookupEntries(this.#lookup.values);
         await writeFileAtomic(this.#files.lookup, mapText(entries));
-        await fillMap(await this.#connect(), this.#files.lookup, entries);
+        await fillMap(await this.#withoutSuccessor(), this.#files.lookup, entries);
       });
     } catch (error) {
       this.#established = '';

@@ -3,12 +3,21 @@ import { stateOf, type ServerState } from './server-states.ts';
 
 /** What the Runtime API answers, read as far as it is needed (management.txt 9.1, 9.3). */
 
-/** `show info`: who answers. `id` is another one after each reload or restart. */
-export function readProcess(answer: string): { id: string; stopping: boolean } {
+/** `show info`: who answers. `id` is another one after each reload or restart; `stopping`: another one takes its place. */
+export function readProcess(answer: string): { id: string; pid: number; stopping: boolean } {
   const field = (name: string): string => new RegExp(`^${name}: (.*)$`, 'm').exec(answer)?.[1] ?? '';
   const pid = field('Pid');
   if (pid === '') throw unreadable('show info', answer);
-  return { id: `${pid}@${field('Start_time_sec')}`, stopping: field('Stopping') === '1' };
+  return { id: `${pid}@${field('Start_time_sec')}`, pid: Number(pid), stopping: field('Stopping') === '1' };
+}
+
+/**
+ * `show peers`: whether the process has what one before it had in its tables, or waits for nobody any more, which is five
+ * seconds after its start (peers.c: `PEERS_RESYNC_FINISHED`). Until then it has nothing to hand on either.
+ */
+export function hasPeersData(answer: string): boolean {
+  const flags = /flags=(0x[0-9a-f]+) resync/.exec(answer)?.[1];
+  return flags !== undefined && (Number(flags) & 0x3) === 0x3;
 }
 
 /** `get map`: the value found, or undefined. */

@@ -1,19 +1,28 @@
 import type { Logger } from 'pino';
+import { ChangeoverError } from '../domain/errors.ts';
 import type { TrafficCount } from '../domain/measure.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { GatewayServer, GatewayStats, GatewayUnits } from '../protocol/gateway.ts';
 import type { AccountReader } from './account-reader.ts';
 import { type CountLedger } from './count-ledger.ts';
 import { countsOf } from './count-rows.ts';
-import type { HaproxyPlane } from './haproxy-plane.ts';
+import type { Executing, HaproxyPlane } from './haproxy-plane.ts';
 import { TABLES } from './layout.ts';
+import { openTransactions } from './open-transactions.ts';
 import { argument, type RuntimeConnection } from './runtime-api.ts';
-import { FEW_SERVERS, transactionsByServer } from './runtime-changes.ts';
 import { readProcess, readServerStats, readTable, type ServerStat } from './runtime-answers.ts';
 import { readSlots } from './slot-stats.ts';
+import type { WorkersBeside } from './worker-processes.ts';
 
 /** The frontends, with the connections of clients. */
 const FRONTEND_STATS = 'show stat -1 1 -1';
+/** How often a reading is begun anew because HAProxy was reloaded in the middle of it. */
+const READINGS = 5;
+
+interface ReadProcess {
+  readonly pid: number;
+  readonly servers: readonly ServerStat[];
+}
 
 /** Reads what HAProxy processes counted and have under way: the one that runs, and old ones that still finish. */
 export class TrafficReader {
@@ -24,6 +33,10 @@ export class TrafficReader {
   readonly #accounts: AccountReader;
   readonly #logger: Logger;
   readonly #old = new Set<RuntimeConnection>();
+  /** Processes that were read to the end of their business, whoever else keeps them alive. */
+  readonly #finished = new Set<number>();
+  /** Processes that were told of because they cannot be read. */
+  readonly #unreadable = new Set<number>();
   readonly #clusters = new Map<string, string>();
 
   constructor(parts: {
@@ -47,23 +60,43 @@ export class TrafficReader {
     this.#old.add(old);
   }
 
-  /** @throws ChangeoverError `GatewayUnreachable` while HAProxy does not answer. */
+  /**
+   * Nothing changes in HAProxy meanwhile, and it all is of the process that serves then: one that is replaced forgets its
+   * tables in the middle, so that open transactions would seem to be over.
+   *
+   * @throws ChangeoverError `GatewayUnreachable` while HAProxy does not answer.
+   */
   async stats(): Promise<GatewayStats> {
-    const { connection, process, version } = await this.#plane.executing();
+    for (let again = READINGS; again > 0; again -= 1) {
+      const stats = await this.#plane.reading((now) => this.#statsOf(now));
+      if (stats !== null) return stats;
+    }
+    throw new ChangeoverError('GatewayUnreachable', 'HAProxy is reloaded faster than it can be read.');
+  }
+
+  /** Null where the process was replaced meanwhile. */
+  async #statsOf({ connection, process, version, table }: Executing): Promise<GatewayStats | null> {
     const [now, ...before] = await Promise.all([
       this.#read(connection),
       ...[...this.#old].map((old) => this.#readOld(old)),
     ]);
-    await this.#readUnits(connection, process);
+    if (!(await this.#readUnits(connection, process, table))) return null;
     await this.#ledger.save();
     await this.#forgetUnits(connection);
-    const transactions = await this.#transactions(connection);
+    const beside = await this.#plane.workers.beside(now.pid);
+    const transactions = await openTransactions(connection, {
+      table,
+      serverIds: () => this.#plane.serverIds(connection),
+      hasPredecessor: before.length > 0 || (beside?.older.length ?? 0) > 0,
+    });
+    const [info = ''] = await connection.send(['show info']);
+    if (readProcess(info).stopping) return null;
+    const all = [now, ...before].filter((read) => read !== null);
     const servers = loadOf(
-      [now, ...before].flat(),
-      transactions,
-      this.#plane.table?.servers.map(({ name }) => name),
+      all.flatMap((read) => read.servers),
+      { table, transactions, unread: this.#unread(beside, all) },
     );
-    const units = this.#report(this.#plane.table);
+    const units = this.#report(table);
     return {
       ...(units === undefined ? {} : { units }),
       gateway: this.#gateway,
@@ -75,7 +108,25 @@ export class TrafficReader {
     };
   }
 
-  async #read(connection: RuntimeConnection, replaced = false): Promise<ServerStat[]> {
+  /**
+   * How many processes from before this one started still end what they had under way, which only a connection to each of
+   * them could tell: it would have to be from before they were replaced.
+   */
+  #unread(beside: WorkersBeside | null, read: readonly { pid: number }[]): number {
+    const unread = (beside?.older ?? []).filter(
+      (one) => !this.#finished.has(one) && !read.some((each) => each.pid === one),
+    );
+    for (const one of unread.filter((each) => !this.#unreadable.has(each))) {
+      this.#unreadable.add(one);
+      this.#logger.warn(
+        { pid: one },
+        'an HAProxy process from before the start of this companion still ends its connections; what it has in flight cannot be read, so that drains wait for its end',
+      );
+    }
+    return unread.length;
+  }
+
+  async #read(connection: RuntimeConnection, replaced = false): Promise<ReadProcess> {
     const { releases } = this.#plane;
     const servers = await readSlots(connection, { service: this.#service, inUse: releases });
     const [info = '', counts = '', amounts = ''] = await connection.send([
@@ -89,8 +140,9 @@ export class TrafficReader {
       { counts: readTable(counts), amounts: readTable(amounts) },
       clusterOf,
     );
+    const { id, pid } = readProcess(info);
     this.#ledger.read(
-      readProcess(info).id,
+      id,
       rows,
       servers,
       ({ backend, server }) => {
@@ -99,17 +151,26 @@ export class TrafficReader {
       },
       { replaced },
     );
-    return servers;
+    return { pid, servers };
   }
 
-  async #readUnits(connection: RuntimeConnection, process: string): Promise<void> {
-    const { table } = this.#plane;
-    if (table === null) return;
+  /** False where the process was replaced meanwhile: its entries may be gone in part, and count by whole moments only. */
+  async #readUnits(
+    connection: RuntimeConnection,
+    process: string,
+    table: RouteTable | null,
+  ): Promise<boolean> {
+    if (table === null) return true;
     await this.#accounts.read(connection, process, table);
-    if (table.split?.counting?.unit === 'account') return;
+    if (table.split?.counting?.unit === 'account') {
+      const [info = ''] = await connection.send(['show info']);
+      return !readProcess(info).stopping;
+    }
     const nowMs = Date.now();
-    const [units = ''] = await connection.send([`show table ${TABLES.units}`]);
+    const [units = '', info = ''] = await connection.send([`show table ${TABLES.units}`, 'show info']);
+    if (readProcess(info).stopping) return false;
     this.#ledger.units.read(process, readTable(units), { table, nowMs });
+    return true;
   }
 
   #report(table: RouteTable | null): GatewayUnits | undefined {
@@ -125,54 +186,25 @@ export class TrafficReader {
     );
   }
 
-  async #readOld(old: RuntimeConnection): Promise<ServerStat[]> {
+  async #readOld(old: RuntimeConnection): Promise<ReadProcess | null> {
     try {
-      const servers = await this.#read(old, true);
+      const read = await this.#read(old, true);
       // Clients with an idle connection to it send it one more request each (`idle-close-on-response`).
       const [frontends = ''] = await old.send([FRONTEND_STATS]);
       if (readServerStats(frontends).every(({ inFlight }) => inFlight === 0)) {
         this.#old.delete(old);
         // Read once more than it had anybody: what was counted last is in it.
         await this.#read(old, true);
+        this.#finished.add(read.pid);
         old.close();
       }
-      return servers;
+      return read;
     } catch (error) {
       this.#old.delete(old);
       old.close();
       this.#logger.debug({ err: error }, 'an HAProxy process that was replaced is gone');
-      return [];
+      return null;
     }
-  }
-
-  /** Open transactions by server, of draining servers only: who else has how many, nobody waits for. */
-  async #transactions(connection: RuntimeConnection): Promise<Map<string, number>> {
-    const open = new Map<string, number>();
-    const { table } = this.#plane;
-    if (table === null || table.transactions === null) return open;
-    const draining = table.servers.filter(({ ingress }) => ingress === 'draining');
-    const [endedTable = ''] = await connection.send([`show table ${TABLES.ended}`]);
-    const ended = readTable(endedTable).map(({ key }) => key);
-    // What a server said to be over is forgotten in all tables, in this order: it is at no moment open again.
-    await connection.send(
-      ended.flatMap((id) => [
-        `clear table ${TABLES.transactions} key ${argument(id)}`,
-        `clear table ${TABLES.allotted} key ${argument(id)}`,
-        `clear table ${TABLES.ended} key ${argument(id)}`,
-      ]),
-    );
-    if (draining.length === 0) return open;
-    const ids = await this.#plane.serverIds(connection);
-    if (draining.length > FEW_SERVERS) {
-      const byServer = await transactionsByServer(connection);
-      for (const { name } of draining) open.set(name, byServer.get(ids.get(name) ?? 0)?.length ?? 0);
-      return open;
-    }
-    const answers = await connection.send(
-      draining.map(({ name }) => `show table ${TABLES.transactions} data.server_id eq ${ids.get(name) ?? 0}`),
-    );
-    draining.forEach(({ name }, index) => open.set(name, readTable(answers[index] ?? '').length));
-    return open;
   }
 
   close(): void {
@@ -180,14 +212,23 @@ export class TrafficReader {
   }
 }
 
+/** `unread` processes have something in flight, for all that is known, at every server that takes nothing new. */
 function loadOf(
   stats: readonly ServerStat[],
-  transactions: ReadonlyMap<string, number>,
-  names: readonly string[] = [],
+  {
+    table,
+    transactions,
+    unread,
+  }: { table: RouteTable | null; transactions: ReadonlyMap<string, number>; unread: number },
 ): GatewayServer[] {
   const byName = new Map<string, GatewayServer>();
-  for (const name of names)
-    byName.set(name, { name, inFlight: 0, transactions: transactions.get(name) ?? 0, healthy: true });
+  for (const { name, ingress } of table?.servers ?? [])
+    byName.set(name, {
+      name,
+      inFlight: ingress === 'open' ? 0 : unread,
+      transactions: transactions.get(name) ?? 0,
+      healthy: true,
+    });
   for (const { server, inFlight, up } of stats) {
     const before = byName.get(server);
     if (before === undefined && inFlight === 0) continue;

@@ -63,9 +63,9 @@ function haproxy(index: number): HaproxyControl {
   return control;
 }
 
-function reload(): void {
+async function reload(): Promise<void> {
   reloads += 1;
-  haproxy(0).reload();
+  await haproxy(0).reload();
 }
 
 test('reloads in every phase of an upgrade and of its rollback cost no request and cut no transaction', async () => {
@@ -75,23 +75,23 @@ test('reloads in every phase of an upgrade and of its rollback cost no request a
   ]);
   await fleet.start(planOf(fleet));
   await awaitPhase(fleet, 'draining');
-  reload();
+  await reload();
   // On its server and version, though that drains and another process of HAProxy has taken over (invariant 5).
   expect(await transaction.step()).toMatchObject({ status: 200, server: transaction.server });
-  reload();
+  await reload();
   expect(await transaction.step()).toMatchObject({ status: 200, server: transaction.server });
   // The process that has it was replaced twice; nobody may touch its server before it is answered (invariant 2).
   expect(await long.answer).toMatchObject({ status: 200, version: BASELINE.version });
   await transaction.finish();
   await awaitPhase(fleet, 'deploying');
-  reload();
+  await reload();
   await awaitPhase(fleet, 'trial');
-  reload();
+  await reload();
   await awaitPhase(fleet, 'awaitingApproval');
-  reload();
+  await reload();
   await fleet.handle.signal(abortSignal, { by: 'ann', reason: 'the test has seen enough' });
   await awaitPhase(fleet, 'rollingBack');
-  reload();
+  await reload();
   const report = await awaitReport(fleet);
   expect(report).toMatchObject({ outcome: 'rolledBack', forcedDrains: [] });
   await assertUniform(fleet, report, await readRecords(fleet));
@@ -119,10 +119,10 @@ test('an HAProxy that is killed loses what it had in flight and nothing else, an
     { timeoutMs: 20_000 },
   );
   await awaitPhase(fleet, 'awaitingApproval');
-  reload();
+  await reload();
   await fleet.handle.signal(approveSignal, { by: 'ann', candidate: CANDIDATE.version });
   await awaitPhase(fleet, 'promoting');
-  reload();
+  await reload();
   const report = await awaitReport(fleet);
   expect(report).toMatchObject({ outcome: 'promoted', forcedDrains: [] });
   await assertUniform(fleet, report, await readRecords(fleet));

@@ -14,15 +14,12 @@ import { renderConfig, seedFiles } from '../../../src/haproxy/render.ts';
 import { RuntimeConnection } from '../../../src/haproxy/runtime-api.ts';
 import type { InnerPlan } from '../../../src/haproxy/inner-rules.ts';
 import { filesIn, SPECIAL } from '../../../src/haproxy/layout.ts';
-import { readMapValue, readProcess } from '../../../src/haproxy/runtime-answers.ts';
+import { hasPeersData, readMapValue, readProcess } from '../../../src/haproxy/runtime-answers.ts';
 import type { TrafficGateway } from '../../../src/ports/traffic-gateway.ts';
 import { SERVICE, until } from './gateway-fixture.ts';
 
 /** Where HAProxy is on this machine; tests without it skip themselves. */
 export const HAPROXY = await findHaproxy(process.env);
-
-/** A reload that left no trace for so long was not taken notice of, in milliseconds. */
-const ASK_AGAIN_MS = 2_000;
 
 export interface NamedServer {
   readonly name: string;
@@ -180,7 +177,8 @@ export class HaproxyFixture implements AsyncDisposable {
   async waitForHaproxy(): Promise<void> {
     await until(async () => {
       if (!this.haproxy.running) throw new Error(`HAProxy ended: ${this.output}`);
-      return request(this.url).then(
+      // A connection that is left open keeps a process that is replaced from its end.
+      return request(this.url, { reset: true }).then(
         async ({ body }) => {
           await body.dump();
           return true;
@@ -193,17 +191,8 @@ export class HaproxyFixture implements AsyncDisposable {
   /** Reloads HAProxy, and waits until a new process serves by the routes that were in effect. */
   async reloaded(): Promise<void> {
     const before = await this.process();
-    const workers = (): number => this.output.split('New worker (').length;
-    const workersBefore = workers();
-    let askedMs = -Infinity;
-    await until(async () => {
-      // A master that has just started its worker executes itself anew, and a signal that comes right then is lost.
-      if (workers() === workersBefore && performance.now() - askedMs > ASK_AGAIN_MS) {
-        this.haproxy.reload();
-        askedMs = performance.now();
-      }
-      return (await this.process()) !== before;
-    }, 'another HAProxy process answers');
+    await this.haproxy.reload();
+    await until(async () => (await this.process()) !== before, 'another HAProxy process answers');
     await this.admin.stats({});
   }
 
@@ -230,7 +219,7 @@ export class HaproxyFixture implements AsyncDisposable {
     try {
       await until(async () => {
         const [answer = ''] = await connection.send(['show peers']);
-        return (Number(/flags=(0x[0-9a-f]+) resync/.exec(answer)?.[1] ?? 0) & 0x2) !== 0;
+        return hasPeersData(answer);
       }, 'HAProxy waits for no predecessor');
     } finally {
       connection.close();
