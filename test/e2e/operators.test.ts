@@ -96,8 +96,11 @@ describe('abort', () => {
     await awaitStatus(fleet, 'a server of the baseline cluster is changed', ({ servers }) =>
       servers.some(({ cluster, stage }) => cluster === 'main' && stage === 'changing'),
     );
+    // The command takes its time to start; the promotion does not end meanwhile.
+    const held = gate.hold(activate);
     const aborted = await changeover(fleet, 'abort', 'wealth', '--by', 'ann', '--reason', 'the figures');
     expect(aborted.code, aborted.err).toBe(0);
+    await held.release();
     await expectRolledBack();
     expect((await changeover(fleet, 'watch', 'wealth')).code, 'of a rollback').toBe(1);
   });
