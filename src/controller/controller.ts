@@ -21,7 +21,7 @@ import { lockStateDir } from './state-dir-lock.ts';
 const PERSIST_INTERVAL_MS = 2_000;
 
 /** Gateways are read with this pause at most while a candidate is guarded: it is out a moment after its evidence is in. */
-const GUARDED_INTERVAL_MS = 250;
+const GUARDED_INTERVAL_MS = 750;
 /** A gateway that hangs is waited for no longer before the others are judged, and read again. */
 const PATIENCE_MS = 250;
 

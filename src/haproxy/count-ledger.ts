@@ -170,9 +170,13 @@ function addLastAnswers(counts: Row[], servers: readonly ServerStat[], placeOf: 
   for (const name of new Set(servers.map(({ server }) => server))) {
     const stats = servers.filter(({ server }) => server === name);
     const rows = counts.filter(({ server, bucket }) => server === name && bucket !== RELOAD);
-    const place = stats.map(placeOf).find((found, index) => found !== null && stats[index]?.usable) ?? null;
+    // Its slot may be another release's by now; what was said of the process once stands.
+    const at = counts.findIndex(({ server, bucket }) => server === name && bucket === RELOAD);
+    const place =
+      counts[at] ?? stats.map(placeOf).find((found, index) => found !== null && stats[index]?.usable) ?? null;
     const row = new CountRows().row({
-      ...(place ?? { release: '', cluster: '' }),
+      release: place?.release ?? '',
+      cluster: place?.cluster ?? '',
       server: name,
       bucket: RELOAD,
     });
@@ -182,7 +186,6 @@ function addLastAnswers(counts: Row[], servers: readonly ServerStat[], placeOf: 
       row.requests += row[field];
     }
     if (row.requests === 0 || place === null) continue;
-    const at = counts.findIndex((each) => rowId(each) === rowId(row));
     if (at < 0) counts.push(row);
     else counts[at] = row;
   }
