@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { sameAmounts, unitsToFind } from './amounts.ts';
 import { attempt, VARIANTS } from './attempts.ts';
 import * as errors from './error-rates.ts';
+import { alikeInGroups, leastFavourableInGroups } from './strata.ts';
 import { MARGINS, measureSpeed, PUBLISHED, SCENARIOS, type SpeedRow } from './speed.ts';
 
 const WHAT_COUNTS = `
@@ -100,6 +101,9 @@ function errorRates(effort: { runs: number; seed: number }, say: (what: string) 
     ...[0.5, 0.1, 0.02].flatMap((share) =>
       [1, 1.5, 2].map((sigma) => () => sameAmounts(sigma, share, effort)),
     ),
+    () => alikeInGroups('group', effort),
+    () => alikeInGroups('sums', effort),
+    () => leastFavourableInGroups(effort),
     () => errors.sampleRatio(effort),
     ...[0.01, 0.02, 0.05].map((limit) => () => errors.healthyAtLimit(limit, effort)),
   ];

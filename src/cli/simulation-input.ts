@@ -37,8 +37,18 @@ export function rateList(text: string): readonly number[] {
   throw new InvalidArgumentError('It has to be a list such as 0.10,0.11 or 10%,11%.');
 }
 
-/** @throws ChangeoverError `InvalidRequest` where the rates are not those of the plan's versions. */
-export function assertRates(plan: Plan, rates: readonly number[]): void {
+/** `0.5` or `50%`. */
+export function shareOf(text: string): number {
+  const [share = NaN, ...more] = rateList(text);
+  if (more.length === 0 && share <= 1) return share;
+  throw new InvalidArgumentError('It has to be a share from 0 to 1, or from 0% to 100%.');
+}
+
+/**
+ * @param spread - how far the rates of groups lie from these, as a share of them.
+ * @throws ChangeoverError `InvalidRequest` where the rates are not those of the plan's versions, or none.
+ */
+export function assertRates(plan: Plan, rates: readonly number[], spread = 0): void {
   const spec = ruleSpecOf(plan);
   if (rates.length !== spec.arms.length) {
     const names = allOf(
@@ -51,6 +61,18 @@ export function assertRates(plan: Plan, rates: readonly number[]): void {
   }
   if (!isBounded(spec) && rates.some((rate) => rate > 1)) {
     throw new ChangeoverError('InvalidRequest', '--rates must be shares between 0 and 1 (or 0% and 100%).');
+  }
+  if (spread > 0 && spec.comparison !== 'stratified') {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      '--spread is for plans whose traffic.policy deals groups at random; this one deals none.',
+    );
+  }
+  if (!isBounded(spec) && rates.some((rate) => rate * (1 + spread) > 1)) {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      `--spread ${spread} lets a group succeed in more than all cases: the greatest rate is ${Math.max(...rates)}.`,
+    );
   }
 }
 

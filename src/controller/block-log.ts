@@ -85,12 +85,18 @@ export async function openBlockLog(deps: {
     // The clock may have been set back: blocks follow each other all the same.
     const toMs = Math.max(fromMs, Date.now() - startedAtMs);
     const { trialShares } = store.get(service);
-    const byTable = trialShares?.trial === trial ? trialShares.byTable : {};
+    const asked = trialShares?.trial === trial ? trialShares : undefined;
     const record = {
       blocks: blocks.map((block, i): NumberedBlock => {
-        const shares = byTable[String(block.tableVersion)];
+        const shares = asked?.byTable[String(block.tableVersion)];
+        const sharesByGroup = asked?.groupsByTable?.[String(block.tableVersion)];
         const span = { number: (last?.number ?? 0) + 1 + i, fromMs, toMs };
-        return { ...span, ...block, ...(shares === undefined ? {} : { shares }) };
+        return {
+          ...span,
+          ...block,
+          ...(shares === undefined ? {} : { shares }),
+          ...(sharesByGroup === undefined ? {} : { sharesByGroup }),
+        };
       }),
       rows,
     };

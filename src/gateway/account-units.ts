@@ -8,6 +8,8 @@ import { cappedBy, type PendingUnit, rawOf, type UnitSlot } from './unit-slot.ts
 export interface AccountRequest {
   readonly account: string;
   readonly release: string;
+  /** In which versions are compared. */
+  readonly group: string;
   /** The plan counts it as allocated traffic. */
   readonly allocated: boolean;
 }
@@ -93,7 +95,7 @@ export class AccountUnits {
 
   /** The account enters with this request, which is allocated. */
   enter(request: AccountRequest, slot: UnitSlot, now: () => number): PendingUnit {
-    const arm = slot.armOf(request.release);
+    const arm = slot.armOf(request.release, request.group);
     const ordinal = this.#windows.add({ slot: slot.sequence, arm, nowMs: slot.lastMs });
     this.register.set(request.account, ordinal);
     slot.journaled = this.register.journal.noted;

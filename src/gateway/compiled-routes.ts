@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
+import { dealtGroups } from '../domain/policy/groups.ts';
 import { compileSplit, compileStage, type KeyDecision } from '../domain/policy/route-key.ts';
 import type { TransactionRule } from '../domain/measure.ts';
 import type { RouteTable, TrafficSplit } from '../domain/routes/table.ts';
@@ -17,12 +18,12 @@ export interface CompiledRoutes {
   readonly decide: (head: RequestHead) => KeyDecision;
   /** The key of a request, before any look-up; undefined where there is none, or no policy that asks for one. */
   readonly findKey: FindKey;
-  /** The decision for a key that `findKey` found, or that is known otherwise. */
-  readonly decideKey: (key: string | undefined) => KeyDecision;
-  /** The account that a key stands for, where it is the unit that is counted. */
-  readonly accountOf: (key: string) => string | undefined;
-  /** Whether the stage's share holds this key back. */
-  readonly isHeldBack: (key: string | undefined) => boolean;
+  /** The decision for a key that `findKey` found, or that is known otherwise, of a request. */
+  readonly decideKey: (key: string | undefined, head: RequestHead) => KeyDecision;
+  /** The account that a request with this key is of, where it is the unit that is counted. */
+  readonly accountOf: (key: string, head: RequestHead) => string | undefined;
+  /** Whether the stage's share holds this key back, of a request. */
+  readonly isHeldBack: (key: string | undefined, head: RequestHead) => boolean;
   /** Id of the transaction that a request belongs to, or undefined. */
   readonly transactionId: (head: RequestHead) => string | undefined;
   readonly measure: CompiledMeasure;
@@ -54,14 +55,15 @@ export async function compileRoutes(
   const fromHeader = transactions?.id.from === 'header' ? configuredHeaderName(transactions.id.name) : null;
   const cookie = transactions?.id.from === 'cookie' ? transactions.id.name : null;
   const findKey = split === null ? () => undefined : compileKeySource(split.key);
-  const decideKey = compileDecision(table, lookup);
+  const findAccount = compileAccountSource(split);
+  const decideKey = compileDecision(table, { lookup, findAccount });
   return {
     table,
-    decide: (head) => decideKey(findKey(head)),
+    decide: (head) => decideKey(findKey(head), head),
     findKey,
     decideKey,
-    accountOf: compileAccount(split, lookup),
-    isHeldBack: compileHeldBack(split, lookup),
+    accountOf: findAccount === null ? compileAccount(split, lookup) : (_key, head) => findAccount(head),
+    isHeldBack: compileHeldBack(split, { lookup, findAccount }),
     transactionId: boundedId(compileTransactionId(transactions)),
     measure,
     requestWatch: {
@@ -102,34 +104,42 @@ function boundedId(find: FindKey): FindKey {
 
 function compileDecision(
   table: RouteTable,
-  lookup: LookupFile | null,
-): (key: string | undefined) => KeyDecision {
+  { lookup, findAccount }: { lookup: LookupFile | null; findAccount: FindKey | null },
+): CompiledRoutes['decideKey'] {
   const { split } = table;
   if (split === null) {
     const main: KeyDecision = { release: table.mainRelease, bucket: 'main' };
     return () => main;
   }
   const decide = compileSplit(split);
-  return lookup === null ? decide : (key) => decide(key === undefined ? undefined : lookup.get(key));
+  return (key, head) => {
+    const found = key === undefined || lookup === null ? key : lookup.get(key);
+    return decide(found, findAccount === null ? key : findAccount(head));
+  };
+}
+
+/** Where groups are dealt at random, and their accounts are told apart by something else than the key; else null. */
+function compileAccountSource(split: TrafficSplit | null): FindKey | null {
+  if (split?.account === undefined || dealtGroups(split.policy).length === 0) return null;
+  return compileKeySource(split.account, { watched: false });
 }
 
 function compileHeldBack(
   split: TrafficSplit | null,
-  lookup: LookupFile | null,
-): (key: string | undefined) => boolean {
+  { lookup, findAccount }: { lookup: LookupFile | null; findAccount: FindKey | null },
+): CompiledRoutes['isHeldBack'] {
   if (split === null) return () => false;
   const isBehind = compileStage(split);
-  return (key) => isBehind((lookup === null || key === undefined ? key : lookup.get(key)) ?? '');
+  if (findAccount !== null) return (_key, head) => isBehind(findAccount(head));
+  if (lookup === null || dealtGroups(split.policy).length > 0) return isBehind;
+  return (key) => isBehind(key === undefined ? undefined : lookup.get(key));
 }
 
 /**
  * What is counted is what the policy splits: with a tail or hash of what was looked up (the account of a card), that. A
  * range or a list (the age, the region) holds many accounts, and then it is the key itself.
  */
-function compileAccount(
-  split: TrafficSplit | null,
-  lookup: LookupFile | null,
-): (key: string) => string | undefined {
+function compileAccount(split: TrafficSplit | null, lookup: LookupFile | null): CompiledRoutes['accountOf'] {
   const kind = split?.policy.kind;
   if (lookup === null || kind === 'range' || kind === 'values') return (key) => key;
   return (key) => lookup.get(key);

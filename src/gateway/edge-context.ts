@@ -55,7 +55,7 @@ export class EdgeContext implements RoutingContext {
       if (inner === null) return [];
       // As its own clients would find it; else the key of the outer service.
       const key = this.#configuredKey?.(head) ?? findKey(head) ?? own;
-      return [ownMember(routeMember(service), inner.decideKey(key).release)];
+      return [ownMember(routeMember(service), inner.decideKey(key, head).release)];
     });
     return { id: isUsable(id, MAX_ID_OCTETS) ? id : this.#newId(), routes: decided.join(',') };
   }

@@ -30,7 +30,7 @@ export class SidecarContext implements RoutingContext {
     routes: CompiledRoutes,
     { serves, again }: { serves: (release: string) => boolean; again: boolean },
   ): KeyDecision {
-    const policy = routes.decideKey(this.keyOf(head, routes));
+    const policy = routes.decideKey(this.keyOf(head, routes), head);
     const stamped = memberValue(head.baggage, this.#route);
     // Where both say the same, the request counts as allotted by the policy, so that efficacy is measured as ever.
     if (stamped === undefined || stamped === policy.release) return policy;

@@ -200,7 +200,7 @@ export class TrafficDirector {
 
   /** What the request counts for the decision: once, however often it is tried on servers of the same release. */
   #unitOf(
-    { release, allotted, bucket }: TrafficRow,
+    { release, bucket, allotted }: TrafficRow,
     { head, routes, unit: before }: Pick<BookingParts, 'head' | 'routes' | 'unit'>,
   ): PendingUnit | null {
     if (before !== null) {
@@ -211,13 +211,16 @@ export class TrafficDirector {
     const isTurnedAway = bucket === PULLED || bucket === FAILOVER;
     if (rules === null || !(allotted || (isTurnedAway && rules.byAccount))) return null;
     const allocated = routes.measure.isAllocated(head.method, head.path);
-    if (!rules.byAccount) return allocated ? this.units.ofRequest(release) : null;
+    const group = allotted ? rules.groupOf(bucket) : undefined;
+    if (!rules.byAccount)
+      return allocated && group !== undefined ? this.units.ofRequest(release, group) : null;
     const key = this.context.keyOf(head, routes);
-    const account = key === undefined ? undefined : routes.accountOf(key);
+    const account = key === undefined ? undefined : routes.accountOf(key, head);
     if (account === undefined) return null;
-    if (allotted) return this.units.ofAccount({ account, release, allocated });
+    if (allotted)
+      return group === undefined ? null : this.units.ofAccount({ account, release, group, allocated });
     // Who is held back would not have entered in any case, where there is no control arm: he may when the share grows.
-    if (allocated && !(bucket === PULLED && rules.leftOut !== null && routes.isHeldBack(key)))
+    if (allocated && !(bucket === PULLED && rules.leftOut !== null && routes.isHeldBack(key, head)))
       this.units.passBy(account);
     return null;
   }

@@ -1,5 +1,4 @@
 import type { Logger } from 'pino';
-import { EVERYONE } from '../domain/decision/block.ts';
 import { accountPartOf, EVERY_ACCOUNT, type AccountPart } from '../domain/routes/account-part.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { GatewayUnits, UnitCount } from '../protocol/gateway.ts';
@@ -28,8 +27,8 @@ export class UnitLedger {
   #slots: UnitSlot[] = [];
   #taking = false;
   #sequence = 0;
-  /** What is reported: table version → release → tally. */
-  #counts = new Map<number, Map<string, Tally>>();
+  /** What is reported: table version → tallies, one for each release and group. */
+  #counts = new Map<number, Tally[]>();
   #toldMs = -Infinity;
 
   constructor(parts: {
@@ -87,12 +86,12 @@ export class UnitLedger {
     this.#taking = false;
   }
 
-  /** For an allocated request that the policy sent to this release; null where it is no unit. */
-  ofRequest(release: string): PendingUnit | null {
+  /** For an allocated request that the policy sent to this release, of this group; null where it is no unit. */
+  ofRequest(release: string, group: string): PendingUnit | null {
     const rules = this.#rules;
     if (rules === null || release === rules.leftOut) return null;
     const slot = this.#slotFor(rules);
-    const tally = slot.tallies[slot.armOf(release)];
+    const tally = slot.tallies[slot.armOf(release, group)];
     return tally === undefined ? null : new RequestUnit(slot, tally, this.#now);
   }
 
@@ -125,8 +124,8 @@ export class UnitLedger {
     this.#closeSlots(this.#now());
     const counts: UnitCount[] = [];
     for (const [tableVersion, tallies] of this.#counts) {
-      for (const { release, n, sum, squares, uncapped } of tallies.values())
-        counts.push({ tableVersion, release, group: EVERYONE, n, sum, squares, uncapped });
+      for (const { release, group, n, sum, squares, uncapped } of tallies)
+        counts.push({ tableVersion, release, group, n, sum, squares, uncapped });
     }
     const pending = this.#slots.reduce((total, { units }) => total + units, 0);
     return { trial: this.#trial, counts, pending, beyond: this.#accounts.beyond };
@@ -178,11 +177,12 @@ export class UnitLedger {
     if (slot.void) return;
     const { tableVersion } = slot.rules;
     let counts = this.#counts.get(tableVersion);
-    if (counts === undefined) this.#counts.set(tableVersion, (counts = new Map<string, Tally>()));
+    if (counts === undefined) this.#counts.set(tableVersion, (counts = []));
     for (const tally of slot.tallies) {
       if (tally.n === 0) continue;
-      let count = counts.get(tally.release);
-      if (count === undefined) counts.set(tally.release, (count = new Tally(tally.release)));
+      const { release, group } = tally;
+      let count = counts.find((each) => each.release === release && each.group === group);
+      if (count === undefined) counts.push((count = new Tally(release, group)));
       count.add(tally);
     }
   }

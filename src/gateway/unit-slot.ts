@@ -1,3 +1,6 @@
+import { EVERYONE } from '../domain/decision/block.ts';
+import { dealtGroups, groupOfBucket } from '../domain/policy/groups.ts';
+import type { TrafficPolicy } from '../domain/policy/policy.ts';
 import type { VolumeKind } from '../domain/measure.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 
@@ -13,6 +16,8 @@ export interface UnitRules {
   readonly byAccount: boolean;
   /** Release whose units are not entered: without control arm, the baseline. */
   readonly leftOut: string | null;
+  /** The group in which the units of an allotted bucket are compared; undefined where they are in none. */
+  readonly groupOf: (bucket: string) => string | undefined;
   readonly timeoutMs: number;
   /** 0 where each request is a unit. */
   readonly windowMs: number;
@@ -37,6 +42,7 @@ export function unitRulesOf({ version, split, measure }: RouteTable): UnitRules 
     trial: split.salt,
     byAccount,
     leftOut: counting.control ? null : split.baseline,
+    groupOf: compileGroupOf(split.policy),
     timeoutMs: counting.timeoutMs,
     windowMs,
     cap: kind === 'successes' ? null : (counting.cap ?? null),
@@ -44,6 +50,12 @@ export function unitRulesOf({ version, split, measure }: RouteTable): UnitRules 
     slotMs: Math.max(SLOT_MS, (windowMs + counting.timeoutMs) / OPEN_SLOTS),
     allotment: JSON.stringify([split.policy, split.share]),
   };
+}
+
+/** Where the policy deals groups at random, only what it dealt is compared; any other policy has one group of all. */
+function compileGroupOf(policy: TrafficPolicy): UnitRules['groupOf'] {
+  const groups = new Set(dealtGroups(policy).map(({ name }) => name));
+  return groups.size === 0 ? () => EVERYONE : (bucket) => groupOfBucket(bucket, groups);
 }
 
 /** What a match of the volume rule is worth before it is capped: the amount, else 1. */
@@ -56,16 +68,18 @@ export function cappedBy(cap: number, raw: number): number {
   return Math.min(Math.max(raw / cap, 0), 1);
 }
 
-/** What the units of one release came to. */
+/** What the units of one release in one group came to. */
 export class Tally {
   readonly release: string;
+  readonly group: string;
   n = 0;
   sum = 0;
   squares = 0;
   uncapped = 0;
 
-  constructor(release: string) {
+  constructor(release: string, group: string) {
     this.release = release;
+    this.group = group;
   }
 
   outcome(value: number, uncapped: number): void {
@@ -119,10 +133,13 @@ export class UnitSlot {
     this.lastMs = nowMs;
   }
 
-  /** Number of the release's tally among `tallies`. */
-  armOf(release: string): number {
-    for (let i = 0; i < this.tallies.length; i += 1) if (this.tallies[i]?.release === release) return i;
-    return this.tallies.push(new Tally(release)) - 1;
+  /** Number of the release's tally, in this group, among `tallies`. */
+  armOf(release: string, group: string): number {
+    for (let i = 0; i < this.tallies.length; i += 1) {
+      const tally = this.tallies[i];
+      if (tally?.release === release && tally.group === group) return i;
+    }
+    return this.tallies.push(new Tally(release, group)) - 1;
   }
 
   /** Whether the window of its last account is open. */

@@ -1,6 +1,5 @@
 import xxhash from 'xxhash-wasm';
 import { z } from 'zod';
-import { EVERYONE } from '../domain/decision/block.ts';
 import type { VolumeKind } from '../domain/measure.ts';
 import { accountPartOf, type AccountPart } from '../domain/routes/account-part.ts';
 import type { RouteTable, TrialCounting } from '../domain/routes/table.ts';
@@ -17,6 +16,7 @@ import {
   encoded,
 } from './layout.ts';
 import type { TableRow } from './runtime-answers.ts';
+import { compileGroups } from './unit-groups.ts';
 
 const hasher = await xxhash();
 
@@ -44,6 +44,8 @@ interface Window {
   readonly version: number;
   readonly release: string | undefined;
   readonly slot: number;
+  /** First number of its group, where the policy deals groups at random. */
+  readonly group: number;
 }
 
 export interface AccountReading {
@@ -162,7 +164,7 @@ export class AccountLedger {
   }
 
   #enter(
-    { row, second, version, release, slot }: Window,
+    { row, second, version, release, slot, group: first }: Window,
     {
       state,
       counting,
@@ -173,6 +175,8 @@ export class AccountLedger {
     if (version < state.since || release === undefined) return;
     const part = accountPartOf(counting, this.#gateway, this.#part);
     if (part === undefined || (part.of !== 1 && !isInPart(slot, part))) return;
+    const group = table.split === null ? undefined : compileGroups(table.split.policy)(first);
+    if (group === undefined) return;
     if (this.#register.get(row.key) !== UNKNOWN) return;
     const { started, allocated, answered } = ACCOUNT_COUNTS;
     const requests = countOf(row, started);
@@ -185,9 +189,11 @@ export class AccountLedger {
     if (second <= startedSecond && requests !== countOf(row, answered)) return;
     if (countOf(row, allocated) === 0) return;
     const outcome = outcomeOf(row, table.measure.volume.kind, counting.cap);
-    let count = state.counts.find((each) => each.tableVersion === version && each.release === release);
+    let count = state.counts.find(
+      (each) => each.tableVersion === version && each.release === release && each.group === group,
+    );
     if (count === undefined) {
-      count = { tableVersion: version, release, group: EVERYONE, n: 0, sum: 0, squares: 0, uncapped: 0 };
+      count = { tableVersion: version, release, group, n: 0, sum: 0, squares: 0, uncapped: 0 };
       state.counts.push(count);
     }
     count.n += 1;
@@ -210,6 +216,7 @@ function windowsOf(rows: readonly TableRow[], releases: ReadonlyMap<number, stri
         version: tag(ACCOUNT_TAGS.tableVersion),
         release: releases.get(tag(ACCOUNT_TAGS.release)),
         slot: tag(ACCOUNT_TAGS.slot),
+        group: tag(ACCOUNT_TAGS.group),
       },
     ];
   });

@@ -26,7 +26,8 @@ const ALLOCATED = '{ var(txn.a) -m found }';
 const { started, allocated, answered, matches, amounts, amount } = ACCOUNT_COUNTS;
 
 /** What the policy splits, as in the embedded gateway (src/gateway/compiled-routes.ts). */
-function accountIn({ key, policy }: RuleParts): string {
+function accountIn({ key, policy, account }: RuleParts): string {
+  if (account !== undefined) return 'dealt';
   return key.lookup !== undefined && (policy === 'range' || policy === 'values') ? 'raw' : 'key';
 }
 
@@ -34,11 +35,12 @@ function accountIn({ key, policy }: RuleParts): string {
 export function accountAssignmentRules(parts: RuleParts, files: Files): string[] {
   const { accounts, units } = TABLES;
   const mayEnter = `${COUNTED} ${ALLOCATED} !{ var(txn.trial),field(5,:),strcmp(txn.release) eq 0 }`;
+  const inGroup = parts.account === undefined ? '' : ' { var(txn.group) -m found }';
   const tag = (name: Exclude<keyof typeof ACCOUNT_TAGS, 'all'>, value: string): string =>
     `http-request sc-set-gpt(${ACCOUNT_TAGS[name]},1) ${value} if ${FIRST}`;
   return [
     '# For the decision: an account enters with its first allocated request, unless routes changed while it was looked at.',
-    `http-request set-var(txn.version) var(txn.trial),field(1,:) if { var(txn.trial) -m found } !{ var(txn.hop) -m found } !{ var(txn.go),field(3,:) -m str ${NOT_ALLOTTED.join(' ')} } { str(${SPECIAL.units}),map_str(${files.routes}),strcmp(txn.trial) eq 0 }`,
+    `http-request set-var(txn.version) var(txn.trial),field(1,:) if { var(txn.trial) -m found } !{ var(txn.hop) -m found }${inGroup} !{ var(txn.go),field(3,:) -m str ${NOT_ALLOTTED.join(' ')} } { str(${SPECIAL.units}),map_str(${files.routes}),strcmp(txn.trial) eq 0 }`,
     `http-request set-var(txn.release) var(txn.go),field(2,:) if ${COUNTED}`,
     `http-request set-var(txn.account) var(txn.trial),field(4,:),url_dec,concat(:,txn.${accountIn(parts)}) if ${COUNTED}`,
     `http-request track-sc1 var(txn.account),xxh64 table ${accounts} if ${mayEnter} or ${COUNTED} { var(txn.account),xxh64,in_table(${accounts}) }`,
@@ -59,6 +61,7 @@ export function accountAssignmentRules(parts: RuleParts, files: Files): string[]
     tag('tableVersion', 'var(txn.version),add(0)'),
     tag('release', 'var(txn.release),xxh32'),
     tag('slot', `var(txn.account),xxh32,mod(${SLOTS})`),
+    ...(parts.account === undefined ? [] : [tag('group', 'var(txn.group),add(0)')]),
     tag('second', 'var(txn.began),div(1000)'),
   ];
 }

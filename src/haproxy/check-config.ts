@@ -2,8 +2,8 @@ import type { Plan } from '../domain/plan/schema.ts';
 import { HANDED_OVER, handoverNeeds, SUCCESSOR } from './handover.ts';
 import { MARKS, marksOf, serversOf, slotId, slotName, TABLES } from './layout.ts';
 import { addressOf, handedOver, renderConfig, rulePartsOf } from './render.ts';
-import { stickRules } from './rules.ts';
 import { unitTables } from './unit-tables.ts';
+import { stickRules } from './stick-rules.ts';
 
 export interface ConfigProblem {
   /** Where to look, or where to write what is missing; from 1. */

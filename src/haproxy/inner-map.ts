@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import writeFileAtomic from 'write-file-atomic';
+import { dealtGroups } from '../domain/policy/groups.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { DataPlane } from '../gateway/data-plane.ts';
 import { RouteKeeper } from '../gateway/route-keeper.ts';
@@ -110,7 +111,8 @@ export class InnerMap implements DataPlane {
     const { split } = table;
     const fits =
       split === null ||
-      decodeURIComponent(rules) === innerMarkOf({ key: split.key, policy: split.policy.kind });
+      (dealtGroups(split.policy).length === 0 &&
+        decodeURIComponent(rules) === innerMarkOf({ key: split.key, policy: split.policy.kind }));
     if (!fits)
       this.#tell(
         table,

@@ -1,4 +1,5 @@
 import { ChangeoverError } from '../domain/errors.ts';
+import { dealtGroups } from '../domain/policy/groups.ts';
 import type { KeySource, TrafficPolicy } from '../domain/policy/policy.ts';
 import { KEY_MEMBER, routeMember } from '../gateway/baggage.ts';
 import { NOT_WAITING } from './baggage-rules.ts';
@@ -35,6 +36,12 @@ export function innerServicesOf(plans: readonly InnerPlan[]): InnerService[] {
         `HAProxy cannot read the member ${key.name} of W3C baggage, by which ${service} decides: leave ${service} out of --context-for, or take its key from ${KEY_MEMBER}, a header or a cookie.`,
       );
     }
+    if (dealtGroups(policy).length > 0) {
+      throw new ChangeoverError(
+        'InvalidRequest',
+        `HAProxy deals no groups of customers for the services behind it, and the plan of ${service} does: leave ${service} out of --context-for, so that its sidecars decide, or use embedded gateways.`,
+      );
+    }
     return { service, key, policy: policy.kind };
   });
 }
@@ -61,15 +68,16 @@ export function innerRules(
   inner: readonly InnerService[],
   { parts, files }: { parts: RuleParts; files: Files },
 ): string[] {
+  const { account: _, ...undealt } = parts;
   const ownKey = parts.key.lookup === undefined ? 'txn.key' : 'txn.raw';
   return inner.flatMap(({ service, key, policy }, index) => {
     const scope = `in${index + 1}_`;
-    const theirs: RuleParts = { ...parts, key, policy };
+    const theirs: RuleParts = { ...undealt, key, policy };
     const isOwn = key.from === 'baggage' || plain(key) === plain({ ...parts.key, lookup: undefined });
     const rules = decisionRules(theirs, { ...files, routes: files.inner(service) });
     return [
       `# What the routes of ${service} decide.`,
-      ...(isOwn ? [] : [`http-request set-var(txn.${scope}key) ${keyFetch(theirs)}`]),
+      ...(isOwn ? [] : [`http-request set-var(txn.${scope}key) ${keyFetch(key)}`]),
       `http-request set-var(txn.${scope}key) var(${ownKey})${isOwn ? '' : ` if !{ var(txn.${scope}key) -m found }`}`,
       ...rules.map((rule) => onOwnNames(rule, scope)),
       `http-request add-header baggage ${routeMember(service)}=%[var(txn.${scope}go),field(2,:)] if { var(txn.${scope}go) -m found }${NOT_WAITING}`,

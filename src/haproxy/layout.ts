@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Plan } from '../domain/plan/schema.ts';
-import type { TrafficPolicy } from '../domain/policy/policy.ts';
+import { dealtGroups } from '../domain/policy/groups.ts';
+import type { KeySource, TrafficPolicy } from '../domain/policy/policy.ts';
 import type { TrialCounting } from '../domain/routes/table.ts';
 
 /**
@@ -59,6 +60,16 @@ export const SPECIAL = {
 export const SLOT_BASE = 7_000_000_000_000_000_000n;
 /** Entry of server id n: where transactions that began on it go on. */
 export const HOME_BASE = 8_000_000_000_000_000_000n;
+/**
+ * Groups that are dealt at random: group n has the numbers from `GROUP_BASE + n · SLOTS` on, one for each slot of the
+ * hash. The map holds beginnings of these numbers as they are written, so that a few of them are all slots of a version.
+ */
+export const GROUP_BASE = 600_000_000;
+/** This much further on: what a stage holds back of the group. */
+export const GROUP_HELD_BACK = 100_000_000;
+/** Begins the entry of a key that is of such a group; the group's first number follows. */
+export const GROUP_MARK = '=';
+
 /** Numbers of a range policy lie around it: HAProxy's ranges know no negative numbers. */
 export const RANGE_ZERO = 4_000_000_000_000_000_000n;
 /** Stands for whatever has more digits than a double tells apart. */
@@ -103,7 +114,9 @@ export const ACCOUNT_TAGS = {
   release: 3,
   /** Of all accounts, as `slotOf` tells. */
   slot: 4,
-  all: 5,
+  /** First number of its group, where groups are dealt at random. */
+  group: 5,
+  all: 6,
 } as const;
 /** What `gpc(…)` counts of an account's requests within its window. */
 export const ACCOUNT_COUNTS = {
@@ -145,23 +158,40 @@ export const MARKS = {
   units: 'CHANGEOVER_UNITS',
 } as const;
 /** Another one whenever the rules count units in another way. */
-const UNIT_RULES_VERSION = '2';
+const UNIT_RULES_VERSION = '3';
 export type Marks = Record<keyof typeof MARKS, string>;
 
 /** Parts of a plan (or of a route table) that are rules in the configuration; all else is data in maps and tables. */
 export interface RuleParts {
   readonly key: Plan['traffic']['key'];
   readonly policy: TrafficPolicy['kind'];
+  /** Where groups are dealt at random: where the account is found by which they are. */
+  readonly account?: Plan['traffic']['account'];
   readonly transactions: Plan['traffic']['transactions'] | null;
   readonly measure: Plan['measure'];
   /** What is counted for the decision, where anything is. */
   readonly unit: TrialCounting['unit'];
 }
 
+/** Where a policy's rules find the account by which they deal groups; undefined where they deal none. */
+export function accountOf({
+  key,
+  policy,
+  account,
+}: {
+  readonly key: KeySource;
+  readonly policy: TrafficPolicy;
+  readonly account?: KeySource;
+}): Pick<RuleParts, 'account'> {
+  if (dealtGroups(policy).length === 0) return {};
+  const { lookup: _, ...found } = account ?? key;
+  return { account: found };
+}
+
 export function marksOf(parts: RuleParts): Marks {
   return {
     key: plain(parts.key),
-    policy: parts.policy,
+    policy: parts.account === undefined ? parts.policy : `${parts.policy} dealt by ${plain(parts.account)}`,
     transactions: plain(parts.transactions ?? null),
     measure: plain(parts.measure),
     units: `${parts.unit} ${UNIT_RULES_VERSION}`,

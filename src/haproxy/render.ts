@@ -4,6 +4,7 @@ import type { Plan } from '../domain/plan/schema.ts';
 import { HANDED_OVER, type HandedOver, handoverBind, handoverGlobal, handoverSections } from './handover.ts';
 import { innerMarkLines, type InnerPlan, innerRules, innerServicesOf } from './inner-rules.ts';
 import {
+  accountOf,
   AMOUNT_BITS,
   filesIn,
   MARKS,
@@ -15,17 +16,10 @@ import {
   TABLES,
 } from './layout.ts';
 import { slotRoutes } from './route-map.ts';
-import {
-  countingRules,
-  destinationRules,
-  type Files,
-  markOf,
-  noteRules,
-  routingRules,
-  stickRules,
-} from './rules.ts';
+import { countingRules, destinationRules, type Files, markOf, noteRules, routingRules } from './rules.ts';
 import { serverStateFile } from './server-states.ts';
 import { unitTables } from './unit-tables.ts';
+import { stickRules } from './stick-rules.ts';
 
 export interface RenderOptions {
   /** Where traffic comes in, as `bind` takes it. */
@@ -58,6 +52,7 @@ export function rulePartsOf(plan: Plan): RuleParts {
   return {
     key: traffic.key,
     policy: traffic.policy.kind,
+    ...accountOf(traffic),
     transactions: traffic.transactions ?? null,
     measure,
     unit: countingOf(plan)?.unit ?? 'request',

@@ -1,3 +1,5 @@
+import { dealtGroups, heldBackBucket } from '../domain/policy/groups.ts';
+import { DEFAULT_SALT } from '../domain/policy/policy.ts';
 import { compileSplit, hashSteps, type KeyDecision, SLOTS, utf8Octets } from '../domain/policy/route-key.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable, TrafficSplit } from '../domain/routes/table.ts';
@@ -6,6 +8,9 @@ import {
   AMOUNT_DECIMALS,
   encoded,
   encodedOctets,
+  GROUP_BASE,
+  GROUP_HELD_BACK,
+  GROUP_MARK,
   HOME_BASE,
   NO_RELEASE,
   RANGE_FAR,
@@ -133,17 +138,16 @@ function splitEntries(split: TrafficSplit, to: Decision): MapEntry[] {
     decision.release === split.baseline || open >= SLOTS ? to(decision) : `${to(decision)}:${open}`;
   return [
     ...policyEntries(split, full, staged),
+    ...groupEntries(split, { to, staged }),
     [SPECIAL.noKey, staged(full(undefined))],
-    [SPECIAL.heldBack, to({ release: split.baseline, bucket: 'held-back' })],
+    [SPECIAL.heldBack, to({ release: split.baseline, bucket: heldBackBucket() })],
     [SPECIAL.stageSalt, encoded(`stage:${split.salt}`)],
   ];
 }
 
-function policyEntries(
-  { policy, baseline, pulled }: TrafficSplit,
-  full: (key: string) => KeyDecision,
-  to: Decision,
-): MapEntry[] {
+function policyEntries(split: TrafficSplit, full: (key: string) => KeyDecision, to: Decision): MapEntry[] {
+  const { policy } = split;
+  const entryOf = groupOrDecision(split, full, to);
   switch (policy.kind) {
     case 'tail':
       return Array.from({ length: 10 }, (_, digit): MapEntry => [String(digit), to(full(String(digit)))]);
@@ -151,8 +155,8 @@ function policyEntries(
       const values = new Set(policy.rules.flatMap((rule) => rule.values.map(utf8Octets)));
       values.delete('');
       return [
-        [SPECIAL.miss, to(full(otherThan(values)))],
-        ...[...values].map((value): MapEntry => [`v${encodedOctets(value)}`, to(full(value))]),
+        [SPECIAL.miss, entryOf(otherThan(values))],
+        ...[...values].map((value): MapEntry => [`v${encodedOctets(value)}`, entryOf(value)]),
       ];
     }
     case 'hash': {
@@ -163,8 +167,7 @@ function policyEntries(
         const range = `${from}:${last - 1}`;
         const empty = last <= from;
         from = Math.max(from, last);
-        const isPulled = decision.release !== baseline && pulled.includes(decision.release);
-        return [empty ? '' : range, to(isPulled ? { release: baseline, bucket: 'pulled' } : decision)];
+        return [empty ? '' : range, to(unlessPulled(decision, split))];
       });
       return [[SPECIAL.policySalt, encoded(policy.salt)], ...entries.filter(([range]) => range !== '')];
     }
@@ -186,10 +189,70 @@ function policyEntries(
       ];
       return edges.map(([from, sample], index): MapEntry => {
         const next = edges[index + 1]?.[0] ?? RANGE_ZERO + RANGE_FAR + 1n;
-        return [`${from}:${next - 1n}`, to(full(String(starts.length === 0 ? far : sample)))];
+        return [`${from}:${next - 1n}`, entryOf(String(starts.length === 0 ? far : sample))];
       });
     }
   }
+}
+
+function unlessPulled(decision: KeyDecision, { baseline, pulled }: TrafficSplit): KeyDecision {
+  const isPulled = decision.release !== baseline && pulled.includes(decision.release);
+  return isPulled ? { release: baseline, bucket: 'pulled' } : decision;
+}
+
+/** What the map holds for a key: where it goes, or of which group that is dealt at random it is. */
+function groupOrDecision(
+  split: TrafficSplit,
+  full: (key: string) => KeyDecision,
+  to: Decision,
+): (key: string) => string {
+  const names = dealtGroups(split.policy).map(({ name }) => name);
+  if (names.length === 0) return (key) => to(full(key));
+  const bucketOf = compileSplit({ ...split, share: 1, pulled: [] });
+  return (key) => {
+    const group = names.indexOf(bucketOf(key, ANYONE).bucket);
+    return group < 0 ? to(full(key)) : `${GROUP_MARK}${GROUP_BASE + group * SLOTS}`;
+  };
+}
+
+/** Of a group all accounts have the same bucket. */
+const ANYONE = '-';
+
+/** Slots of the groups that are dealt at random, and what a stage holds back of each. */
+function groupEntries(
+  split: TrafficSplit,
+  { to, staged }: { readonly to: Decision; readonly staged: Decision },
+): MapEntry[] {
+  const groups = dealtGroups(split.policy);
+  if (groups.length === 0) return [];
+  const salt = 'salt' in split.policy ? split.policy.salt : undefined;
+  const entries = groups.flatMap(({ name, weights }, index): MapEntry[] => {
+    const base = GROUP_BASE + index * SLOTS;
+    let from = 0;
+    const steps = hashSteps(weights, name);
+    const dealt = steps.flatMap(({ below, decision }, step): MapEntry[] => {
+      const last = step === steps.length - 1 ? SLOTS : Math.ceil(below);
+      const value = staged(unlessPulled(decision, split));
+      const numbers = beginnings(base + from, base + last);
+      from = Math.max(from, last);
+      return numbers.map((number): MapEntry => [number, value]);
+    });
+    const held = to({ release: split.baseline, bucket: heldBackBucket(name) });
+    return [...dealt, [String(base + GROUP_HELD_BACK), held]];
+  });
+  return [[SPECIAL.policySalt, encoded(salt ?? DEFAULT_SALT)], ...entries];
+}
+
+/** Beginnings by which all whole numbers from `from` to below `below`, of the same length, are told from others. */
+function beginnings(from: number, below: number): string[] {
+  const found: string[] = [];
+  for (let at = from; at < below;) {
+    let zeros = 0;
+    while (at % 10 ** (zeros + 1) === 0 && at + 10 ** (zeros + 1) <= below) zeros += 1;
+    found.push(String(at).slice(0, String(at).length - zeros));
+    at += 10 ** zeros;
+  }
+  return found;
 }
 
 /** A value that no rule names. */

@@ -10,6 +10,8 @@ import {
   encoded,
   ENDING,
   type filesIn,
+  GROUP_HELD_BACK,
+  GROUP_MARK,
   HOME_BASE,
   RANGE_FAR,
   RANGE_ZERO,
@@ -41,7 +43,7 @@ function special(name: keyof typeof SPECIAL, files: Files): string {
 }
 
 /** Where the key is; the same requests have the same key in the embedded gateway (src/gateway/request-key.ts). */
-export function keyFetch({ key }: RuleParts): string {
+export function keyFetch(key: NonNullable<RuleParts['account']>): string {
   switch (key.from) {
     case 'header':
       return `req.fhdr(${key.name},1)`;
@@ -69,10 +71,10 @@ function withoutBaggage(): ChangeoverError {
 export function routingRules(parts: RuleParts, files: Files): string[] {
   const lookup =
     parts.key.lookup === undefined
-      ? [`http-request set-var(txn.key) ${keyFetch(parts)}`]
+      ? [`http-request set-var(txn.key) ${keyFetch(parts.key)}`]
       : [
           '# The key is looked up in a file; what is not there has no key.',
-          `http-request set-var(txn.raw) ${keyFetch(parts)}`,
+          `http-request set-var(txn.raw) ${keyFetch(parts.key)}`,
           `http-request set-var(txn.key) var(txn.raw),url_enc,map_str(${files.lookup}),url_dec`,
         ];
   return [...trialRules(files), ...lookup, ...decisionRules(parts, files)];
@@ -83,14 +85,44 @@ export function decisionRules(parts: RuleParts, files: Files): string[] {
   return [
     `http-request unset-var(txn.key) unless { var(txn.key),length 1:${MAX_KEY_OCTETS} }`,
     ...policyRules(parts, files),
+    ...groupRules(parts, files),
     `http-request set-var(txn.go) ${special('noKey', files)} if !{ var(txn.go) -m found }`,
     '# A stage: the slots of a second hash from the fourth field on stay on the baseline.',
-    `http-request set-var(txn.go) ${special('heldBack', files)} if { var(txn.go),field(4,:),set-var(txn.open) -m found } { ${hash('stageSalt', files)},sub(txn.open) ge 0 }`,
+    ...heldBackRules(parts, files),
   ];
 }
 
-function hash(salt: 'policySalt' | 'stageSalt', files: Files): string {
-  return `${special(salt, files)},url_dec,concat(:,txn.key),xxh32,mod(${SLOTS})`;
+/**
+ * A group that is dealt: the account's slot, as a number behind the group's, finds the entry that it begins with. Who has
+ * no account is in no group.
+ */
+function groupRules({ account }: RuleParts, files: Files): string[] {
+  if (account === undefined) return [];
+  return [
+    '# A group that is dealt at random, account by account.',
+    `http-request set-var(txn.group) var(txn.go),field(2,${GROUP_MARK}) if { var(txn.go) -m beg ${GROUP_MARK} }`,
+    'http-request unset-var(txn.go) if { var(txn.group) -m found }',
+    `http-request set-var(txn.dealt) ${keyFetch(account)}`,
+    `http-request unset-var(txn.dealt) unless { var(txn.dealt),length 1:${MAX_KEY_OCTETS} }`,
+    'http-request unset-var(txn.group) unless { var(txn.dealt) -m found }',
+    `http-request set-var(txn.go) ${hash('policySalt', files, 'dealt')},add(txn.group),map_beg(${files.routes}) if { var(txn.group) -m found }`,
+  ];
+}
+
+function heldBackRules({ account }: RuleParts, files: Files): string[] {
+  const dealt = hash('stageSalt', files, account === undefined ? 'key' : 'dealt');
+  const isHeld = `{ var(txn.go),field(4,:),set-var(txn.open) -m found } { ${dealt},sub(txn.open) ge 0 }`;
+  const all = `http-request set-var(txn.go) ${special('heldBack', files)} if ${isHeld}`;
+  if (account === undefined) return [all];
+  return [
+    `http-request set-var(txn.held) bool(true) if ${isHeld}`,
+    `http-request set-var(txn.go) ${special('heldBack', files)} if { var(txn.held) -m found }`,
+    `http-request set-var(txn.go) var(txn.group),add(${GROUP_HELD_BACK}),${lookUp(files)} if { var(txn.held) -m found } { var(txn.group) -m found }`,
+  ];
+}
+
+function hash(salt: 'policySalt' | 'stageSalt', files: Files, of: 'key' | 'dealt' = 'key'): string {
+  return `${special(salt, files)},url_dec,concat(:,txn.${of}),xxh32,mod(${SLOTS})`;
 }
 
 function policyRules(parts: RuleParts, files: Files): string[] {
@@ -127,7 +159,7 @@ function policyRules(parts: RuleParts, files: Files): string[] {
 const KEPT = '{ var(txn.kept) -m found }';
 const AT_HOME = '{ var(txn.go),field(1,:),strcmp(txn.slot) eq 0 }';
 /** What was decided is no allotment by the policy. */
-const UNALLOTTED = `{ var(txn.go),field(3,:) -m str ${NOT_ALLOTTED.join(' ')} }`;
+export const UNALLOTTED = `{ var(txn.go),field(3,:) -m str ${NOT_ALLOTTED.join(' ')} }`;
 
 /**
  * Transactions go on where they began; where nobody can take what was decided, the refuges do. `context`: further rules
@@ -255,26 +287,6 @@ function amountRules(header: string, parts: RuleParts): string[] {
       (_, bit) => `http-response sc-inc-gpc(${bit},2) if { var(txn.units),and(${2n ** BigInt(bit)}) gt 0 }`,
     ),
     ...amountOutcomeRules(parts),
-  ];
-}
-
-/** Rules in a slot's backend: a transaction sticks to its server, also while that drains. */
-export function stickRules({ transactions }: RuleParts): string[] {
-  if (transactions === null || transactions === undefined) return [];
-  const given =
-    transactions.id.from === 'header'
-      ? `res.fhdr(${transactions.id.name})`
-      : `res.cook(${transactions.id.name})`;
-  return [
-    `stick on var(txn.id) table ${TABLES.transactions} if { var(txn.id) -m found }`,
-    `stick store-response ${given} table ${TABLES.transactions}`,
-    `stick store-request var(txn.id) table ${TABLES.allotted} if { var(txn.id) -m found } !${UNALLOTTED}`,
-    `stick store-response ${given} table ${TABLES.allotted} if !${UNALLOTTED}`,
-    ...(transactions.endHeader === undefined
-      ? []
-      : [
-          `stick store-response var(txn.id) table ${TABLES.ended} if { var(txn.id) -m found } { res.fhdr(${transactions.endHeader}) -m found }`,
-        ]),
   ];
 }
 

@@ -1,7 +1,15 @@
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
-import { ACCOUNT_KEPT_MS, AMOUNT_DECIMALS, MARKS, type Marks, marksOf, UNIT_KEPT_MS } from './layout.ts';
+import {
+  ACCOUNT_KEPT_MS,
+  accountOf,
+  AMOUNT_DECIMALS,
+  MARKS,
+  type Marks,
+  marksOf,
+  UNIT_KEPT_MS,
+} from './layout.ts';
 import type { RuntimeConnection } from './runtime-api.ts';
 
 /** Rules are text of the configuration: a table that counts by others must not be executed as if it were the same. */
@@ -15,6 +23,7 @@ export async function refuseOtherRules(
   const wanted = marksOf({
     key: table.split?.key ?? { from: 'header', name: '-' },
     policy: table.split?.policy.kind ?? 'tail',
+    ...(table.split === null ? {} : accountOf(table.split)),
     transactions: table.transactions,
     measure: table.measure,
     unit: table.split?.counting?.unit ?? 'request',

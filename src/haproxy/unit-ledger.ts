@@ -5,6 +5,7 @@ import type { RouteTable } from '../domain/routes/table.ts';
 import { type GatewayUnits, type UnitCount, unitCountSchema } from '../protocol/gateway.ts';
 import { AMOUNT_BITS, AMOUNT_DECIMALS, UNIT_DIGITS, UNIT_KEPT_MS, UNIT_SLOT_MS } from './layout.ts';
 import type { TableRow } from './runtime-answers.ts';
+import { compileGroups } from './unit-groups.ts';
 
 /** HAProxy's threads read the clock once in a round of work: until then a moment may still be written, in milliseconds. */
 const LATE_MS = 500;
@@ -25,6 +26,8 @@ interface Unit {
   readonly moment: number;
   readonly version: number;
   readonly release: string;
+  /** First number of the group, where the policy deals groups at random. */
+  readonly group: number | undefined;
 }
 
 /**
@@ -80,7 +83,9 @@ export class UnitLedger {
     state.closed = Math.min(state.closed, Math.floor(nowMs / UNIT_SLOT_MS));
     const open = units.filter(({ moment }) => moment > state.closed);
     const leftOut = counting.control ? null : table.split.baseline;
-    const counts = ({ version, release }: Unit): boolean => version >= state.since && release !== leftOut;
+    const groupOf = compileGroups(table.split.policy);
+    const counts = (unit: Unit): boolean =>
+      unit.version >= state.since && unit.release !== leftOut && groupOf(unit.group) !== undefined;
 
     for (const moment of [...new Set(open.map((unit) => unit.moment))].sort((a, b) => a - b)) {
       const those = open.filter((unit) => unit.moment === moment);
@@ -90,8 +95,17 @@ export class UnitLedger {
       state.closed = moment;
       // Some of its entries may be gone already.
       if (nowMs >= moment * UNIT_SLOT_MS + UNIT_KEPT_MS - LATE_MS) continue;
-      for (const unit of those.filter(counts))
-        addTo(state.counts, unit, outcomesOf(unit.row, table.measure, counting.cap));
+      for (const unit of those.filter(counts)) {
+        const key = {
+          tableVersion: unit.version,
+          release: unit.release,
+          group: groupOf(unit.group) ?? EVERYONE,
+        };
+        addTo(state.counts, key, {
+          n: assigned(unit.row),
+          ...outcomesOf(unit.row, table.measure, counting.cap),
+        });
+      }
     }
     this.#state = state;
     this.#settled = units.filter(({ moment }) => moment <= state.closed).map(({ row }) => row.key);
@@ -108,12 +122,20 @@ export class UnitLedger {
   }
 }
 
-/** `moment:table version:release`. */
+/** `moment:table version:release`, and `:group` where groups are dealt. */
 function unitOf(row: TableRow): Unit[] {
-  const match = /^(\d+):(\d+):([^:]+)$/.exec(row.key);
+  const match = /^(\d+):(\d+):([^:]+)(?::(\d+))?$/.exec(row.key);
   if (match === null) return [];
-  const [, moment, version, release = ''] = match;
-  return [{ row, moment: Number(moment), version: Number(version), release: decodeURIComponent(release) }];
+  const [, moment, version, release = '', group] = match;
+  return [
+    {
+      row,
+      moment: Number(moment),
+      version: Number(version),
+      release: decodeURIComponent(release),
+      group: group === undefined ? undefined : Number(group),
+    },
+  ];
 }
 
 function assigned({ fields }: TableRow): number {
@@ -145,13 +167,17 @@ function outcomesOf({ fields }: TableRow, { volume }: MeasureRules, cap: number 
   };
 }
 
-function addTo(counts: UnitCount[], { row, version, release }: Unit, outcomes: Outcomes): void {
-  let count = counts.find((each) => each.tableVersion === version && each.release === release);
-  if (count === undefined) {
-    count = { tableVersion: version, release, group: EVERYONE, n: 0, sum: 0, squares: 0, uncapped: 0 };
-    counts.push(count);
-  }
-  count.n += assigned(row);
+function addTo(
+  counts: UnitCount[],
+  key: Pick<UnitCount, 'tableVersion' | 'release' | 'group'>,
+  outcomes: Outcomes & Pick<UnitCount, 'n'>,
+): void {
+  const { tableVersion, release, group } = key;
+  let count = counts.find(
+    (each) => each.tableVersion === tableVersion && each.release === release && each.group === group,
+  );
+  if (count === undefined) counts.push((count = { ...key, n: 0, sum: 0, squares: 0, uncapped: 0 }));
+  count.n += outcomes.n;
   count.sum += outcomes.sum;
   count.squares += outcomes.squares;
   count.uncapped += outcomes.uncapped;

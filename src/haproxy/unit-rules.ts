@@ -12,7 +12,7 @@ import {
 
 /**
  * Counting for the decision: each request that the policy allotted is a unit. It is counted when it is assigned, in an
- * entry for its moment, table version and release, and its outcome is added to that same entry. Tracking holds the entry
+ * entry for its moment, table version and release (and group, where groups are dealt at random), and its outcome is added to that same entry. Tracking holds the entry
  * until the request is over, which `show table` tells (`use`): so it is known of which moments all outcomes are there.
  */
 
@@ -36,12 +36,14 @@ export function trialRules(files: Files): string[] {
 /** Once it is decided where the request goes. */
 export function assignmentRules(parts: RuleParts, files: Files): string[] {
   if (parts.unit === 'account') return accountAssignmentRules(parts, files);
+  const dealt = parts.account === undefined ? '' : ' { var(txn.group) -m found }';
+  const group = parts.account === undefined ? '' : ',concat(:,txn.group)';
   return [
     '# A unit of the trial is counted at its assignment, unless routes changed while it was looked at.',
-    `http-request set-var(txn.version) var(txn.trial),field(1,:) if { var(txn.trial) -m found } { var(txn.a) -m found } !{ var(txn.hop) -m found } !{ var(txn.go),field(3,:) -m str ${NOT_ALLOTTED.join(' ')} } { ${trial(files)},strcmp(txn.trial) eq 0 }`,
+    `http-request set-var(txn.version) var(txn.trial),field(1,:) if { var(txn.trial) -m found } { var(txn.a) -m found } !{ var(txn.hop) -m found }${dealt} !{ var(txn.go),field(3,:) -m str ${NOT_ALLOTTED.join(' ')} } { ${trial(files)},strcmp(txn.trial) eq 0 }`,
     `http-request set-var(txn.limit) var(txn.trial),field(2,:) if ${COUNTED}`,
     `http-request set-var(txn.release) var(txn.go),field(2,:) if ${COUNTED}`,
-    `http-request track-sc1 var(txn.began),div(${UNIT_SLOT_MS}),concat(:,txn.version,:),concat(,txn.release) table ${TABLES.units} if ${COUNTED}`,
+    `http-request track-sc1 var(txn.began),div(${UNIT_SLOT_MS}),concat(:,txn.version,:),concat(,txn.release)${group} table ${TABLES.units} if ${COUNTED}`,
   ];
 }
 

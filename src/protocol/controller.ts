@@ -201,6 +201,7 @@ export const numberedBlockSchema = z.object({
   tableVersion: z.int().exactOptional(),
   epochs: z.record(z.string(), z.string()).exactOptional(),
   shares: z.record(z.string(), z.number()).exactOptional(),
+  sharesByGroup: z.record(z.string(), z.record(z.string(), z.number())).exactOptional(),
   groups: z.record(z.string(), z.record(z.string(), armCountsSchema)),
 }) satisfies z.ZodType<Block & { number: number }>;
 export type NumberedBlock = z.infer<typeof numberedBlockSchema>;

@@ -38,6 +38,9 @@ export const keySourceSchema = z.discriminatedUnion('from', [
 ]);
 
 const otherwise = { otherwise: z.string().exactOptional() };
+const weights = z.record(z.string(), z.number().nonnegative());
+const target = z.union([z.string(), weights]);
+const dealt = { otherwise: target.exactOptional(), salt: z.string().exactOptional() };
 export const trafficPolicySchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('tail'),
@@ -52,25 +55,26 @@ export const trafficPolicySchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('range'),
     rules: z.array(
-      z.strictObject({ from: z.number().exactOptional(), below: z.number().exactOptional(), to: z.string() }),
+      z.strictObject({ from: z.number().exactOptional(), below: z.number().exactOptional(), to: target }),
     ),
-    ...otherwise,
+    ...dealt,
   }),
   z.strictObject({
     kind: z.literal('values'),
-    rules: z.array(z.strictObject({ values: z.array(z.string()), to: z.string() })),
-    ...otherwise,
+    rules: z.array(z.strictObject({ values: z.array(z.string()), to: target })),
+    ...dealt,
   }),
   z.strictObject({
     kind: z.literal('hash'),
     salt: z.string(),
-    weights: z.record(z.string(), z.number().nonnegative()),
+    weights,
   }),
 ]);
 
 export const trafficSplitSchema = z.strictObject({
   key: keySourceSchema,
   policy: trafficPolicySchema,
+  account: keySourceSchema.exactOptional(),
   withoutKey: z.string(),
   baseline: z.string(),
   share: z.number().min(0).max(1),

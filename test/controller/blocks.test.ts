@@ -26,7 +26,7 @@ function unitsOf(rows: readonly Row[], more: Partial<GatewayUnits> = {}): Gatewa
 }
 
 /** Two gateways in a trial, whose table has version 3; the lock has version 2. */
-async function startTrial() {
+async function startTrial(trialSplit: TrafficSplit = hashed) {
   const dir = await makeStateDir();
   const one = await startStubGateway('gw-1');
   const two = await startStubGateway('gw-2');
@@ -37,7 +37,7 @@ async function startTrial() {
   const { fence } = await controller.client.acquire(service, { upgradeId: 'u1', gateways });
   await controller.client.activate(service, {
     ...{ fence, step: 1 },
-    transitions: [trial[0], trial[1], { kind: 'split', split: hashed }],
+    transitions: [trial[0], trial[1], { kind: 'split', split: trialSplit }],
   });
   await controller.client.publish(service);
   const blocks = (after = 0, id = 'trial') => controller.client.blocks(service, { trial: id, after });
@@ -103,6 +103,38 @@ describe('blocks of a trial', () => {
     ]);
     expect(Object.keys(second.blocks[0]?.groups['all'] ?? {})).toEqual(['2.0-a']);
     expect(second.blocks[0]?.epochs).toEqual({ 'gw-1': epochs['gw-1'] });
+  });
+
+  it('hold the shares of each group where groups are dealt at random', async () => {
+    const policy = {
+      kind: 'range',
+      rules: [
+        { below: 35, to: { '2.0-a': 1, '2.0-b': 1 } },
+        { from: 35, to: { '2.0-a': 1, '2.0-b': 3 } },
+      ],
+    } as const;
+    await using up = await startTrial({ ...hashed, policy });
+    up.one.units = unitsOf([
+      [3, '2.0-a', 10, 4, 'range:..35'],
+      [3, '2.0-a', 5, 1, 'range:35..'],
+    ]);
+    await up.blocks();
+    // As they are read from the disk.
+    await up.restart();
+    const { blocks } = await up.blocks();
+    expect(blocks).toMatchObject([
+      {
+        sharesByGroup: {
+          'range:..35': { '2.0-a': 0.25, '2.0-b': 0.25, '1.4': 0.5 },
+          'range:35..': { '2.0-a': 0.125, '2.0-b': 0.375, '1.4': 0.5 },
+        },
+        groups: {
+          'range:..35': { '2.0-a': counted(10, 4) },
+          'range:35..': { '2.0-a': counted(5, 1) },
+        },
+      },
+    ]);
+    expect(blocks[0]).not.toHaveProperty('shares');
   });
 
   it('are the same when asked for again, by several at once, and after a restart (invariant 9)', async () => {

@@ -66,13 +66,13 @@ class Fixture {
   }
 
   request(release: string): PendingUnit {
-    const unit = this.ledger.ofRequest(release);
+    const unit = this.ledger.ofRequest(release, EVERYONE);
     if (unit === null) throw new Error(`a request of ${release} is no unit`);
     return unit;
   }
 
   of(account: string, release: string, allocated = true): PendingUnit | null {
-    return this.ledger.ofAccount({ account, release, allocated });
+    return this.ledger.ofAccount({ account, release, group: EVERYONE, allocated });
   }
 
   /** Release → [n, sum, uncapped], over all table versions; what is reported makes a sound block. */
@@ -98,6 +98,48 @@ class Fixture {
     return this;
   }
 }
+
+describe('units of groups that are dealt at random', () => {
+  const table = tableOf([], {
+    split: {
+      ...tableWith(BY_ACCOUNT).split!,
+      policy: {
+        kind: 'values',
+        rules: [
+          { values: ['bern'], to: '1.0' },
+          { values: ['basel'], to: { '2.0-a': 1, '2.0-b': 1 } },
+        ],
+        otherwise: { '2.0-a': 1, '2.0-b': 9 },
+      },
+    },
+  });
+
+  it('are of a group by the bucket in which they came, held back or not', () => {
+    const { ledger } = new Fixture(table);
+    const groupOf = ledger.rules?.groupOf ?? (() => 'no rules');
+    expect(groupOf('list2:basel')).toBe('list2:basel');
+    expect(groupOf('held-back:list2:basel')).toBe('list2:basel');
+    expect(groupOf('otherwise')).toBe('otherwise');
+    // Who is always sent to the baseline is in no group in which versions are compared.
+    for (const bucket of ['values:1.0', 'held-back', 'no-key']) expect(groupOf(bucket)).toBeUndefined();
+  });
+
+  it('are reported for each version and group, an account in the one where it was first', () => {
+    const fixture = new Fixture(table);
+    const enter = (account: string, release: string, group: string): void =>
+      fixture.ledger.ofAccount({ account, release, group, allocated: true })?.settle(1);
+    enter('1', '2.0-a', 'otherwise');
+    enter('2', '2.0-a', 'list2:basel');
+    enter('3', '2.0-b', 'list2:basel');
+    enter('3', '2.0-b', 'otherwise');
+    const counts = fixture.later().ledger.report()?.counts ?? [];
+    expect(counts.map(({ release, group, n, sum }) => [release, group, n, sum])).toEqual([
+      ['2.0-a', 'otherwise', 1, 1],
+      ['2.0-a', 'list2:basel', 1, 1],
+      ['2.0-b', 'list2:basel', 1, 1],
+    ]);
+  });
+});
 
 describe('requests as units', () => {
   it('are reported when all of their slot are known, so that slow successes are not missing beside quick failures', () => {
@@ -179,8 +221,8 @@ describe('requests as units', () => {
 
   it('of the baseline are none without a control arm', () => {
     const fixture = new Fixture(tableWith(BY_REQUEST, { counting: { control: false } }));
-    expect(fixture.ledger.ofRequest('1.0')).toBeNull();
-    expect(fixture.ledger.ofRequest('2.0-a')).not.toBeNull();
+    expect(fixture.ledger.ofRequest('1.0', EVERYONE)).toBeNull();
+    expect(fixture.ledger.ofRequest('2.0-a', EVERYONE)).not.toBeNull();
   });
 
   it('that went elsewhere are left out, and hold nobody up', () => {
@@ -196,7 +238,7 @@ describe('requests as units', () => {
     const old = fixture.request('2.0-a');
     fixture.request('2.0-a').settle(0);
     fixture.ledger.execute(tableOf([], { version: 2 }));
-    expect(fixture.ledger.ofRequest('2.0-a')).toBeNull();
+    expect(fixture.ledger.ofRequest('2.0-a', EVERYONE)).toBeNull();
     expect(fixture.ledger.report()).toBeUndefined();
     fixture.ledger.execute(tableWith(BY_REQUEST, { version: 3, salt: 'trial-2' }));
     old.settle(0);

@@ -12,26 +12,48 @@ import { requireComponent } from '../support/require-component.ts';
 /** Longer than any machine takes to send all; clocks are put ahead by it, in milliseconds. */
 const WINDOW_MS = 3_600_000;
 
-const MEASURES: Readonly<Record<string, { measure: PlanInput['measure']; cap?: number; control: boolean }>> =
-  {
-    'visits that succeed': {
-      measure: { allocated: { path: '/look' }, volume: { kind: 'successes', match: { status: '201' } } },
-      control: true,
+interface Trial {
+  readonly measure: PlanInput['measure'];
+  readonly cap?: number;
+  readonly control: boolean;
+  readonly traffic?: Partial<PlanInput['traffic']>;
+}
+
+const MEASURES: Readonly<Record<string, Trial>> = {
+  'visits that succeed': {
+    measure: { allocated: { path: '/look' }, volume: { kind: 'successes', match: { status: '201' } } },
+    control: true,
+  },
+  'clicks, without a control arm': {
+    measure: { allocated: {}, volume: { kind: 'clicks', match: { path: '/buy' } } },
+    cap: 3,
+    control: false,
+  },
+  amounts: {
+    measure: {
+      allocated: { path: '/look' },
+      volume: { kind: 'amount', match: { path: '/buy', status: '2xx' }, amountHeader: 'x-amount' },
     },
-    'clicks, without a control arm': {
-      measure: { allocated: {}, volume: { kind: 'clicks', match: { path: '/buy' } } },
-      cap: 3,
-      control: false,
-    },
-    amounts: {
-      measure: {
-        allocated: { path: '/look' },
-        volume: { kind: 'amount', match: { path: '/buy', status: '2xx' }, amountHeader: 'x-amount' },
+    cap: 49.9,
+    control: true,
+  },
+  'visits by group': {
+    measure: { allocated: { path: '/look' }, volume: { kind: 'successes', match: { status: '201' } } },
+    control: true,
+    traffic: {
+      key: { from: 'header', name: 'x-age' },
+      account: { from: 'header', name: 'x-account' },
+      policy: {
+        kind: 'range',
+        rules: [
+          { below: 18, to: '1.0' },
+          { from: 18, below: 35, to: { '2.0-a': 1, '2.0-b': 1 } },
+          { from: 35, to: { '2.0-a': 1, '2.0-b': 3 } },
+        ],
       },
-      cap: 49.9,
-      control: true,
     },
-  };
+  },
+};
 
 /** The same for whoever asks: each account looks and buys, some have none, and what comes of it differs. */
 async function customers(url: string, accounts: { from: number; to: number }): Promise<void> {
@@ -40,6 +62,7 @@ async function customers(url: string, accounts: { from: number; to: number }): P
     for (const [step, path] of ['/look', '/buy', i % 3 === 0 ? '/buy' : '/look'].entries()) {
       const response = await request(`${url}${path}`, {
         headers: {
+          'x-age': String(10 + (i % 50)),
           ...(i % 11 === 0 ? {} : { 'x-account': String((i * 7_919) % 10_007) }),
           'x-status': String([201, 200, 201, 404, 500, 201, 201][(i + step) % 7]),
           ...((i + step) % 4 === 0
@@ -67,7 +90,8 @@ async function settled(
     'all accounts are settled',
     30_000,
   );
-  return [...counts].sort((a, b) => a.tableVersion - b.tableVersion || (a.release < b.release ? -1 : 1));
+  const order = ({ release, group }: UnitCount): string => `${release} ${group}`;
+  return [...counts].sort((a, b) => a.tableVersion - b.tableVersion || (order(a) < order(b) ? -1 : 1));
 }
 
 function expectAlike(theirs: readonly UnitCount[], ours: readonly UnitCount[]): void {
@@ -89,7 +113,7 @@ describe.concurrent(
   'accounts of the same requests are the same from HAProxy and from the embedded gateway',
   { timeout: 60_000 },
   () => {
-    it.for(Object.entries(MEASURES))('%s', async ([, { measure, cap, control }], test) => {
+    it.for(Object.entries(MEASURES))('%s', async ([, { measure, cap, control, traffic = {} }], test) => {
       requireComponent('HAProxy', HAPROXY !== null, test);
       const servers = await Promise.all(
         ['one', 'two', 'three'].map((name) => new UpstreamServer(name).listen()),
@@ -102,6 +126,7 @@ describe.concurrent(
         };
       const plan = planFor(servers, {
         measure,
+        traffic,
         decision: { unit: 'account', ...(cap === undefined ? {} : { cap }) },
       });
       await using haproxy = await HaproxyFixture.start(plan);
@@ -115,6 +140,7 @@ describe.concurrent(
             split: {
               key: plan.traffic.key,
               policy: plan.traffic.policy,
+              ...(plan.traffic.account === undefined ? {} : { account: plan.traffic.account }),
               withoutKey: '1.0',
               baseline: '1.0',
               share: 1,
@@ -154,6 +180,10 @@ describe.concurrent(
       );
       expectAlike(theirs ?? [], ours ?? []);
       expect(theirs?.length).toBeGreaterThan(3);
+      const groups = new Set(theirs?.map(({ group }) => group));
+      expect([...groups].sort()).toEqual(
+        traffic.account === undefined ? ['all'] : ['range:18..35', 'range:35..'],
+      );
       // Whoever entered does not enter again, whatever HAProxy forgets: it is killed, and so is its companion.
       await haproxy.companion.close();
       await haproxy.haproxy.kill();

@@ -23,7 +23,17 @@ const SERVERS = [
   { name: 'three', url: 'http://127.0.0.1:11' },
 ];
 
-const CASES: readonly { key: KeySource; policy: TrafficPolicy; share: number; pulled?: string[] }[] = [
+interface Case {
+  readonly key: KeySource;
+  readonly policy: TrafficPolicy;
+  /** Where the account is found by which groups are dealt; then the key is one of `GROUP_KEYS`. */
+  readonly account?: KeySource;
+  readonly share: number;
+  readonly withoutKey?: string;
+  readonly pulled?: string[];
+}
+
+const CASES: readonly Case[] = [
   {
     key: { from: 'header', name: 'x-account' },
     policy: {
@@ -78,7 +88,38 @@ const CASES: readonly { key: KeySource; policy: TrafficPolicy; share: number; pu
     share: 0.5,
     pulled: ['2.0-b'],
   },
+  {
+    key: { from: 'header', name: 'x-account', lookup: 'ages.csv' },
+    policy: {
+      kind: 'range',
+      salt: 'spring, 2026: é',
+      rules: [
+        { below: 35, to: { '2.0-a': 1, '2.0-b': 2, '1.0': 0.5 } },
+        { from: 35, below: 60, to: { '2.0-a': 3, '2.0-b': 0.01 } },
+        { from: 60, to: '1.0' },
+      ],
+    },
+    share: 0.3333,
+  },
+  {
+    key: { from: 'path', segment: 2 },
+    account: { from: 'cookie', name: 'account' },
+    policy: {
+      kind: 'values',
+      rules: [
+        { values: ['zürich', 'basel stadt', '4711'], to: { '2.0-a': 1, '2.0-b': 1 } },
+        { values: ['bern'], to: { '2.0-a': 1, '2.0-b': 9 } },
+        { values: ['genf'], to: '1.0' },
+      ],
+      otherwise: { '2.0-a': 9_999, '2.0-b': 1 },
+    },
+    share: 0.5,
+    withoutKey: '2.0-a',
+    pulled: ['2.0-b'],
+  },
 ];
+
+const GROUP_KEYS = ['zürich', 'bern', 'chur', undefined, 'genf', '4711', 'basel stadt', '60'];
 
 /** Keys that two implementations are likely to read differently, then ordinary ones. */
 function* keys(): Iterable<string | undefined> {
@@ -176,12 +217,22 @@ function octets(text: string): string {
     : text;
 }
 
-/** The request that carries the key, raw: what cannot be sent at all in that place is left out. */
-function requestWith(source: KeySource, key: string | undefined, index: number): string {
+interface Carried {
+  readonly path?: string;
+  readonly headers: string;
+}
+
+function requestOf({ path = '/a/', headers }: Carried): string {
+  return `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`;
+}
+
+/** What carries the key, raw: what cannot be sent at all in that place is left out. */
+function carried(source: KeySource, key: string | undefined, index: number): Carried {
   const raw = key === undefined ? undefined : octets(key);
   const isText = raw === undefined || !/[\0\r\n]/.test(raw);
   const inUrl = raw?.replace(/[^\x21-\x7e]/g, (char) => encodeOctet(char)).replaceAll('#', '%23');
-  let [path, headers] = ['/a/', ''];
+  let headers = '';
+  let path: string | undefined;
   if (raw !== undefined && isText) {
     if (source.from === 'header')
       headers = `${source.name}: ${raw}\r\n${index % 7 === 0 ? `${source.name}: 3\r\n` : ''}`;
@@ -190,7 +241,7 @@ function requestWith(source: KeySource, key: string | undefined, index: number):
       path = `/a?b=1&${source.name}=${inUrl ?? ''}${index % 7 === 0 ? `&${source.name}=3` : ''}`;
     if (source.from === 'path') path = `/a/${inUrl ?? ''}/c`;
   }
-  return `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`;
+  return { headers, ...(path === undefined ? {} : { path }) };
 }
 
 /** As clients write cookies, and as they should not. */
@@ -278,13 +329,19 @@ async function embedded(routes: CompiledRoutes): Promise<Server> {
 
 describe('the same key gets the same release and bucket from HAProxy and from the embedded gateway (invariant 7)', () => {
   it.for(CASES)(
-    '$policy.kind of $key.from, $key.lookup',
+    '$policy.kind of $key.from, $key.lookup, dealt by $account.from',
     { timeout: 60_000 },
-    async ({ key, policy, share, pulled = [] }, test) => {
+    async ({ key, policy, account, share, withoutKey = '1.0', pulled = [] }, test) => {
       requireComponent('HAProxy', HAPROXY !== null, test);
       const folder = await mkdtemp(join(tmpdir(), 'keys-'));
       const plan = planFor(SERVERS, {
-        traffic: { key, policy: structuredClone(policy) as Mutable<TrafficPolicy> },
+        traffic: {
+          key,
+          policy: structuredClone(policy) as Mutable<TrafficPolicy>,
+          ...(account === undefined ? {} : { account }),
+        },
+        // The rule that is no matter here counts no groups.
+        decision: { unit: 'request' },
       });
       await using fixture = await HaproxyFixture.start(plan);
       // It answers with its decision instead of sending the request on.
@@ -301,7 +358,16 @@ describe('the same key gets the same release and bucket from HAProxy and from th
           { ...SERVERS[1]!, cluster: 'cluster-a', release: '2.0-a', ingress: 'open' },
           { ...SERVERS[2]!, cluster: 'cluster-b', release: '2.0-b', ingress: 'open' },
         ]),
-        split: { key, policy, share, pulled, withoutKey: '1.0', baseline: '1.0', salt: 'upgrade-7' },
+        split: {
+          key,
+          policy,
+          ...(account === undefined ? {} : { account }),
+          share,
+          pulled,
+          withoutKey,
+          baseline: '1.0',
+          salt: 'upgrade-7',
+        },
       };
       await fixture.admin.publish({ ...table, measure: plan.measure }, {});
       await fixture.reloaded();
@@ -316,7 +382,13 @@ describe('the same key gets the same release and bucket from HAProxy and from th
       try {
         const requests: string[] = [];
         for (const one of keys()) {
-          requests.push(requestWith(key, one, requests.length));
+          const index = requests.length;
+          const group = account === undefined ? one : GROUP_KEYS[index % GROUP_KEYS.length];
+          const dealt = account === undefined ? { headers: '' } : carried(account, one, index);
+          const { path, headers } = carried(key, group, index);
+          requests.push(
+            requestOf({ headers: headers + dealt.headers, ...(path === undefined ? {} : { path }) }),
+          );
           if (requests.length === PER_KIND) break;
         }
         const [ours, theirs] = await Promise.all([

@@ -9,7 +9,13 @@ import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fix
 import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
 import { requireComponent } from '../support/require-component.ts';
 
-const MEASURES: Readonly<Record<string, { measure: PlanInput['measure']; cap?: number }>> = {
+interface Trial {
+  readonly measure: PlanInput['measure'];
+  readonly cap?: number;
+  readonly traffic?: Partial<PlanInput['traffic']>;
+}
+
+const MEASURES: Readonly<Record<string, Trial>> = {
   successes: {
     measure: { allocated: { path: '/buy' }, volume: { kind: 'successes', match: { status: '201' } } },
   },
@@ -21,6 +27,21 @@ const MEASURES: Readonly<Record<string, { measure: PlanInput['measure']; cap?: n
     },
     cap: 49.9,
   },
+  'successes by group': {
+    measure: { allocated: { path: '/buy' }, volume: { kind: 'successes', match: { status: '201' } } },
+    traffic: {
+      key: { from: 'header', name: 'x-age' },
+      account: { from: 'header', name: 'x-account' },
+      policy: {
+        kind: 'range',
+        rules: [
+          { below: 18, to: '1.0' },
+          { from: 18, below: 35, to: { '2.0-a': 1, '2.0-b': 1 } },
+          { from: 35, to: { '2.0-a': 1, '2.0-b': 3, '1.0': 1 } },
+        ],
+      },
+    },
+  },
 };
 /** A capped amount is cut to a 65,536th of the cap by HAProxy. */
 const CUT = 1 / 65_536;
@@ -30,6 +51,7 @@ async function customers(url: string): Promise<void> {
   for (let i = 0; i < 150; i += 1) {
     const response = await request(`${url}${i % 5 === 0 ? '/look' : '/buy'}`, {
       headers: {
+        'x-age': String(10 + (i % 50)),
         ...(i % 11 === 0 ? {} : { 'x-account': String((i * 7_919) % 10_007) }),
         'x-status': String([201, 200, 201, 404, 500, 201, 201][i % 7]),
         ...(i % 3 === 0 ? {} : { 'x-want': (((i * 37) % 90) - 10 + (i % 100) / 100).toFixed(2) }),
@@ -46,13 +68,14 @@ async function settled(admin: TrafficGateway, version: number): Promise<readonly
     counts = units?.counts ?? [];
     return units?.pending === 0 && counts.some(({ tableVersion }) => tableVersion === version);
   }, 'all units are settled');
-  return [...counts].sort((a, b) => a.tableVersion - b.tableVersion || (a.release < b.release ? -1 : 1));
+  const order = ({ release, group }: UnitCount): string => `${release} ${group}`;
+  return [...counts].sort((a, b) => a.tableVersion - b.tableVersion || (order(a) < order(b) ? -1 : 1));
 }
 
 describe.concurrent(
   'units of the same requests are the same from HAProxy and from the embedded gateway',
   () => {
-    it.for(Object.entries(MEASURES))('%s', async ([, { measure, cap }], test) => {
+    it.for(Object.entries(MEASURES))('%s', async ([, { measure, cap, traffic = {} }], test) => {
       requireComponent('HAProxy', HAPROXY !== null, test);
       const servers = await Promise.all(
         ['one', 'two', 'three'].map((name) => new UpstreamServer(name).listen()),
@@ -63,12 +86,17 @@ describe.concurrent(
           const fields = typeof amount === 'string' ? { 'x-amount': amount } : {};
           answer(res, Number(req.headers['x-status']), server.name, fields);
         };
-      const plan = planFor(servers, { measure });
+      const plan = planFor(servers, {
+        measure,
+        traffic,
+        decision: { unit: 'request', ...(cap === undefined ? {} : { cap }) },
+      });
       await using haproxy = await HaproxyFixture.start(plan);
       const releases = ['1.0', '2.0-a', '2.0-b'];
       const split = (changes: Partial<TrafficSplit>): TrafficSplit => ({
         key: plan.traffic.key,
         policy: plan.traffic.policy,
+        ...(plan.traffic.account === undefined ? {} : { account: plan.traffic.account }),
         withoutKey: '1.0',
         baseline: '1.0',
         share: 1,
@@ -104,6 +132,10 @@ describe.concurrent(
       ];
       expect(theirs.map(named)).toEqual(ours.map(named));
       expect(theirs.length).toBeGreaterThan(5);
+      const groups = new Set(ours.map(({ group }) => group));
+      expect([...groups].sort()).toEqual(
+        traffic.account === undefined ? ['all'] : ['range:18..35', 'range:35..'],
+      );
       theirs.forEach(({ n, sum, squares, uncapped }, index) => {
         expect(Math.abs(sum - (ours[index]?.sum ?? NaN))).toBeLessThanOrEqual(n * CUT);
         expect(Math.abs(squares - (ours[index]?.squares ?? NaN))).toBeLessThanOrEqual(n * 2 * CUT);

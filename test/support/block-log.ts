@@ -4,6 +4,10 @@ import type { BlocksAnswer, NumberedBlock } from '../../src/protocol/controller.
 /** Blocks of a trial as the controller keeps them, from counters that only grow; for worlds in memory. */
 export class BlockLog {
   readonly #blocks: NumberedBlock[] = [];
+  /** In which groups the counts of a block are; by default in one of everybody. */
+  groupsOf: (arms: NumberedBlock['groups'][string]) => NumberedBlock['groups'] = (arms) => ({
+    [EVERYONE]: arms,
+  });
   #before: ReadonlyMap<string, { allocated: number; volume: number }> = new Map();
 
   /** Closes the open block with what was counted since the last one, and answers those numbered above `after`. */
@@ -29,7 +33,7 @@ export class BlockLog {
         number,
         fromMs,
         toMs: fromMs + 1000,
-        groups: { [EVERYONE]: arms },
+        groups: this.groupsOf(arms),
         ...(shares && { shares }),
       });
     }

@@ -47,7 +47,7 @@ export class InMemoryWorld {
   private fence = 0;
   private highestStep = -1;
   private staged: readonly Transition[] = [];
-  private readonly blockLog = new BlockLog();
+  readonly blockLog = new BlockLog();
   private readonly plan: Plan;
 
   constructor(plan: Plan) {

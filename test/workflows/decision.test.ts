@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import { recordedVerdicts } from '../../src/cli/recorded-decisions.ts';
+import type { NumberedBlock } from '../../src/protocol/controller.ts';
+import { renderReport } from '../../src/domain/report/markdown.ts';
 import type { UpgradeStatus } from '../../src/domain/upgrade/status.ts';
 import * as messages from '../../src/workflows/messages.ts';
-import { renderReport } from '../../src/domain/report/markdown.ts';
 import { examplePlanInput } from '../domain/upgrade/example-plan.ts';
 import type { InMemoryWorld } from '../support/in-memory-world.ts';
 import { startTemporalBench, type TemporalBench } from './temporal-bench.ts';
@@ -32,6 +33,46 @@ describe('the rule anytime in a run', () => {
     expect(verdicts.length).toBeGreaterThan(1);
     expect(verdicts.filter(({ agrees }) => !agrees)).toEqual([]);
     expect(verdicts.map(({ recorded }) => recorded.kind)).toContain('winner');
+  });
+
+  test('groups that are dealt at random are compared one by one, and name a winner that their sums would not', async () => {
+    const { traffic, ...rest } = examplePlanInput({
+      ...untilDecided,
+      decision: { rule: 'anytime', epsilon: '1%' },
+    });
+    const policy = {
+      kind: 'range' as const,
+      rules: [
+        { below: 35, to: { '2.0-a': 9, '2.0-b': 1 } },
+        { from: 35, to: { '2.0-a': 1, '2.0-b': 9 } },
+      ],
+    };
+    const key = { ...traffic.key, lookup: 'ages.csv' };
+    await using run = await bench.upgrade({ ...rest, traffic: { ...traffic, key, policy } }, (world) => {
+      world.blockLog.groupsOf = (): NumberedBlock['groups'] => ({
+        'range:..35': {
+          '1.4': { n: 1000, sum: 40 },
+          '2.0-a': { n: 900, sum: 90 },
+          '2.0-b': { n: 100, sum: 5 },
+        },
+        'range:35..': {
+          '1.4': { n: 1000, sum: 350 },
+          '2.0-a': { n: 100, sum: 45 },
+          '2.0-b': { n: 900, sum: 360 },
+        },
+      });
+    });
+    const { verdict, routes } = await run.until(({ phase }) => phase === 'awaitingApproval');
+    expect(verdict).toMatchObject({ kind: 'winner', winner: '2.0-a' });
+    expect(verdict?.sentence).toContain('by groups');
+    expect(routes.mode).toBe('trial');
+    expect((await run.handle.query(messages.routesQuery)).split?.policy).toEqual(policy);
+    await run.handle.signal(messages.approveSignal, { by: 'anna' });
+    const report = await run.handle.result();
+    expect(report).toMatchObject({ outcome: 'promoted', winner: '2.0-a' });
+    expect(renderReport(report)).toContain('Accounts were dealt at random inside each group');
+    const verdicts = recordedVerdicts(await run.handle.fetchHistory());
+    expect(verdicts.filter(({ agrees }) => !agrees)).toEqual([]);
   });
 
   test('a candidate that is beaten gets no more traffic while the others go on', async () => {

@@ -1,4 +1,7 @@
 import { Command } from 'commander';
+import { splitInsideGroups } from '../../domain/decision/group-words.ts';
+import { OBSERVATIONAL } from '../../domain/decision/rule-words.ts';
+import { dealtGroups } from '../../domain/policy/groups.ts';
 import { formatDuration } from '../../domain/duration.ts';
 import { controlOf, isBounded, type RuleSpec } from '../../domain/decision/rule-spec.ts';
 import { formatCount, formatEfficacy } from '../../domain/decision/sentence.ts';
@@ -123,10 +126,24 @@ function outline(plan: Plan, batches: readonly OutlinedBatch[]): string[] {
     '  2. candidate clusters out of traffic, upgraded and ready',
     ...trialBatches.map(batchLine),
     `  3. trial: ${trial.stages.map(({ share, lengthMs }) => `${round(share * 100)} % for ${formatDuration(lengthMs)}`).join(', ')} of the keys allotted to candidates`,
+    ...dealing(plan),
     `  4. decision by ${plan.decision.rule}, ${approval === 'required' ? 'approved by an operator' : 'promoted by itself'}`,
     `  5. promotion, if ${candidates[0]?.version ?? ''} wins: all traffic to its cluster, then the others follow`,
     ...promotion.map(batchLine),
   ];
+}
+
+/** What the policy's groups let be compared. */
+function dealing(plan: Plan): string[] {
+  const spec = ruleSpecOf(plan);
+  if (spec.comparison === 'segment') return [`     ${OBSERVATIONAL}`, `     ${splitInsideGroups(spec)}`];
+  return dealtGroups(plan.traffic.policy).map(({ name, weights }) => {
+    const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
+    const shares = Object.entries(weights).map(
+      ([version, weight]) => `${version} ${round((100 * weight) / total)} %`,
+    );
+    return `     group ${name}, dealt at random: ${shares.join(', ')}`;
+  });
 }
 
 function batchLine({ servers, serving }: OutlinedBatch): string {

@@ -31,6 +31,8 @@ export interface Block {
    * counts; without it the split of this block is not checked.
    */
   readonly shares?: Readonly<Record<string, number>>;
+  /** Where groups are dealt apart: group → version → share that was asked for, instead of `shares`. */
+  readonly sharesByGroup?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Group (one, or one per stratum of a segment policy) → version → counts. */
   readonly groups: Readonly<Record<string, Readonly<Record<string, ArmCounts>>>>;
 }

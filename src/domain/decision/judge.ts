@@ -1,3 +1,4 @@
+import { describeGroups, splitInsideGroups } from './group-words.ts';
 import {
   isBounded,
   type AnytimeSpec,
@@ -21,12 +22,12 @@ import {
   NO_ERROR_RATE,
   REQUESTS_DEPEND,
   OBSERVATIONAL,
-  SPLIT_INSIDE_GROUPS,
+  STRATIFIED,
   SYSTEMATIC,
   formatMargin,
 } from './rule-words.ts';
 import { comparisonsOf, missingOf } from './rules/anytime-outlook.ts';
-import { isComplete, standardScore, twoSided } from './rules/fixed-sample.ts';
+import { comparisonsAtLook, isComplete } from './rules/fixed-sample.ts';
 import { assessTotals } from './rules/max-efficacy.ts';
 import { candidatesLeft, leaderOf } from './rules/shares.ts';
 import { splitAlarm, splitNotes } from './split-check.ts';
@@ -65,11 +66,14 @@ function capitalised(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-function notesOf(spec: RuleSpec, { pulled }: RuleState): readonly string[] {
-  const gone = spec.arms.map(({ version }) => version).filter((version) => Object.hasOwn(pulled, version));
+function notesOf(spec: RuleSpec, state: RuleState): readonly string[] {
+  const gone = spec.arms
+    .map(({ version }) => version)
+    .filter((version) => Object.hasOwn(state.pulled, version));
   return [
     ...(spec.rule === 'anytime' && gone.length > 0 ? [askedAnew(gone)] : []),
-    ...(spec.comparison === 'segment' ? [OBSERVATIONAL, SPLIT_INSIDE_GROUPS] : []),
+    ...(spec.comparison === 'segment' ? [OBSERVATIONAL, splitInsideGroups(spec)] : []),
+    ...(spec.comparison === 'stratified' ? [STRATIFIED, ...describeGroups(spec, state)] : []),
     ...(spec.comparison === 'systematic' ? [SYSTEMATIC] : []),
     ...(controlOf(spec) === undefined ? [BEST_OF_CANDIDATES] : []),
     ...(spec.rule === 'max-efficacy' ? [NO_ERROR_RATE] : []),
@@ -147,8 +151,7 @@ function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): O
       clause: `${only.version} wins: no other version competes`,
     };
   }
-  if (spec.comparison === 'segment')
-    return inconclusive(spec, state, 'observational', 'No winner: the comparison is observational');
+  if (spec.comparison === 'segment') return observational(spec, state);
   return inconclusive(spec, state, 'deadline', 'The time is over and nothing is shown; the baseline stays');
 }
 
@@ -198,6 +201,11 @@ function inconclusive(spec: RuleSpec, state: RuleState, reason: InconclusiveReas
   return { kind: 'inconclusive', reason, leader: leaderOf(spec, state) ?? null, clause };
 }
 
+function observational(spec: RuleSpec, state: RuleState): Outcome {
+  const clause = `No winner: the comparison is observational. ${splitInsideGroups(spec)}`;
+  return inconclusive(spec, state, 'observational', clause.replace(/\.$/, ''));
+}
+
 function hasNoData(spec: RuleSpec, state: RuleState): boolean {
   const totals = totalsOf(state);
   return survivorsOf(spec, state).some((version) => (totals[version]?.n ?? 0) === 0);
@@ -208,8 +216,7 @@ function greatestOutcome(spec: MaxEfficacySpec, state: RuleState, isOver: boolea
   const clause = verdict.sentence.split('. ')[0] ?? '';
   switch (verdict.kind) {
     case 'winner':
-      if (spec.comparison === 'segment')
-        return inconclusive(spec, state, 'observational', 'No winner: the comparison is observational');
+      if (spec.comparison === 'segment') return observational(spec, state);
       return { kind: 'winner', winner: verdict.winner, clause };
     case 'inconclusive':
       return inconclusive(spec, state, verdict.reason, clause);
@@ -223,7 +230,7 @@ function greatestOutcome(spec: MaxEfficacySpec, state: RuleState, isOver: boolea
 
 function fixedOutcome(spec: FixedSampleSpec, state: RuleState, isOver: boolean): Outcome {
   if (spec.comparison === 'segment' && (isOver || isComplete(spec, state))) {
-    return inconclusive(spec, state, 'observational', 'No winner: the comparison is observational');
+    return observational(spec, state);
   }
   if (state.decided !== null) return decidedOutcome(spec, state, state.decided);
   if (isComplete(spec, state)) {
@@ -254,19 +261,8 @@ function comparisonsFor(spec: RuleSpec, state: RuleState): readonly Comparison[]
       return comparisonsOf(spec, state);
     case 'max-efficacy':
       return [];
-    case 'fixed-sample': {
-      const totals = state.look ?? totalsOf(state);
-      const leader = state.decided?.version ?? leaderOf(spec, state);
-      const best = leader === undefined ? undefined : totals[leader];
-      if (leader === undefined || best === undefined || !isComplete(spec, state)) return [];
-      return survivorsOf(spec, state).flatMap((than) => {
-        const other = totals[than];
-        if (than === leader || other === undefined || other.n === 0) return [];
-        const p = twoSided(standardScore(best, other, isBounded(spec)));
-        const threshold = Math.log(Math.max(1, spec.arms.length - 1) / spec.delta);
-        return [{ better: leader, than, margin: 0, evidence: -Math.log(Math.max(p, 1e-300)), threshold }];
-      });
-    }
+    case 'fixed-sample':
+      return comparisonsAtLook(spec, state);
   }
 }
 

@@ -1,5 +1,6 @@
 import { isBounded, type RuleSpec } from './rule-spec.ts';
 import { totalsOf, type RuleState } from './rule-state.ts';
+import { comparableOf } from './strata.ts';
 import type { ArmNumbers } from './rule-verdict.ts';
 import { formatEvidence } from './rule-words.ts';
 import { anytimeInterval, meanInterval, wilsonInterval, type Interval } from './statistics/interval.ts';
@@ -7,18 +8,20 @@ import { anytimeInterval, meanInterval, wilsonInterval, type Interval } from './
 /** Every version with its numbers, in the plan's order. */
 export function numbersOf(spec: RuleSpec, state: RuleState): readonly ArmNumbers[] {
   const totals = totalsOf(state);
+  const comparable = comparableOf(state);
   const scale = isBounded(spec) ? (spec.cap ?? 1) : 1;
   return spec.arms.map((arm) => {
     const sums = totals[arm.version] ?? { n: 0, sum: 0, squares: 0 };
     const uncapped = state.uncapped[arm.version];
     const out = outOf(state, arm.version);
-    const interval = intervalOf(spec, sums);
+    const mean = comparable[arm.version] ?? sums;
+    const interval = intervalOf(spec, mean);
     return {
       ...arm,
       units: sums.n,
       volume: sums.sum * scale,
       ...(uncapped === undefined ? {} : { uncapped }),
-      efficacy: sums.n === 0 ? null : (sums.sum * scale) / sums.n,
+      efficacy: sums.n === 0 ? null : (mean.sum * scale) / mean.n,
       interval: interval === null ? null : [interval[0] * scale, interval[1] * scale],
       ...(out === undefined ? {} : { out }),
     };

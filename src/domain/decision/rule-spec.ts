@@ -28,6 +28,8 @@ export type SplitCheck =
   | 'accounts'
   /** Accounts of all candidates together, with what the stage holds back of them. */
   | 'heldBack'
+  /** Accounts by version in each group that is dealt at random, with the shares of its weights. */
+  | 'groups'
   /** Requests that the source has, with those that gateways allotted. */
   | 'sourceRequests'
   /** Accounts that the source has, with the shares, until these change for the first time. */
@@ -36,6 +38,7 @@ export type SplitCheck =
   /** Not possible. */
   | 'requestsDepend'
   | 'customersOwn'
+  | 'sourceGroups'
   | 'lookedUp'
   | 'totals';
 

@@ -1,7 +1,12 @@
 import { added, assertBlock, type Block, type Sums } from './block.ts';
 import { unitsByShare } from './joined-shares.ts';
 import type { RuleSpec } from './rule-spec.ts';
-import { nextSampleRatio, NO_SAMPLE_RATIO, type SampleRatioState } from './statistics/sample-ratio.ts';
+import {
+  nextGroupRatios,
+  nextSampleRatio,
+  NO_SAMPLE_RATIO,
+  type SampleRatioState,
+} from './statistics/sample-ratio.ts';
 
 /** ln e that `a` is better than `b`, per margin and per effect of the grid. */
 export interface PairEvidence {
@@ -51,6 +56,8 @@ export interface RuleState {
   readonly tableVersion?: number;
   /** The sums at the one look of `fixed-sample`, once it was taken. */
   readonly look?: Sums;
+  /** ... by group, where there are several. */
+  readonly lookGroups?: Readonly<Record<string, Sums>>;
   readonly decided: Decided | null;
   readonly sampleRatio: SampleRatioState;
   /** Why the data are not trusted, and since when: a split that is not what was asked for, or an A/A test that differs. */
@@ -90,9 +97,11 @@ export function counted(state: RuleState, block: Block): RuleState {
   const lengthMs = block.toMs - block.fromMs;
   const total = Object.values(units).reduce((sum, n) => sum + n, 0);
   const sampleRatio =
-    block.shares === undefined
-      ? state.sampleRatio
-      : nextSampleRatio(state.sampleRatio, unitsByShare(units, block.shares), block.shares);
+    block.sharesByGroup !== undefined
+      ? nextGroupRatios(state.sampleRatio, block.groups, block.sharesByGroup)
+      : block.shares === undefined
+        ? state.sampleRatio
+        : nextSampleRatio(state.sampleRatio, unitsByShare(units, block.shares), block.shares);
   const isAlarm = sampleRatio.lnE >= SAMPLE_RATIO_LIMIT;
   return {
     ...state,

@@ -56,5 +56,7 @@ export function withPulled(
 /** One look and no second: what it did not find stays open. */
 function looked(spec: FixedSampleSpec, before: RuleState, state: RuleState): RuleState {
   const isFirst = state.alarm === null && !isComplete(spec, before) && isComplete(spec, state);
-  return isFirst ? { ...state, decided: decideOnce(spec, state), look: totalsOf(state) } : state;
+  if (!isFirst) return state;
+  const groups = Object.keys(state.sums).length > 1 ? { lookGroups: state.sums } : {};
+  return { ...state, decided: decideOnce(spec, state), look: totalsOf(state), ...groups };
 }

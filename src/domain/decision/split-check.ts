@@ -1,5 +1,6 @@
 import type { Plan } from '../plan/schema.ts';
 import { sourceOf } from '../plan/source-of.ts';
+import { dealtGroups } from '../policy/groups.ts';
 import type { RuleSpec, SplitCheck } from './rule-spec.ts';
 
 /** What can be checked of a plan's split. */
@@ -8,6 +9,7 @@ export function splitCheckOf({ decision, measure, traffic, trial, baseline }: Pl
   const isElsewhere = sourceOf(measure).from !== 'gateways';
   if (decision.unit === 'request') return isElsewhere ? 'sourceRequests' : 'requestsDepend';
   const { policy, key } = traffic;
+  if (dealtGroups(policy).length > 0) return isElsewhere ? 'sourceGroups' : 'groups';
   // Units are accounts: of a gateway, what tails and hashes look up is the account itself.
   const isOneByOne = policy.kind === 'tail' || policy.kind === 'hash';
   if (key.lookup !== undefined && (isElsewhere || !isOneByOne)) return 'lookedUp';
@@ -24,6 +26,10 @@ const NOTES: Readonly<Record<SplitCheck, string>> = {
   accounts: 'Checked: the accounts that came to each version, against the shares that were asked for.',
   heldBack:
     'Checked: the accounts of all candidates together, against those that the stage holds back of them. How many come to which candidate is up to the customers, and not checked.',
+  groups:
+    'Checked: the accounts that came to each version in each group, against the shares that were asked for.',
+  sourceGroups:
+    'Not checked: whether the traffic was split as asked. Accounts are dealt inside groups, and the source counts all groups together.',
   sourceRequests:
     'Checked: the requests that the source counts of each version, against those that the gateways allotted to it; what else comes to its servers must not be counted.',
   sourceAccounts: `Checked: the accounts that the source counts of each version, against the shares that were asked for, ${SOURCE}.`,

@@ -13,6 +13,7 @@ import {
 } from './checks/clusters.ts';
 import { decisionFitsRule, decisionTimesFit, unitsHaveOutcomes } from './checks/decision.ts';
 import { haproxyKeepsWindows, haproxyReadsNoBaggage } from './checks/gateways.ts';
+import { groupsAreCountedApart, groupsHaveAccounts, groupsHaveAllCandidates } from './checks/groups.ts';
 import { candidatesGetTraffic, policyIsTotal, policyVersionsExist } from './checks/policy.ts';
 import { sourceFitsKind, sourceNamesVersions, sourceSettlesInTrial } from './checks/source.ts';
 import {
@@ -55,6 +56,9 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   policyIsTotal,
   policyVersionsExist,
   candidatesGetTraffic,
+  groupsHaveAllCandidates,
+  groupsHaveAccounts,
+  groupsAreCountedApart,
   withoutKeyExists,
   stagesDrawTraffic,
   stagesGrow,

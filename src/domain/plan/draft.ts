@@ -28,8 +28,9 @@ const planDraft = z.object({
   gateways: maybe(z.array(maybe(z.object({ name: text, kind: text, admin: text })))),
   traffic: maybe(
     z.object({
-      key: maybe(z.object({ from: text })),
+      key: maybe(z.object({ from: text, lookup: text })),
       policy: maybe(policySchema),
+      account: maybe(z.object({ from: text })),
       withoutKey: text,
       transactions: maybe(z.object({ id: maybe(z.object({ from: text })) })),
     }),

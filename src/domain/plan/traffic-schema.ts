@@ -18,25 +18,47 @@ const lookup = {
       "File on the gateway's host (CSV `key,value` or a JSON object) that turns the key into its value, such as account → age",
     ),
 };
+const header = z.strictObject({ from: z.literal('header'), name: keyName });
+const cookie = z.strictObject({ from: z.literal('cookie'), name: keyName });
+const query = z.strictObject({ from: z.literal('query'), name: keyName });
+const baggage = z.strictObject({
+  from: z.literal('baggage'),
+  name: baggageName
+    .default('changeover.key')
+    .describe('Member of W3C baggage; by default the key that the edge writes there'),
+});
+const path = z.strictObject({
+  from: z.literal('path'),
+  segment: z.int().positive().describe('1 is the first segment of the path'),
+});
 const keySchema = z.discriminatedUnion('from', [
-  z.strictObject({ from: z.literal('header'), name: keyName, ...lookup }),
-  z.strictObject({ from: z.literal('cookie'), name: keyName, ...lookup }),
-  z.strictObject({ from: z.literal('query'), name: keyName, ...lookup }),
-  z.strictObject({
-    from: z.literal('baggage'),
-    name: baggageName
-      .default('changeover.key')
-      .describe('Member of W3C baggage; by default the key that the edge writes there'),
-    ...lookup,
-  }),
-  z.strictObject({
-    from: z.literal('path'),
-    segment: z.int().positive().describe('1 is the first segment of the path'),
-    ...lookup,
-  }),
+  header.extend(lookup),
+  cookie.extend(lookup),
+  query.extend(lookup),
+  baggage.extend(lookup),
+  path.extend(lookup),
 ]);
+const accountSchema = z.discriminatedUnion('from', [header, cookie, query, baggage, path]);
 
 const to = armSchema.describe('Version that these keys go to');
+const weightsSchema = z.record(armSchema, z.number().nonnegative());
+const targetSchema = z.union(
+  [armSchema, weightsSchema],
+  'must be a version in quotes, such as "1.4", or weights such as { 2.0-a: 50, 2.0-b: 50 }',
+);
+const groupTarget = targetSchema.describe(
+  'Version that these keys go to; or weights, by which the accounts of this group are dealt at random, so that versions can be compared inside it',
+);
+const dealt = {
+  otherwise: targetSchema.exactOptional().describe('Version, or weights, for keys that no rule names'),
+  salt: z
+    .string()
+    .min(1)
+    .exactOptional()
+    .describe(
+      'Where groups are dealt by weights: another salt deals the accounts anew; `changeover` by default',
+    ),
+};
 const otherwise = {
   otherwise: armSchema.exactOptional().describe('Version for keys that no rule names'),
 };
@@ -68,18 +90,18 @@ export const policySchema = z.discriminatedUnion('kind', [
           z.strictObject({
             from: z.number().exactOptional().describe('Smallest key of the range; none: no lower bound'),
             below: z.number().exactOptional().describe('First key above the range; none: no upper bound'),
-            to,
+            to: groupTarget,
           }),
         )
         .min(1),
-      ...otherwise,
+      ...dealt,
     })
     .describe('By number, such as an age group'),
   z
     .strictObject({
       kind: z.literal('values'),
-      rules: z.array(z.strictObject({ values: z.array(z.string().min(1)).min(1), to })).min(1),
-      ...otherwise,
+      rules: z.array(z.strictObject({ values: z.array(z.string().min(1)).min(1), to: groupTarget })).min(1),
+      ...dealt,
     })
     .describe('By listed values, such as branches'),
   z
@@ -90,7 +112,7 @@ export const policySchema = z.discriminatedUnion('kind', [
         .min(1)
         .default('changeover')
         .describe('Another salt deals the keys anew: change it from upgrade to upgrade'),
-      weights: z.record(armSchema, z.number().nonnegative()).describe('Version → weight, such as 50'),
+      weights: weightsSchema.describe('Version → weight, such as 50'),
     })
     .describe('By a salted hash of the key, in proportion to weights'),
 ]);
@@ -119,6 +141,11 @@ const transactionsSchema = z
 export const trafficSchema = z.strictObject({
   key: keySchema.describe('Where the key of a request (account, card, customer …) is found'),
   policy: policySchema.describe('Key → version'),
+  account: accountSchema
+    .exactOptional()
+    .describe(
+      'Where groups are dealt by weights: where the account (card, customer …) is found by which they are; by default the key before it is looked up',
+    ),
   withoutKey: armSchema
     .exactOptional()
     .describe(

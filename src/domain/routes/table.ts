@@ -25,6 +25,11 @@ export interface RouteServer {
 export interface TrafficSplit {
   readonly key: KeySource;
   readonly policy: TrafficPolicy;
+  /**
+   * By what accounts are told apart where the policy deals groups at random; absent: by the key before its look-up. It
+   * has no look-up of its own.
+   */
+  readonly account?: KeySource;
   /** Release for requests whose key is absent or unusable (no digit at the tail, not a number …). */
   readonly withoutKey: string;
   /** Release that gets the keys which the stage holds back. */

@@ -1,5 +1,7 @@
 import { ChangeoverError } from '../errors.ts';
 import type { MeasureRules, TransactionRule } from '../measure.ts';
+import { versionsOfTarget } from '../policy/groups.ts';
+import type { GroupTarget } from '../policy/policy.ts';
 import type { Ingress, RouteServer, RouteTable, TrafficSplit } from './table.ts';
 
 /**
@@ -122,15 +124,14 @@ function changeServers(
 /** Releases that the split sends keys to: all that its policy names and that were not pulled, and its baseline. */
 export function releasesOfSplit(split: TrafficSplit): readonly string[] {
   const { policy } = split;
-  const named =
+  const targets: readonly GroupTarget[] =
     policy.kind === 'hash'
-      ? Object.entries(policy.weights)
-          .filter(([, weight]) => weight > 0)
-          .map(([release]) => release)
+      ? [policy.weights]
       : [
           ...policy.rules.map((rule) => rule.to),
           ...(policy.otherwise === undefined ? [] : [policy.otherwise]),
         ];
+  const named = targets.flatMap(versionsOfTarget);
   const all = new Set([...named, split.withoutKey, split.baseline]);
   return [...all].filter((release) => release === split.baseline || !split.pulled.includes(release));
 }

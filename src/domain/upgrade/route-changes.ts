@@ -29,6 +29,7 @@ export function splitOf(plan: Plan, share: number, upgradeId: string): TrafficSp
   return {
     key: plan.traffic.key,
     policy: plan.traffic.policy,
+    ...(plan.traffic.account === undefined ? {} : { account: plan.traffic.account }),
     withoutKey: plan.traffic.withoutKey ?? plan.baseline.version,
     baseline: plan.baseline.version,
     share,

@@ -162,7 +162,7 @@ const ROWS: readonly Row[] = [
     successes: FAR,
     isOver: true,
     verdict: { kind: 'inconclusive', reason: 'observational' },
-    says: 'No winner: the comparison is observational.',
+    says: 'in the rules of traffic.policy write `to: { 2.0-a: 50, 2.0-b: 50 }` in place of one version.',
   },
   {
     state: 'the same version differs from itself',

@@ -1,5 +1,6 @@
 import { controlOf, type AnytimeSpec } from '../rule-spec.ts';
-import { survivorsOf, totalsOf, type RuleState } from '../rule-state.ts';
+import { survivorsOf, type RuleState } from '../rule-state.ts';
+import { comparableOf } from '../strata.ts';
 import type { Comparison } from '../rule-verdict.ts';
 import { marginToControl, shownAgainst, thresholdOf } from './anytime.ts';
 import { evidenceIn } from './pair-evidence.ts';
@@ -31,7 +32,7 @@ export function comparisonsOf(spec: AnytimeSpec, state: RuleState): readonly Com
  */
 export function missingOf(spec: AnytimeSpec, state: RuleState): number | undefined {
   const subject = leaderOf(spec, state) ?? '';
-  const totals = totalsOf(state);
+  const totals = comparableOf(state);
   const left = survivorsOf(spec, state);
   const mine = totals[subject];
   if (mine === undefined || candidatesLeft(spec, state).length === 0) return undefined;

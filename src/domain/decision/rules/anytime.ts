@@ -1,6 +1,7 @@
 import type { Block } from '../block.ts';
 import { controlOf, type AnytimeSpec } from '../rule-spec.ts';
-import { counted, survivorsOf, totalsOf, type Decided, type Dropped, type RuleState } from '../rule-state.ts';
+import { counted, survivorsOf, type Decided, type Dropped, type RuleState } from '../rule-state.ts';
+import { comparableOf } from '../strata.ts';
 import { candidatesLeft } from './shares.ts';
 import { evidenceIn, nextEvidence, type Evidence } from './pair-evidence.ts';
 
@@ -174,7 +175,7 @@ function isSpared({ nonInferiority }: AnytimeSpec, candidate: string | undefined
  * verdict and promises nothing: that it is at most ε worse than any is proved either way.
  */
 function leadsBy(spec: AnytimeSpec, state: RuleState, version: string): boolean {
-  const totals = totalsOf(state);
+  const totals = comparableOf(state);
   const rate = (one: string): number => {
     const { n, sum } = totals[one] ?? { n: 0, sum: 0 };
     return n === 0 ? 0 : sum / n;

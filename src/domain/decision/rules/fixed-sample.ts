@@ -1,4 +1,8 @@
 import type { FixedSampleSpec } from '../rule-spec.ts';
+import { EVERYONE, type Sums } from '../block.ts';
+import type { Comparison } from '../rule-verdict.ts';
+import { leaderOf } from './shares.ts';
+import { comparableOf } from '../strata.ts';
 import { survivorsOf, totalsOf, type Decided, type RuleState } from '../rule-state.ts';
 import { normalQuantile, normalTail } from '../statistics/special-functions.ts';
 import { isBounded } from '../rule-spec.ts';
@@ -29,6 +33,36 @@ export function standardScore(a: ArmSums, b: ArmSums, bounded = false): number {
   return variance > 0 ? difference / Math.sqrt(variance) : 0;
 }
 
+/**
+ * The same over groups that are dealt apart: their differences, each weighted by na·nb/(na+nb), and the deviation of that
+ * sum (for successes the test of Cochran, Mantel and Haenszel).
+ */
+export function scoreOf(
+  spec: FixedSampleSpec,
+  groups: Readonly<Record<string, Sums>>,
+  [a, b]: readonly [string, string],
+): number {
+  const all = Object.values(groups).flatMap((sums) => {
+    const [mine, other] = [sums[a], sums[b]];
+    return mine === undefined || other === undefined || mine.n === 0 || other.n === 0
+      ? []
+      : [{ mine, other }];
+  });
+  const bounded = isBounded(spec);
+  const [only] = all;
+  if (all.length === 1 && only !== undefined) return standardScore(only.mine, only.other, bounded);
+  let [difference, variance] = [0, 0];
+  for (const { mine, other } of all) {
+    const weight = (mine.n * other.n) / (mine.n + other.n);
+    const rate = (mine.sum + other.sum) / (mine.n + other.n);
+    difference += weight * (mine.sum / mine.n - other.sum / other.n);
+    variance += bounded
+      ? weight * weight * (varianceOf(mine) / mine.n + varianceOf(other) / other.n)
+      : weight * rate * (1 - rate);
+  }
+  return variance > 0 ? difference / Math.sqrt(variance) : 0;
+}
+
 export function twoSided(score: number): number {
   return 2 * normalTail(Math.abs(score));
 }
@@ -45,7 +79,7 @@ export function isComplete(spec: FixedSampleSpec, state: RuleState): boolean {
 
 /** The one look: the greatest mean, if it differs from each other one at δ/(K−1), two-sided. */
 export function decideOnce(spec: FixedSampleSpec, state: RuleState): Decided | null {
-  const totals = totalsOf(state);
+  const totals = comparableOf(state);
   const left = survivorsOf(spec, state).flatMap((version) => {
     const sums = totals[version];
     const role = spec.arms.find((arm) => arm.version === version)?.role;
@@ -56,9 +90,25 @@ export function decideOnce(spec: FixedSampleSpec, state: RuleState): Decided | n
   const best = left.reduce((a, b) => (b.sum / b.n > a.sum / a.n ? b : a));
   const alpha = spec.delta / Math.max(1, spec.arms.length - 1);
   const isClear = left.every(
-    (other) => other === best || twoSided(standardScore(best, other, isBounded(spec))) <= alpha,
+    (other) => other === best || twoSided(scoreOf(spec, state.sums, [best.version, other.version])) <= alpha,
   );
   if (!isClear) return null;
   const kind = best.role === 'baseline' ? 'keepBaseline' : 'winner';
   return { kind, version: best.version, atMs: state.elapsedMs };
+}
+
+/** What the one look showed of each pair, by its p-value; nothing before. */
+export function comparisonsAtLook(spec: FixedSampleSpec, state: RuleState): readonly Comparison[] {
+  const totals = state.look ?? totalsOf(state);
+  const groups = state.lookGroups ?? (state.look === undefined ? state.sums : { [EVERYONE]: state.look });
+  const leader = state.decided?.version ?? leaderOf(spec, state);
+  const best = leader === undefined ? undefined : totals[leader];
+  if (leader === undefined || best === undefined || !isComplete(spec, state)) return [];
+  return survivorsOf(spec, state).flatMap((than) => {
+    const other = totals[than];
+    if (than === leader || other === undefined || other.n === 0) return [];
+    const p = twoSided(scoreOf(spec, groups, [leader, than]));
+    const threshold = Math.log(Math.max(1, spec.arms.length - 1) / spec.delta);
+    return [{ better: leader, than, margin: 0, evidence: -Math.log(Math.max(p, 1e-300)), threshold }];
+  });
 }

@@ -1,5 +1,6 @@
 import { controlOf, type AnytimeSpec, type RuleSpec } from '../rule-spec.ts';
-import { survivorsOf, totalsOf, type RuleState } from '../rule-state.ts';
+import { survivorsOf, type RuleState } from '../rule-state.ts';
+import { comparableOf } from '../strata.ts';
 
 /**
  * How the next block's traffic is best split: equally among the versions that are left, or with the leader's share to
@@ -23,7 +24,7 @@ export function nextShares(spec: RuleSpec, state: RuleState): Readonly<Record<st
 
 /** The version in front among those that are left; candidates only where there is one. Undefined before any data. */
 export function leaderOf(spec: RuleSpec, state: RuleState, among?: readonly string[]): string | undefined {
-  const totals = totalsOf(state);
+  const totals = comparableOf(state);
   const known = (among ?? survivorsOf(spec, state)).filter((version) => (totals[version]?.n ?? 0) > 0);
   const rate = (version: string): number => (totals[version]?.sum ?? 0) / (totals[version]?.n ?? 1);
   return known.reduce<string | undefined>(
@@ -52,7 +53,7 @@ function trackedShares(
   state: RuleState,
   { left, leader }: { left: readonly string[]; leader: string },
 ): Readonly<Record<string, number>> {
-  const totals = totalsOf(state);
+  const totals = comparableOf(state);
   const at = (version: string) => totals[version] ?? { n: 0, sum: 0, squares: 0 };
   const mine = at(leader);
   const squares = left.map((version) => {

@@ -1,4 +1,6 @@
 import type { Plan } from '../../plan/schema.ts';
+import { dealtGroups } from '../../policy/groups.ts';
+import type { Weights } from '../../policy/policy.ts';
 import { controlOf, isBounded, type RuleSpec } from '../rule-spec.ts';
 import { survivorsOf, type RuleState } from '../rule-state.ts';
 import { nextShares } from '../rules/shares.ts';
@@ -18,6 +20,8 @@ export interface PlanSimulation {
   readonly seed: number;
   /** The trial ends after this time without a verdict, in milliseconds. */
   readonly horizonMs: number;
+  /** Where groups are dealt apart: efficacies lie between (1 − spread) and (1 + spread) times `rates`, evenly. */
+  readonly spread?: number;
 }
 
 export interface Spread {
@@ -95,13 +99,11 @@ function spread(values: readonly number[]): Spread {
 /** Looks that one trial has at most, so that a simulation ends; rarer looks decide a little later. */
 const MOST_LOOKS = 2000;
 
-function trialOf(
-  { plan, rates, trafficPerSecond, horizonMs }: PlanSimulation,
-  spec: RuleSpec,
-  random: Random,
-): SyntheticTrial {
+function trialOf(simulation: PlanSimulation, spec: RuleSpec, random: Random): SyntheticTrial {
+  const { plan, rates, trafficPerSecond, horizonMs } = simulation;
   const blockMs = Math.max(plan.trial.readEveryMs, horizonMs / MOST_LOOKS);
-  const allShares = (state: RuleState): Readonly<Record<string, number>> => shareOfTraffic(plan, spec, state);
+  const allShares = (state: RuleState): Readonly<Record<string, number>> =>
+    shareOfTraffic({ plan, spec }, state);
   return {
     spec,
     blockMs,
@@ -113,6 +115,28 @@ function trialOf(
     },
     sharesOf: (state) => normalised(allShares(state)),
     outcomes: (arm, n) => outcomeOf(plan, rates[arm] ?? 0, { n, random }),
+    ...groupsOf(simulation, spec, random),
+  };
+}
+
+/** Groups of the policy that are dealt apart, all as large as each other, for nothing is known of them. */
+function groupsOf(
+  { plan, rates, spread = 0 }: PlanSimulation,
+  spec: RuleSpec,
+  random: Random,
+): Pick<SyntheticTrial, 'groups'> {
+  const groups = dealtGroups(plan.traffic.policy);
+  if (groups.length === 0) return {};
+  return {
+    groups: groups.map(({ name, weights }, g) => {
+      const factor = groups.length === 1 ? 1 : 1 + spread * ((2 * g) / (groups.length - 1) - 1);
+      return {
+        name,
+        share: 1 / groups.length,
+        sharesOf: (state) => normalised(shareOfTraffic({ plan, spec, weights }, state)),
+        outcomes: (arm, n) => outcomeOf(plan, (rates[arm] ?? 0) * factor, { n, random }),
+      };
+    }),
   };
 }
 
@@ -130,11 +154,23 @@ function outcomeOf({ measure, decision }: Plan, rate: number, { n, random }: { n
  * Share of the service's whole traffic that every arm gets. A stage sends its share of each candidate's keys there; the
  * rest, and what a version that was dropped had, stays on the baseline, which counts where it is an arm.
  */
-function shareOfTraffic(plan: Plan, spec: RuleSpec, state: RuleState): Readonly<Record<string, number>> {
+function shareOfTraffic(
+  {
+    plan,
+    spec,
+    weights,
+  }: {
+    readonly plan: Plan;
+    readonly spec: RuleSpec;
+    /** Of the group in question; absent: as the policy as a whole deals. */
+    readonly weights?: Weights;
+  },
+  state: RuleState,
+): Readonly<Record<string, number>> {
   const control = controlOf(spec);
   const left = survivorsOf(spec, state).filter((version) => version !== control);
   const drawn = Math.min(stageShare(plan, state.elapsedMs), 1 - plan.trial.baselineShare);
-  const wanted = policyShares(plan);
+  const wanted = policyShares(plan, weights);
   const kept = left.reduce((sum, version) => sum + (wanted[version] ?? 0), 0);
   const leaderShares =
     spec.rule === 'anytime' && spec.leaderShare !== undefined ? nextShares(spec, state) : undefined;
@@ -158,9 +194,13 @@ function stageShare({ trial }: Plan, elapsedMs: number): number {
 }
 
 /** How the policy deals keys to the candidates: by weights, by digits; equally where only the keys would tell. */
-function policyShares({ traffic: { policy }, candidates }: Plan): Readonly<Record<string, number>> {
+function policyShares(
+  { traffic: { policy }, candidates }: Plan,
+  ofGroup?: Weights,
+): Readonly<Record<string, number>> {
   const versions = candidates.map(({ version }) => version);
   const weightOf = (version: string): number => {
+    if (ofGroup !== undefined) return ofGroup[version] ?? 0;
     switch (policy.kind) {
       case 'hash':
         return policy.weights[version] ?? 0;

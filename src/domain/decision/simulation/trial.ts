@@ -23,6 +23,16 @@ export interface SyntheticTrial {
   readonly sharesOf?: (state: RuleState) => Readonly<Record<string, number>>;
   /** Units of every version in each block, where not chance deals them. */
   readonly dealt?: readonly number[];
+  /** Groups that are dealt apart, instead of everybody by `sharesOf` and `outcomes`. */
+  readonly groups?: readonly SyntheticGroup[];
+}
+
+export interface SyntheticGroup {
+  readonly name: string;
+  /** Of the units of a block; those of all groups add up to 1. */
+  readonly share: number;
+  readonly sharesOf: (state: RuleState) => Readonly<Record<string, number>>;
+  readonly outcomes: SyntheticTrial['outcomes'];
 }
 
 export interface SyntheticResult {
@@ -42,20 +52,31 @@ export function runTrial(trial: SyntheticTrial, random: Random): SyntheticResult
   let state = beginRule(spec);
   let units = 0;
   while (units < maxUnits && state.elapsedMs < maxMs && state.decided === null && !isLate(spec, state)) {
-    const shares = sharesOf(state);
     const wanted = typeof unitsPerBlock === 'number' ? unitsPerBlock : unitsPerBlock(state);
     const size = Math.min(wanted, maxUnits - units);
-    const counts = trial.dealt ?? deal(spec, shares, size, random);
-    const arms: Record<string, ArmCounts> = {};
-    spec.arms.forEach(({ version }, arm) => {
-      const n = counts[arm] ?? 0;
-      if (n > 0) arms[version] = outcomes(arm, n, units);
+    const present = state;
+    const groups: Record<string, Record<string, ArmCounts>> = {};
+    const all = trial.groups ?? [{ name: EVERYONE, share: 1, sharesOf, outcomes }];
+    const sizes =
+      all.length === 1
+        ? [size]
+        : deal(
+            all.map(({ share }) => share),
+            size,
+            random,
+          );
+    all.forEach((group, g) => {
+      const shares = group.sharesOf(present);
+      const mine = spec.arms.map(({ version }) => shares[version] ?? 0);
+      const counts = trial.dealt ?? deal(mine, sizes[g] ?? 0, random);
+      const arms: Record<string, ArmCounts> = {};
+      spec.arms.forEach(({ version }, arm) => {
+        const n = counts[arm] ?? 0;
+        if (n > 0) arms[version] = group.outcomes(arm, n, units);
+      });
+      groups[group.name] = arms;
     });
-    const block: Block = {
-      fromMs: state.elapsedMs,
-      toMs: state.elapsedMs + blockMs,
-      groups: { [EVERYONE]: arms },
-    };
+    const block: Block = { fromMs: state.elapsedMs, toMs: state.elapsedMs + blockMs, groups };
     state = observe(spec, state, block);
     units += size;
   }
@@ -73,16 +94,10 @@ function isLate(spec: RuleSpec, { elapsedMs }: RuleState): boolean {
   return spec.rule !== 'max-efficacy' && spec.deadlineMs !== undefined && elapsedMs >= spec.deadlineMs;
 }
 
-function deal(
-  { arms }: RuleSpec,
-  shares: Readonly<Record<string, number>>,
-  size: number,
-  random: Random,
-): readonly number[] {
+function deal(shares: readonly number[], size: number, random: Random): readonly number[] {
   let left = size;
   let share = 1;
-  return arms.map(({ version }) => {
-    const mine = shares[version] ?? 0;
+  return shares.map((mine) => {
     const n = binomial(random, left, Math.min(1, share <= 0 ? 0 : mine / share));
     left -= n;
     share -= mine;

@@ -1,3 +1,4 @@
+import { logMeanExp } from './mixture.ts';
 import { lnGamma } from './special-functions.ts';
 
 /**
@@ -25,6 +26,8 @@ export interface SampleRatioState {
   readonly lnE: number;
   readonly seen: Readonly<Record<string, number>>;
   readonly expected: Readonly<Record<string, number>>;
+  /** The same for each group that is dealt apart; `lnE` is then of all of them, `seen` and `expected` their sums. */
+  readonly groups?: Readonly<Record<string, Pick<SampleRatioState, 'lnE' | 'seen' | 'expected'>>>;
 }
 
 export const NO_SAMPLE_RATIO: SampleRatioState = { lnE: 0, seen: {}, expected: {} };
@@ -59,6 +62,32 @@ export function nextSampleRatio(
     expected[arm] = (expected[arm] ?? 0) + (n * share) / total;
   }
   return { lnE, seen, expected };
+}
+
+/**
+ * Groups that are dealt apart: each is checked by itself, and what they show is averaged, which is an e-process again. One
+ * group among many whose split is wrong is found after (number of groups) times as much evidence; the others, by whose
+ * size it would be hidden in the sums, cannot make up for it.
+ */
+export function nextGroupRatios(
+  state: SampleRatioState,
+  counts: Readonly<Record<string, Readonly<Record<string, { readonly n: number }>>>>,
+  shares: Readonly<Record<string, Readonly<Record<string, number>>>>,
+): SampleRatioState {
+  const groups = { ...state.groups };
+  for (const [group, asked] of Object.entries(shares)) {
+    const units = Object.entries(counts[group] ?? {}).map(([arm, { n }]) => [arm, n] as const);
+    groups[group] = nextSampleRatio(groups[group] ?? NO_SAMPLE_RATIO, Object.fromEntries(units), asked);
+  }
+  const all = Object.values(groups);
+  const sumOf = (of: 'seen' | 'expected'): Record<string, number> => {
+    const sums: Record<string, number> = {};
+    for (const group of all)
+      for (const [arm, n] of Object.entries(group[of])) sums[arm] = (sums[arm] ?? 0) + n;
+    return sums;
+  };
+  const lnE = logMeanExp(all.map((group) => group.lnE));
+  return { lnE, seen: sumOf('seen'), expected: sumOf('expected'), groups };
 }
 
 /** As good as infinite, and still a number in JSON. */

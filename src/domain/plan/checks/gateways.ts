@@ -10,6 +10,7 @@ export function haproxyReadsNoBaggage({ gateways, traffic }: PlanDraft): PlanPro
   const message = `must be header or cookie: ${haproxy.name ?? 'one gateway'} is an HAProxy, which cannot read members of baggage`;
   const sources = [
     { path: ['traffic', 'key', 'from'], value: traffic?.key?.from },
+    { path: ['traffic', 'account', 'from'], value: traffic?.account?.from },
     { path: ['traffic', 'transactions', 'id', 'from'], value: traffic?.transactions?.id?.from },
   ];
   return sources

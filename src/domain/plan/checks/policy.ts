@@ -1,3 +1,4 @@
+import type { GroupTarget } from '../../policy/policy.ts';
 import { versionsOf, type PlanDraft, type PolicyDraft } from '../draft.ts';
 import { anyOf, planProblem, type FieldPath, type PlanProblem } from '../problem.ts';
 import { unknownVersion } from './versions.ts';
@@ -175,21 +176,20 @@ interface Target {
 }
 
 function targetsOf(policy: PolicyDraft): Target[] {
-  if (policy.kind === 'hash') {
-    return Object.entries(policy.weights).map(([version, weight]) => ({
-      path: [...POLICY, 'weights', version],
-      version,
-      isReached: weight > 0,
-    }));
-  }
-  const rules = policy.rules.map(({ to }, index) => ({
-    path: rulePath(index, 'to'),
-    version: to,
-    isReached: true,
-  }));
+  if (policy.kind === 'hash') return targetsIn([...POLICY, 'weights'], policy.weights, true);
+  const rules = policy.rules.flatMap(({ to }, index) => targetsIn(rulePath(index, 'to'), to, true));
   if (policy.otherwise === undefined) return rules;
   const isReached =
     policy.kind === 'values' ||
     (policy.kind === 'tail' ? uncoveredDigits(policy).length > 0 : gapsOf(rangesOf(policy)).length > 0);
-  return [...rules, { path: [...POLICY, 'otherwise'], version: policy.otherwise, isReached }];
+  return [...rules, ...targetsIn([...POLICY, 'otherwise'], policy.otherwise, isReached)];
+}
+
+function targetsIn(path: FieldPath, target: GroupTarget, isReached: boolean): Target[] {
+  if (typeof target === 'string') return [{ path, version: target, isReached }];
+  return Object.entries(target).map(([version, weight]) => ({
+    path: [...path, version],
+    version,
+    isReached: isReached && weight > 0,
+  }));
 }
