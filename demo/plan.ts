@@ -72,6 +72,8 @@ export function demoPlan(parts: DemoPlanParts): PlanInput {
       epsilon: '2%',
       expectedRate: '40%',
       unit: 'account',
+      // The load sends an account's requests by all gateways in turn.
+      accountsAt: 'any-gateway',
       window: '500ms',
       outcomeWithin: '2s',
       deadline: '60s',

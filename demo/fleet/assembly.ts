@@ -78,12 +78,10 @@ export async function assemble(settings: FleetSettings): Promise<FleetAssembly> 
   const gateways: GatewayProcess[] = await Promise.all(
     numbered(settings.tiers === true ? 'sidecar' : 'gateway', kinds.length).map((name, index) => {
       const common = { name, service: serviceOf(settings), controllerUrl: controller.url };
-      // An account's requests come by all of them: each counts its part of the accounts.
-      const part = kinds.includes('haproxy') ? ['--account-part', `${index + 1}/${kinds.length}`] : [];
-      if (kinds[index] === 'haproxy') return createHaproxyGateway(around, { ...common, planOf, more: part });
+      if (kinds[index] === 'haproxy') return createHaproxyGateway(around, { ...common, planOf });
       return createGateway(around, {
         ...common,
-        more: settings.tiers === true ? ['--role', 'sidecar'] : part,
+        more: settings.tiers === true ? ['--role', 'sidecar'] : [],
       });
     }),
   );

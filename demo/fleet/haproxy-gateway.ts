@@ -28,8 +28,6 @@ export async function createHaproxyGateway(
     service: string;
     controllerUrl: string;
     planOf: () => Plan;
-    /** Further options of the companion's command. */
-    more?: readonly string[];
   },
 ): Promise<GatewayProcess> {
   const { name, service, controllerUrl } = parts;
@@ -58,7 +56,6 @@ export async function createHaproxyGateway(
       ...['haproxy', 'serve', '--name', name, '--service', service],
       ...['--socket', `unix@${socket}`, '--files', folder, '--admin', `127.0.0.1:${adminPort}`],
       ...['--controller', controllerUrl, '--state', join(folder, 'state')],
-      ...(parts.more ?? []),
     ],
     graceMs: COMPANION_GRACE_MS,
     isReady,
