@@ -107,8 +107,7 @@ export function plan(
     // A trial of a minute: accounts count by what they do within seconds.
     decision: {
       ...{ epsilon: '2%', expectedRate: '40%', window: '2s', outcomeWithin: '4s', deadline: '5m' },
-      // HAProxy counts requests only.
-      ...(profiles.includes('haproxy') ? { unit: 'request' } : {}),
+      ...(profiles.includes('haproxy') ? { accountsAt: 'any-gateway' } : {}),
     },
     measure: {
       allocated: { method: 'POST', path: '/visit' },

@@ -135,7 +135,10 @@ export function openSource(
       if (progress === undefined) return;
       if (delayMs === null) return readNow();
       const times = momentsToRead(progress, Date.now() - delayMs).map((at) => Date.parse(at) + delayMs);
-      const failure = await readEach(times);
+      const [first] = progress.moments ?? [];
+      // No moment that was kept is past by so much: between two of them it can tell all the same.
+      const isPast = first !== undefined && Date.parse(first.at) < Date.now() - delayMs;
+      const failure = await readEach(times.length === 0 && isPast ? [Date.now()] : times);
       // What it cannot say of that moment, where it was away then, it may say of a later one.
       const still = failure === undefined ? undefined : await readEach([Date.now()]);
       if (still !== undefined) throw still;

@@ -1,11 +1,10 @@
 import type { Logger } from 'pino';
-import { ChangeoverError } from '../domain/errors.ts';
 import { dealtGroups } from '../domain/policy/groups.ts';
 import { compileSplit, compileStage, type KeyDecision } from '../domain/policy/route-key.ts';
 import type { TransactionRule } from '../domain/measure.ts';
 import type { RouteTable, TrafficSplit } from '../domain/routes/table.ts';
 import { configuredHeaderName } from './header-name.ts';
-import { LookupFile, resolveLookup } from './lookup-file.ts';
+import { type LookupFile, openLookup } from './lookup-file.ts';
 import { compileMeasure, type CompiledMeasure } from './measure-rules.ts';
 import { memberValue } from './baggage.ts';
 import { compileKeySource, cookieValue, type FindKey } from './request-key.ts';
@@ -143,28 +142,4 @@ function compileAccount(split: TrafficSplit | null, lookup: LookupFile | null): 
   const kind = split?.policy.kind;
   if (lookup === null || kind === 'range' || kind === 'values') return (key) => key;
   return (key) => lookup.get(key);
-}
-
-async function openLookup(
-  table: RouteTable,
-  options: {
-    lookupDir: string | undefined;
-    previousLookup: LookupFile | null;
-    tolerateLookup: boolean;
-    logger: Logger;
-  },
-): Promise<LookupFile | null> {
-  const name = table.split?.key.lookup;
-  if (name === undefined) return null;
-  const path = await resolveLookup(name, options.lookupDir);
-  if (options.previousLookup?.path === path) return options.previousLookup;
-  const lookup = new LookupFile(path, options.logger);
-  try {
-    await lookup.load();
-  } catch (error) {
-    if (!options.tolerateLookup || !(error instanceof ChangeoverError)) throw error;
-    options.logger.error(error.message);
-  }
-  lookup.watch();
-  return lookup;
 }

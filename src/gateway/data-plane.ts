@@ -4,6 +4,8 @@ import type { RouteTable } from '../domain/routes/table.ts';
 export interface DataPlane {
   /** The table that was executed last, or null where there was none. */
   readonly table: RouteTable | null;
+  /** Where others execute tables: version of the one that they were told of last, whether or not they say that they do. */
+  readonly wanted?: number;
   /**
    * Makes a table ready without changing anything yet; what it returns brings the table into effect. All that is likely
    * to fail does so before, so that a table is stored only where it can be executed.

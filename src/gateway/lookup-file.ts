@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
 import { utf8Octets } from '../domain/policy/route-key.ts';
+import type { RouteTable } from '../domain/routes/table.ts';
 
 /** How often the file is looked at where the system does not say that it changed, in milliseconds. */
 const STAT_INTERVAL_MS = 2_000;
@@ -167,4 +168,33 @@ function unquoted(field: string): string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * The lookup file of a table's policy, watched; the previous one where it is the same, and null where there is none.
+ *
+ * @throws ChangeoverError `InvalidRequest` if it is not to be had, unless `tolerateLookup`: then that is logged.
+ */
+export async function openLookup(
+  table: RouteTable,
+  options: {
+    lookupDir: string | undefined;
+    previousLookup: LookupFile | null;
+    tolerateLookup: boolean;
+    logger: Logger;
+  },
+): Promise<LookupFile | null> {
+  const name = table.split?.key.lookup;
+  if (name === undefined) return null;
+  const path = await resolveLookup(name, options.lookupDir);
+  if (options.previousLookup?.path === path) return options.previousLookup;
+  const lookup = new LookupFile(path, options.logger);
+  try {
+    await lookup.load();
+  } catch (error) {
+    if (!options.tolerateLookup || !(error instanceof ChangeoverError)) throw error;
+    options.logger.error(error.message);
+  }
+  lookup.watch();
+  return lookup;
 }

@@ -115,13 +115,15 @@ export class RouteKeeper {
 
   async #adopt(table: RouteTable, source: 'pushed' | 'pulled'): Promise<number> {
     this.#assertOwn(table);
-    if (table.version > this.version) {
+    // What is on the disk and may be in effect already is never taken back by a late call (invariant 4).
+    const wanted = Math.max(this.version, this.#plane.wanted ?? 0);
+    if (table.version > this.version && table.version >= wanted) {
       const first = this.version === 0;
       await this.#execute(table, false);
       this.#logger.info({ version: table.version, source }, 'routes in effect');
       if (first) this.#held = table.upgrade ?? null;
       if (this.#held === null) this.onAdopted();
-    } else if (table.version === this.version) {
+    } else if (table.version === this.version || wanted > this.version) {
       await this.#plane.ensure?.();
     }
     // What was pushed may have been under way for long; an answer to a question of this process has not.

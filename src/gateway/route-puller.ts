@@ -62,7 +62,7 @@ export class RoutePuller {
       if (news === 'newer' && this.#keeper.heldBy !== null) await this.#pull(0, timeoutMs);
       return true;
     } catch (error) {
-      this.#logger.warn({ err: error }, 'the controller does not give routes');
+      this.#logger.warn({ err: error }, whatFailed(error));
       return false;
     }
   }
@@ -90,8 +90,7 @@ export class RoutePuller {
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         failures += 1;
-        if (failures === 1)
-          this.#logger.warn({ err: error }, 'the controller does not give routes; trying on');
+        if (failures === 1) this.#logger.warn({ err: error }, `${whatFailed(error)}; trying on`);
         const longestMs = this.#keeper.heldBy === null ? this.#longestPauseMs : PAUSE_WHILE_HELD_MS;
         await this.#pause(Math.min(longestMs, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10)));
       }
@@ -114,7 +113,9 @@ export class RoutePuller {
       this.#keeper.confirm();
       return 'same';
     }
-    const version = await this.#keeper.adopt(table, 'pulled');
+    const version = await this.#keeper.adopt(table, 'pulled').catch((cause: unknown) => {
+      throw new NotInEffect(table.version, cause);
+    });
     if (version > table.version) {
       this.#logger.warn(
         { ours: version, controllers: table.version },
@@ -144,4 +145,17 @@ export class RoutePuller {
     const pauseMs = ms * (0.5 + Math.random() / 2);
     await delay(pauseMs, undefined, { signal: this.#stop.signal, ref: false }).catch(() => undefined);
   }
+}
+
+/** The controller gave routes, and they cannot be executed here. */
+class NotInEffect extends Error {
+  constructor(version: number, cause: unknown) {
+    super(`route table ${version}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+function whatFailed(error: unknown): string {
+  return error instanceof NotInEffect
+    ? 'the routes that the controller gave could not be put into effect'
+    : 'the controller does not give routes';
 }

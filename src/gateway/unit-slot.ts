@@ -2,7 +2,7 @@ import { EVERYONE } from '../domain/decision/block.ts';
 import { dealtGroups, groupOfBucket } from '../domain/policy/groups.ts';
 import type { TrafficPolicy } from '../domain/policy/policy.ts';
 import type { VolumeKind } from '../domain/measure.ts';
-import type { RouteTable } from '../domain/routes/table.ts';
+import type { RouteTable, TrafficSplit } from '../domain/routes/table.ts';
 
 /** Slots are this wide at least, in milliseconds. */
 const SLOT_MS = 250;
@@ -48,8 +48,13 @@ export function unitRulesOf({ version, split, measure }: RouteTable): UnitRules 
     cap: kind === 'successes' ? null : (counting.cap ?? null),
     kind,
     slotMs: Math.max(SLOT_MS, (windowMs + counting.timeoutMs) / OPEN_SLOTS),
-    allotment: JSON.stringify([split.policy, split.share]),
+    allotment: allotmentOf(split),
   };
+}
+
+/** Policy and share as a text. */
+export function allotmentOf({ policy, share }: TrafficSplit): string {
+  return JSON.stringify([policy, share]);
 }
 
 /** Where the policy deals groups at random, only what it dealt is compared; any other policy has one group of all. */

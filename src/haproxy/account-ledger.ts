@@ -2,10 +2,10 @@ import xxhash from 'xxhash-wasm';
 import { z } from 'zod';
 import type { VolumeKind } from '../domain/measure.ts';
 import { accountPartOf, type AccountPart } from '../domain/routes/account-part.ts';
-import type { RouteTable, TrialCounting } from '../domain/routes/table.ts';
+import type { RouteTable, TrafficSplit, TrialCounting } from '../domain/routes/table.ts';
 import { type AccountRegister, PAST, UNKNOWN } from '../gateway/account-register.ts';
 import { isInPart } from '../gateway/account-units.ts';
-import { cappedBy } from '../gateway/unit-slot.ts';
+import { allotmentOf, cappedBy } from '../gateway/unit-slot.ts';
 import { type GatewayUnits, unitCountSchema } from '../protocol/gateway.ts';
 import {
   ACCOUNT_COUNTS,
@@ -23,6 +23,9 @@ const hasher = await xxhash();
 /** HAProxy's threads read the clock once in a round of work: until then an account may still enter, in milliseconds. */
 const LATE_MS = 500;
 
+/** Of changes before these no window is open any more. */
+const CHANGES_KEPT = 100;
+
 export const accountStateSchema = z.strictObject({
   trial: z.string(),
   /** First table version that belongs to the trial. */
@@ -30,6 +33,9 @@ export const accountStateSchema = z.strictObject({
   counts: z.array(unitCountSchema),
   /** Releases that tables of the trial named: HAProxy keeps hashes of them. */
   releases: z.array(z.string()),
+  /** How the policy allots accounts, and when that changed so far: from which table version, and not before which time. */
+  allotment: z.string().default(''),
+  changes: z.array(z.strictObject({ version: z.int(), fromMs: z.number() })).default([]),
   /** Requests of accounts for which there was no room, and what the process said last that counts them. */
   beyond: z.int().nonnegative(),
   full: z.strictObject({ process: z.string(), seen: z.int().nonnegative() }),
@@ -74,6 +80,8 @@ export class AccountLedger {
   readonly #gateway: string;
   #state: State | null = null;
   #pending = 0;
+  /** When the table in effect was looked at last, by the wall clock; after a restart nobody knows. */
+  #seenMs = 0;
   #settled: readonly string[] = [];
 
   /** `gateway`: by which a table may know this one; `part` holds where it divides the accounts not by itself. */
@@ -113,11 +121,18 @@ export class AccountLedger {
     return Math.floor((nowMs - windowMs - LATE_MS) / 1_000) - 1;
   }
 
+  /** Notes how accounts are allotted by the table that is in effect, before anything else is. */
+  see(table: RouteTable, nowMs: number): void {
+    if (table.split?.counting === undefined) return;
+    this.#state = this.#next(table, table.split);
+    this.#seenMs = nowMs;
+  }
+
   /** `rows` are those up to `dueSecond`. */
   read({ table, nowMs, process, startedSecond, rows, used, full }: AccountReading): void {
     const counting = table.split?.counting;
     if (table.split === null || counting === undefined) return;
-    const state = this.#next(table, table.split.salt);
+    const state = this.#next(table, table.split);
     state.beyond += state.full.process === process ? Math.max(0, full - state.full.seen) : full;
     state.full = { process, seen: full };
     const releases = new Map(state.releases.map((release) => [hasher.h32(encoded(release)), release]));
@@ -149,15 +164,23 @@ export class AccountLedger {
     return { trial, counts, pending: this.#pending, beyond };
   }
 
-  #next(table: RouteTable, trial: string): State {
+  #next(table: RouteTable, split: TrafficSplit): State {
+    const trial = split.salt;
     const before = this.#state?.trial === trial ? this.#state : null;
     if (this.#register.trial !== trial) this.#register.begin(trial);
     const releases = [table.mainRelease, ...table.servers.map(({ release }) => release)];
+    const allotment = allotmentOf(split);
+    const changes = before?.changes ?? [];
+    const isMoved = before !== null && before.allotment !== '' && before.allotment !== allotment;
     return {
       trial,
       since: before?.since ?? table.version,
       counts: before?.counts.map((count) => ({ ...count })) ?? [],
       releases: [...new Set([...(before?.releases ?? []), ...releases])],
+      allotment,
+      changes: isMoved
+        ? [...changes, { version: table.version, fromMs: this.#seenMs }].slice(-CHANGES_KEPT)
+        : changes,
       beyond: before?.beyond ?? 0,
       full: this.#state?.full ?? { process: '', seen: 0 },
     };
@@ -185,6 +208,7 @@ export class AccountLedger {
       return;
     }
     this.#register.set(row.key, PAST);
+    if (isMixture({ second, version }, state.changes, counting)) return;
     // Of what was under way at a reload, nobody knows how it ended.
     if (second <= startedSecond && requests !== countOf(row, answered)) return;
     if (countOf(row, allocated) === 0) return;
@@ -201,6 +225,19 @@ export class AccountLedger {
     count.squares += outcome.value * outcome.value;
     count.uncapped += outcome.uncapped;
   }
+}
+
+/**
+ * A window that was open when policy or share changed may hold what another version did: all that were are left out,
+ * whatever version they met first, as at the embedded gateway.
+ */
+function isMixture(
+  { second, version }: Pick<Window, 'second' | 'version'>,
+  changes: State['changes'],
+  { windowMs }: TrialCounting,
+): boolean {
+  const untilMs = (second + 1) * 1_000 + windowMs;
+  return changes.some((change) => version < change.version && untilMs > change.fromMs);
 }
 
 function windowsOf(rows: readonly TableRow[], releases: ReadonlyMap<number, string>): Window[] {

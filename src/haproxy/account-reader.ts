@@ -35,6 +35,7 @@ export class AccountReader {
     }
     this.#hasSome = true;
     const nowMs = this.#now();
+    this.#ledger.see(table, nowMs);
     const second = AccountLedger.dueSecond(counting, nowMs);
     const isKnown = this.#known.process === process && second <= this.#known.second;
     if (isKnown || nowMs < this.#known.pauseUntilMs) return;

@@ -4,13 +4,13 @@ import writeFileAtomic from 'write-file-atomic';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { DataPlane } from '../gateway/data-plane.ts';
-import { LookupFile, resolveLookup } from '../gateway/lookup-file.ts';
+import { type LookupFile, openLookup } from '../gateway/lookup-file.ts';
 import { filesIn, slotName, SPECIAL } from './layout.ts';
 import { lookupEntries, mapText, storedSlots } from './map-files.ts';
 import { refuseOtherRules, refuseUncountable } from './running-rules.ts';
 import { RuntimeConnection, type SocketAddress } from './runtime-api.ts';
-import { readMapValue, readProcess, readServers, type ServerRow } from './runtime-answers.ts';
-import { cutTransactions, fillMap, setAddresses, setStates } from './runtime-changes.ts';
+import { readMapValue, readProcess, type ServerRow } from './runtime-answers.ts';
+import { cutTransactions, fillMap, serversOf, setAddresses, setStates } from './runtime-changes.ts';
 import type { ServerState } from './server-states.ts';
 import { stateBy, type Target, targetOf, writeTargetFiles } from './target.ts';
 import { WorkerProcesses } from './worker-processes.ts';
@@ -75,6 +75,10 @@ export class HaproxyPlane implements DataPlane {
     return this.#executed?.table ?? null;
   }
 
+  get wanted(): number {
+    return this.#target?.table.version ?? 0;
+  }
+
   /** Release of each slot, by the name of its backend. */
   get releases(): ReadonlyMap<string, string> {
     const slots = this.#executed?.slots ?? new Map<string, number>();
@@ -83,20 +87,30 @@ export class HaproxyPlane implements DataPlane {
 
   async prepare(table: RouteTable, { restored }: { restored: boolean }): Promise<() => Promise<void>> {
     const lookup = await this.#openLookup(table, restored);
-    if (!restored) await this.#refuseUnfit(table);
-    return async () => {
-      const previous = this.#lookup;
+    if (!restored) {
+      await this.#refuseUnfit(table).catch((error: unknown) => {
+        if (lookup !== this.#lookup) lookup?.close();
+        throw error;
+      });
+    }
+    const take = (): void => {
+      if (this.#lookup !== lookup) this.#lookup?.close();
       this.#lookup = lookup;
-      if (previous !== lookup) previous?.close();
       if (lookup !== null) lookup.onReload = () => void this.#reloadLookup();
+    };
+    return async () => {
       if (restored) {
+        take();
         // HAProxy need not be there yet; whoever asks for its state sees to it that this table is in effect.
         this.#target = { table, slots: await storedSlots(this.#files.routes), entries: [] };
         this.#executed = this.#target;
         return;
       }
       await this.beforeChange();
-      await this.#inTurn(() => this.#establish(table));
+      await this.#inTurn(() => {
+        take();
+        return this.#establish(table);
+      });
     };
   }
 
@@ -140,7 +154,7 @@ export class HaproxyPlane implements DataPlane {
     refuseUncountable(table);
     const connection = await this.#connect();
     await refuseOtherRules(connection, table, this.#logger);
-    targetOf(table, await this.#servers(connection), this.#target?.slots ?? new Map());
+    targetOf(table, await serversOf(connection, this.#service), this.#target?.slots ?? new Map());
   }
 
   close(): void {
@@ -180,13 +194,7 @@ export class HaproxyPlane implements DataPlane {
 
   /** HAProxy's numbers of servers, which stick tables hold. */
   async serverIds(connection: RuntimeConnection): Promise<ReadonlyMap<string, number>> {
-    return new Map((await this.#servers(connection)).map(({ name, id }) => [name, id]));
-  }
-
-  async #servers(connection: RuntimeConnection): Promise<ServerRow[]> {
-    const [answer = ''] = await connection.send(['show servers state']);
-    const prefix = slotName(this.#service, 0).slice(0, -1);
-    return readServers(answer).filter(({ backend }) => backend.startsWith(prefix));
+    return new Map((await serversOf(connection, this.#service)).map(({ name, id }) => [name, id]));
   }
 
   /**
@@ -198,7 +206,7 @@ export class HaproxyPlane implements DataPlane {
     this.#established = '';
     for (;;) {
       const connection = await this.#withoutSuccessor();
-      const rows = await this.#servers(connection);
+      const rows = await serversOf(connection, this.#service);
       const target = targetOf(table, rows, await storedSlots(this.#files.routes));
       await writeTargetFiles(this.#filesDir, target, { rows, lookup: this.#lookup?.values ?? null });
       this.#target = target;
@@ -253,7 +261,7 @@ export class HaproxyPlane implements DataPlane {
       `get map ${this.#files.routes} ${SPECIAL.version}`,
     ]);
     const version = Number(readMapValue(found) ?? 0);
-    const wrong = (await this.#servers(connection)).filter(
+    const wrong = (await serversOf(connection, this.#service)).filter(
       (row) => stateIn(row.backend, row.name) !== row.state,
     );
     if (version !== target.table.version || wrong.length > 0) {
@@ -268,20 +276,9 @@ export class HaproxyPlane implements DataPlane {
     return process.id;
   }
 
-  async #openLookup(table: RouteTable, tolerate: boolean): Promise<LookupFile | null> {
-    const name = table.split?.key.lookup;
-    if (name === undefined) return null;
-    const path = await resolveLookup(name, this.#lookupDir);
-    if (this.#lookup?.path === path) return this.#lookup;
-    const lookup = new LookupFile(path, this.#logger);
-    try {
-      await lookup.load();
-    } catch (error) {
-      if (!tolerate || !(error instanceof ChangeoverError)) throw error;
-      this.#logger.error(error.message);
-    }
-    lookup.watch();
-    return lookup;
+  #openLookup(table: RouteTable, tolerateLookup: boolean): Promise<LookupFile | null> {
+    const known = { lookupDir: this.#lookupDir, previousLookup: this.#lookup, logger: this.#logger };
+    return openLookup(table, { ...known, tolerateLookup });
   }
 
   async #reloadLookup(): Promise<void> {

@@ -118,8 +118,11 @@ export class InnerMap implements DataPlane {
         table,
         'its routes decide otherwise than HAProxy was rendered for: its sidecars decide; render with its plan and reload',
       );
-    const entries: MapEntry[] = fits ? innerMapEntries(table) : [[SPECIAL.version, String(table.version)]];
-    if (Number(readMapValue(found) ?? 0) === table.version) return;
+    // The mark says by which rules the entries decide: HAProxy may be rendered anew for the same table.
+    const version = fits ? `${table.version}:${rules}` : `-${table.version}`;
+    if (readMapValue(found) === version) return;
+    const decisions = fits ? innerMapEntries(table).filter(([key]) => key !== SPECIAL.version) : [];
+    const entries: MapEntry[] = [...decisions, [SPECIAL.version, version]];
     await writeFileAtomic(this.#file, mapText(entries));
     await fillMap(connection, this.#file, entries);
   }

@@ -1,14 +1,21 @@
 import type { RouteTable } from '../domain/routes/table.ts';
-import { TABLES } from './layout.ts';
+import { slotName, TABLES } from './layout.ts';
 import type { MapEntry } from './route-map.ts';
 import { argument, expectSilence, type RuntimeConnection } from './runtime-api.ts';
-import { readPreparedVersion, readTable, type ServerRow } from './runtime-answers.ts';
+import { readPreparedVersion, readServers, readTable, type ServerRow } from './runtime-answers.ts';
 import type { ServerState } from './server-states.ts';
 
 /** Entries sent in one batch: the answers of more would be held in memory for nothing. */
 const BATCH = 500;
 /** For each of so many servers HAProxy searches the table of transactions; for more of them it is read once, as a whole. */
 export const FEW_SERVERS = 16;
+
+/** The servers of a service's slots, as HAProxy has them. */
+export async function serversOf(connection: RuntimeConnection, service: string): Promise<ServerRow[]> {
+  const [answer = ''] = await connection.send(['show servers state']);
+  const prefix = slotName(service, 0).slice(0, -1);
+  return readServers(answer).filter(({ backend }) => backend.startsWith(prefix));
+}
 
 export async function setStates(
   connection: RuntimeConnection,

@@ -158,11 +158,11 @@ describe.concurrent(
           },
         );
       let passed = 0;
-      await using embedded = await GatewayFixture.start(table(1, { share: 0.4 }), {
+      await using embedded = await GatewayFixture.start(table(1, {}), {
         upstreams: servers,
         now: () => performance.now() + passed,
       });
-      await haproxy.admin.publish(table(1, { share: 0.4 }), {});
+      await haproxy.admin.publish(table(1, {}), {});
       const both = (accounts: { from: number; to: number }): Promise<unknown> =>
         Promise.all([embedded.url, haproxy.url].map((url) => customers(url, accounts)));
       await haproxy.handsOn();
@@ -190,7 +190,7 @@ describe.concurrent(
       haproxy.haproxy.start();
       await haproxy.waitForHaproxy();
       await haproxy.startCompanion();
-      const third = table(3, {});
+      const third = table(3, { share: 0.4 });
       await Promise.all([embedded, haproxy].map(({ admin }) => admin.publish(third, {})));
       haproxy.aheadMs = 0;
       await both({ from: 40, to: 80 });

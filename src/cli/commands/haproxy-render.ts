@@ -46,7 +46,7 @@ export function haproxyRenderCommand({ out }: CliContext): Command {
       `
 Examples:
   $ changeover haproxy render plan.yaml --seed > /etc/haproxy/haproxy.cfg && systemctl reload haproxy
-  $ changeover haproxy render plan.yaml --context-for pricing.yaml > /etc/haproxy/haproxy.cfg`,
+  $ changeover haproxy render plan.yaml --context-for pricing.yaml --seed > /etc/haproxy/haproxy.cfg`,
     )
     .action(async (file: string, { seed = false, output, contextFor, ...given }: RenderCommandOptions) => {
       const { renderConfig, seedFiles } = await import('../../haproxy/render.ts');

@@ -1,3 +1,4 @@
+import { EVERYONE } from './block.ts';
 import { isBounded, type RuleSpec } from './rule-spec.ts';
 import type { RuleState } from './rule-state.ts';
 import { formatVolume } from './rule-words.ts';
@@ -14,11 +15,23 @@ export function splitInsideGroups({ arms }: Pick<RuleSpec, 'arms'>): string {
   return `A random split inside each group would compare the versions themselves, group by group: in the rules of traffic.policy write \`to: { ${weights} }\` in place of one version.`;
 }
 
+const COMPARED_BY_GROUP =
+  'Accounts were dealt at random inside each group. Versions were compared group by group and the evidence added up; efficacies are averages over the groups, weighted by their size.';
+const DEALT_ALIKE =
+  'Accounts were dealt at random inside each group, alike in all of them, and are counted together.';
+
+/** What is to be known where groups are dealt at random. */
+export function groupNotes(spec: RuleSpec, state: Pick<RuleState, 'sums'>): readonly string[] {
+  const names = Object.keys(state.sums);
+  const isTogether = names.length > 0 && names.every((name) => name === EVERYONE);
+  return isTogether ? [DEALT_ALIKE] : [COMPARED_BY_GROUP, ...describeGroups(spec, state)];
+}
+
 /** Groups that are written out. */
 const SHOWN = 8;
 
 /** Each group's own numbers, which the evidence adds up: one note for each, as far as a person would read. */
-export function describeGroups(spec: RuleSpec, { sums }: Pick<RuleState, 'sums'>): readonly string[] {
+function describeGroups(spec: RuleSpec, { sums }: Pick<RuleState, 'sums'>): readonly string[] {
   const groups = Object.entries(sums);
   const scale = isBounded(spec) ? (spec.cap ?? 1) : 1;
   const kind = spec.volume === 'clicks' ? 'amount' : spec.volume;

@@ -1,4 +1,4 @@
-import { describeGroups, splitInsideGroups } from './group-words.ts';
+import { groupNotes, splitInsideGroups } from './group-words.ts';
 import {
   isBounded,
   type AnytimeSpec,
@@ -22,7 +22,6 @@ import {
   NO_ERROR_RATE,
   REQUESTS_DEPEND,
   OBSERVATIONAL,
-  STRATIFIED,
   SYSTEMATIC,
   formatMargin,
 } from './rule-words.ts';
@@ -73,7 +72,7 @@ function notesOf(spec: RuleSpec, state: RuleState): readonly string[] {
   return [
     ...(spec.rule === 'anytime' && gone.length > 0 ? [askedAnew(gone)] : []),
     ...(spec.comparison === 'segment' ? [OBSERVATIONAL, splitInsideGroups(spec)] : []),
-    ...(spec.comparison === 'stratified' ? [STRATIFIED, ...describeGroups(spec, state)] : []),
+    ...(spec.comparison === 'stratified' ? groupNotes(spec, state) : []),
     ...(spec.comparison === 'systematic' ? [SYSTEMATIC] : []),
     ...(controlOf(spec) === undefined ? [BEST_OF_CANDIDATES] : []),
     ...(spec.rule === 'max-efficacy' ? [NO_ERROR_RATE] : []),

@@ -37,7 +37,7 @@ function trimmed(value: number): string {
 }
 
 /** `2.0-a: 812 of 1,010 = 80.4 % (77.8 % to 82.7 %)`. */
-export function describeNumbers(arm: ArmNumbers, { volume, comparison }: RuleSpec): string {
+export function describeNumbers(arm: ArmNumbers, { rule, volume, comparison }: RuleSpec): string {
   const name = arm.role === 'baseline' ? `${arm.version} (baseline)` : arm.version;
   const out = arm.out === undefined ? '' : `, ${arm.out.why}: ${arm.out.reason}`;
   if (arm.efficacy === null) return `${name}: nothing allocated${out}`;
@@ -45,7 +45,7 @@ export function describeNumbers(arm: ArmNumbers, { volume, comparison }: RuleSpe
   const shown = (value: number): string => formatEfficacy(value, kind, 1);
   const range = arm.interval === null ? '' : ` (${shown(arm.interval[0])} to ${shown(arm.interval[1])})`;
   // An average over groups need not be the one number divided by the other.
-  const equals = comparison === 'stratified' ? ', by groups ' : ' = ';
+  const equals = comparison === 'stratified' && rule !== 'max-efficacy' ? ', by groups ' : ' = ';
   return `${name}: ${formatVolume(arm.volume)} of ${formatCount(arm.units)}${equals}${shown(arm.efficacy)}${range}${out}`;
 }
 
@@ -69,8 +69,6 @@ export function listed(versions: readonly string[]): string {
 
 export const OBSERVATIONAL =
   'Versions were given to different groups of customers. The difference may come from the groups, not the versions; no error rate can be guaranteed.';
-export const STRATIFIED =
-  'Accounts were dealt at random inside each group. Versions were compared group by group and the evidence added up; efficacies are averages over the groups, weighted by their size.';
 export const SYSTEMATIC =
   'Customers were dealt by a fixed rule such as the last digit: the error rate holds as far as that digit says nothing about the customer.';
 export const BEST_OF_CANDIDATES =

@@ -47,13 +47,20 @@ export function withMoment(progress: SourceProgress, moment: RouteMoment): Sourc
   const known = momentsOf(progress);
   const last = known.at(-1);
   if (last !== undefined && msOf(last.at) >= msOf(moment.at)) return progress;
-  const all = [...known, moment];
-  const isEdge = ({ tableVersion }: RouteMoment, index: number): boolean =>
-    index === 0 ||
-    all[index - 1]?.tableVersion !== tableVersion ||
-    all[index + 1]?.tableVersion !== tableVersion;
-  const kept = all.length <= MOST_MOMENTS ? all : all.filter((one, i) => isEdge(one, i) || i % 2 === 0);
-  return { ...progress, moments: kept };
+  return { ...progress, moments: thinned([...known, moment]) };
+}
+
+/** Without the one between two of the same table that lie closest together: what is left is spread over the time. */
+function thinned(moments: readonly RouteMoment[]): readonly RouteMoment[] {
+  if (moments.length <= MOST_MOMENTS) return moments;
+  let [closest, shortestMs] = [-1, Infinity];
+  for (const [index, { tableVersion }] of moments.entries()) {
+    const [before, after] = [moments[index - 1], moments[index + 1]];
+    if (before?.tableVersion !== tableVersion || after?.tableVersion !== tableVersion) continue;
+    const gapMs = msOf(after.at) - msOf(before.at);
+    if (gapMs < shortestMs) [closest, shortestMs] = [index, gapMs];
+  }
+  return moments.filter((_, index) => index !== closest);
 }
 
 function momentsOf({ moments, last, since }: SourceProgress): readonly RouteMoment[] {

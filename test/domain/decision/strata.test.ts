@@ -56,6 +56,34 @@ describe('groups that are dealt differently (Simpson’s paradox)', () => {
     expect(verdict.comparisons).toEqual(judge(fixed, after(fixed, PARADOX, 4)).comparisons);
   });
 
+  it('name nobody in one look where the average speaks for one version and the test for the other', () => {
+    const fixed: RuleSpec = { ...SPEC, rule: 'fixed-sample', unitsPerArm: 10_000 };
+    const groups = {
+      x: { '2.0-a': { n: 36_000, sum: 4_320 }, '2.0-b': { n: 4_000, sum: 400 } },
+      y: { '2.0-a': { n: 12_000, sum: 1_200 }, '2.0-b': { n: 12_000, sum: 1_560 } },
+    };
+    expect(judge(fixed, after(fixed, groups, 1)).kind).not.toBe('winner');
+  });
+
+  it('are compared by what the versions that are left have, whatever group a pulled one was seen in', () => {
+    const sums = {
+      x: {
+        a: { n: 100, sum: 10, squares: 10 },
+        b: { n: 100, sum: 20, squares: 20 },
+        c: { n: 3, sum: 1, squares: 1 },
+      },
+      y: { a: { n: 300, sum: 60, squares: 60 }, b: { n: 100, sum: 10, squares: 10 } },
+    };
+    const state = { sums, pulled: { c: 'errors' }, dropped: {} };
+    const without = { sums: { x: { a: sums.x.a, b: sums.x.b }, y: sums.y }, pulled: {}, dropped: {} };
+    const mean = (of: typeof state | typeof without, version: string): number => {
+      const { n, sum } = comparableOf(of)[version] ?? { n: 0, sum: 0 };
+      return sum / n;
+    };
+    expect(mean(state, 'a')).toBeCloseTo(mean(without, 'a'), 2);
+    expect(mean(state, 'c')).toBeCloseTo(1 / 3, 9);
+  });
+
   it('are shown as averages over the groups, by their size, and one by one', () => {
     const { arms, notes, sentence } = judge(SPEC, after(SPEC, PARADOX, 1));
     // Both groups have 1,000 units: (10 % + 45 %)/2 and (5 % + 40 %)/2.

@@ -202,7 +202,8 @@ export class HaproxyFixture implements AsyncDisposable {
     const file = filesIn(this.folder).inner(service);
     const [answer = ''] = await connection.send([`get map ${file} ${SPECIAL.version}`]);
     connection.close();
-    return Number(readMapValue(answer) ?? 0);
+    // With a mark of the rules by which it decides; negative where it decides nothing.
+    return Math.abs(Number.parseInt(readMapValue(answer) ?? '0', 10));
   }
 
   /** What is in a stick table, as HAProxy shows it. */

@@ -30,9 +30,10 @@ export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Bloc
   const state: RuleState = { ...counted(before, block), pairs, ...latestTable(before, block) };
   if (state.decided !== null || state.alarm !== null) return state;
   const evidence = evidenceIn(spec, state);
-  if (spec.aaTest === true) return isDifferent(spec, evidence) ? withAlarm(state) : state;
   // A segment policy compares groups of customers: nothing is concluded from it, not even that one is worse.
-  if (spec.comparison === 'segment' || !mayDecide(spec, before, state)) return state;
+  if (spec.comparison === 'segment') return state;
+  if (spec.aaTest === true) return isDifferent(spec, evidence) ? withAlarm(state) : state;
+  if (!mayDecide(spec, before, state)) return state;
   const dropped = { ...state.dropped };
   // The control keeps its traffic to the end: whoever wins has to beat it by itself.
   for (const b of candidatesLeft(spec, state)) {

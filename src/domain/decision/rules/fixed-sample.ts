@@ -89,10 +89,12 @@ export function decideOnce(spec: FixedSampleSpec, state: RuleState): Decided | n
   if (first === undefined) return null;
   const best = left.reduce((a, b) => (b.sum / b.n > a.sum / a.n ? b : a));
   const alpha = spec.delta / Math.max(1, spec.arms.length - 1);
-  const isClear = left.every(
-    (other) => other === best || twoSided(scoreOf(spec, state.sums, [best.version, other.version])) <= alpha,
-  );
-  if (!isClear) return null;
+  // Over groups the test weighs otherwise than the averages do: it has to speak for the same version.
+  const isBeaten = (other: string): boolean => {
+    const score = scoreOf(spec, state.sums, [best.version, other]);
+    return score > 0 && twoSided(score) <= alpha;
+  };
+  if (!left.every((other) => other === best || isBeaten(other.version))) return null;
   const kind = best.role === 'baseline' ? 'keepBaseline' : 'winner';
   return { kind, version: best.version, atMs: state.elapsedMs };
 }
@@ -107,8 +109,10 @@ export function comparisonsAtLook(spec: FixedSampleSpec, state: RuleState): read
   return survivorsOf(spec, state).flatMap((than) => {
     const other = totals[than];
     if (than === leader || other === undefined || other.n === 0) return [];
-    const p = twoSided(scoreOf(spec, groups, [leader, than]));
+    const score = scoreOf(spec, groups, [leader, than]);
+    const p = score > 0 ? twoSided(score) : 1;
     const threshold = Math.log(Math.max(1, spec.arms.length - 1) / spec.delta);
-    return [{ better: leader, than, margin: 0, evidence: -Math.log(Math.max(p, 1e-300)), threshold }];
+    const evidence = p === 1 ? 0 : -Math.log(Math.max(p, 1e-300));
+    return [{ better: leader, than, margin: 0, evidence, threshold }];
   });
 }
