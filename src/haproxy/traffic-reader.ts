@@ -9,6 +9,7 @@ import { countsOf } from './count-rows.ts';
 import type { Executing, HaproxyPlane } from './haproxy-plane.ts';
 import { TABLES } from './layout.ts';
 import { openTransactions } from './open-transactions.ts';
+import { connectedPorts } from './connected-ports.ts';
 import { argument, type RuntimeConnection } from './runtime-api.ts';
 import { readProcess, readServerStats, readTable, type ServerStat } from './runtime-answers.ts';
 import { readSlots } from './slot-stats.ts';
@@ -94,7 +95,7 @@ export class TrafficReader {
     const all = [now, ...before].filter((read) => read !== null);
     const servers = loadOf(
       all.flatMap((read) => read.servers),
-      { table, transactions, unread: this.#unread(beside, all) },
+      { table, transactions, unread: await this.#unread(beside, all) },
     );
     const units = this.#report(table);
     return {
@@ -109,10 +110,13 @@ export class TrafficReader {
   }
 
   /**
-   * How many processes from before this one started still end what they had under way, which only a connection to each of
-   * them could tell: it would have to be from before they were replaced.
+   * Processes from before this one started that still end what they had under way: which it is, only a connection to each
+   * of them could tell, from before they were replaced. To which ports each is connected; null where nobody knows.
    */
-  #unread(beside: WorkersBeside | null, read: readonly { pid: number }[]): number {
+  async #unread(
+    beside: WorkersBeside | null,
+    read: readonly { pid: number }[],
+  ): Promise<readonly (ReadonlySet<number> | null)[]> {
     const unread = (beside?.older ?? []).filter(
       (one) => !this.#finished.has(one) && !read.some((each) => each.pid === one),
     );
@@ -120,10 +124,10 @@ export class TrafficReader {
       this.#unreadable.add(one);
       this.#logger.warn(
         { pid: one },
-        'an HAProxy process from before the start of this companion still ends its connections; what it has in flight cannot be read, so that drains wait for its end',
+        'an HAProxy process from before the start of this companion still ends its connections; what it has in flight cannot be read, so that a drain waits until it has no connection to the server',
       );
     }
-    return unread.length;
+    return Promise.all(unread.map(connectedPorts));
   }
 
   async #read(connection: RuntimeConnection, replaced = false): Promise<ReadProcess> {
@@ -212,20 +216,28 @@ export class TrafficReader {
   }
 }
 
-/** `unread` processes have something in flight, for all that is known, at every server that takes nothing new. */
+/**
+ * A process that is not read has something in flight, for all that is known, at every server that takes nothing new and to
+ * which it is connected.
+ */
 function loadOf(
   stats: readonly ServerStat[],
   {
     table,
     transactions,
     unread,
-  }: { table: RouteTable | null; transactions: ReadonlyMap<string, number>; unread: number },
+  }: {
+    table: RouteTable | null;
+    transactions: ReadonlyMap<string, number>;
+    unread: readonly (ReadonlySet<number> | null)[];
+  },
 ): GatewayServer[] {
   const byName = new Map<string, GatewayServer>();
-  for (const { name, ingress } of table?.servers ?? [])
+  for (const { name, ingress, url } of table?.servers ?? [])
     byName.set(name, {
       name,
-      inFlight: ingress === 'open' ? 0 : unread,
+      inFlight:
+        ingress === 'open' ? 0 : unread.filter((ports) => ports === null || ports.has(portOf(url))).length,
       transactions: transactions.get(name) ?? 0,
       healthy: true,
     });
@@ -240,4 +252,9 @@ function loadOf(
     });
   }
   return [...byName.values()];
+}
+
+function portOf(url: string): number {
+  const { port, protocol } = new URL(url);
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
 }

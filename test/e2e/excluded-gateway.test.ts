@@ -212,7 +212,8 @@ test('they are waited for again, and the upgrade ends everywhere; clients of the
   });
   const [mine, theirs] = await Promise.all([up.load.stop(), own.stop()]);
   assertNothingLost(mine);
-  assertNothingLost(theirs);
+  // It began when the upgrade was nearly over.
+  assertNothingLost(theirs, { moreThan: 20 });
   others.push(mine, theirs);
   const records = await readRecords(fleet);
   assertOrderlyChange(records, up.watch.samples);
