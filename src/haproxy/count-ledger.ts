@@ -47,6 +47,8 @@ export class CountLedger {
   readonly #path: string;
   #stored: Stored = { epoch: randomUUID(), processes: [], unanswered: [], units: null, accounts: null };
   #written = '';
+  /** Processes that were read since the last save: they live, and what is added up of them would be read once more. */
+  readonly #living = new Set<string>();
   #fresh = true;
 
   constructor(stateDir: string, accounts: AccountLedger) {
@@ -83,6 +85,7 @@ export class CountLedger {
       // Without its file nobody knows what was read of this process before: rather forget a second than double a day.
       if (this.#fresh && this.#stored.processes.length === 1) this.#startFrom(known, servers);
     }
+    this.#living.add(process);
     known.counts = greater(known.counts, counts);
     if (options.replaced) addLastAnswers(known.counts, servers, placeOf);
     for (const stat of servers) this.#addUnanswered(known, stat, placeOf(stat));
@@ -139,11 +142,14 @@ export class CountLedger {
 
   #fold(): void {
     while (this.#stored.processes.length > PROCESSES) {
-      const [oldest] = this.#stored.processes.splice(0, 1);
+      const at = this.#stored.processes.findIndex(({ id }) => !this.#living.has(id));
+      if (at < 0) break;
+      const [oldest] = this.#stored.processes.splice(at, 1);
       const rows = new CountRows();
       for (const count of [...this.#stored.unanswered, ...(oldest?.counts ?? [])]) rows.add(count);
       this.#stored.unanswered = rows.all;
     }
+    this.#living.clear();
   }
 }
 
