@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseCountOption } from './limit-option.ts';
 
 /** Options of who counts the accounts of a trial. */
@@ -12,7 +12,11 @@ export function accountSettings({ maxAccounts, accountPart }: AccountOptions) {
   return { maxAccounts, ...(accountPart === undefined ? {} : { accountPart }) };
 }
 
-export function maxAccountsOption(): Option {
+export function addAccountOptions(command: Command): Command {
+  return command.addOption(maxAccountsOption()).addOption(accountPartOption());
+}
+
+function maxAccountsOption(): Option {
   return new Option(
     '--max-accounts <n>',
     'accounts that a trial by account counts here at most; beyond it new ones are left out',
@@ -21,7 +25,7 @@ export function maxAccountsOption(): Option {
     .default(1_000_000);
 }
 
-export function accountPartOption(): Option {
+function accountPartOption(): Option {
   return new Option(
     '--account-part <part/of>',
     'where requests of an account come by several gateways: the part of the accounts counted here, such as 1/2',

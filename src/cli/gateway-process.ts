@@ -1,3 +1,4 @@
+import { addAccountOptions } from './account-options.ts';
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
@@ -32,12 +33,13 @@ export function addGatewayIdentity(command: Command): Command {
 
 /** Adds the way to the controller and back, and where it keeps what must survive a restart. */
 export function addGatewayControl(command: Command, { keeps }: { keeps: string }): Command {
-  return command
+  const controlled = command
     .addOption(listenOption('--admin <host:port>', 'where its admin API listens', '127.0.0.1:7080'))
     .option('--controller <url>', 'the flow controller; CHANGEOVER_CONTROLLER_URL by default')
     .option('--no-controller', 'routes only come by its admin API')
     .requiredOption('--state <dir>', `folder for ${keeps}`)
     .option('--lookup-dir <dir>', 'folder of the lookup files that policies may name');
+  return addAccountOptions(controlled);
 }
 
 /**

@@ -136,6 +136,8 @@ export class AccountLedger {
     state.beyond += state.full.process === process ? Math.max(0, full - state.full.seen) : full;
     state.full = { process, seen: full };
     const releases = new Map(state.releases.map((release) => [hasher.h32(encoded(release)), release]));
+    const groupOf = compileGroups(table.split.policy);
+    const part = accountPartOf(counting, this.#gateway, this.#part);
     const settled: string[] = [];
     const bySecond = new Map<number, Window[]>();
     for (const window of windowsOf(rows, releases)) {
@@ -150,7 +152,8 @@ export class AccountLedger {
       settled.push(...those.map(({ row }) => row.key));
       // Some of that time may be gone already.
       if (nowMs >= second * 1_000 + ACCOUNT_KEPT_MS) continue;
-      for (const window of those) this.#enter(window, { state, counting, table, startedSecond });
+      for (const window of those)
+        this.#enter(window, { state, counting, table, startedSecond, part, groupOf });
     }
     this.#settled = settled;
     this.#pending = Math.max(0, used - settled.length);
@@ -193,12 +196,20 @@ export class AccountLedger {
       counting,
       table,
       startedSecond,
-    }: { state: State; counting: TrialCounting; table: RouteTable; startedSecond: number },
+      part,
+      groupOf,
+    }: {
+      state: State;
+      counting: TrialCounting;
+      table: RouteTable;
+      startedSecond: number;
+      part: AccountPart | undefined;
+      groupOf: ReturnType<typeof compileGroups>;
+    },
   ): void {
     if (version < state.since || release === undefined) return;
-    const part = accountPartOf(counting, this.#gateway, this.#part);
     if (part === undefined || (part.of !== 1 && !isInPart(slot, part))) return;
-    const group = table.split === null ? undefined : compileGroups(table.split.policy)(first);
+    const group = groupOf(first);
     if (group === undefined) return;
     if (this.#register.get(row.key) !== UNKNOWN) return;
     const { started, allocated, answered } = ACCOUNT_COUNTS;

@@ -1,16 +1,25 @@
 import { request } from 'undici';
 import { describe, expect, it } from 'vitest';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
-import type { RouteTable, TrafficSplit } from '../../src/domain/routes/table.ts';
-import type { TrafficGateway } from '../../src/ports/traffic-gateway.ts';
+import type { RouteTable, TrafficSplit, TrialCounting } from '../../src/domain/routes/table.ts';
 import type { UnitCount } from '../../src/protocol/gateway.ts';
-import { GatewayFixture, serverOf, tableOf, until } from '../gateway/support/gateway-fixture.ts';
+import { GatewayFixture } from '../gateway/support/gateway-fixture.ts';
 import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
-import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
 import { requireComponent } from '../support/require-component.ts';
+import {
+  inOrder,
+  serversOfReleases,
+  settled,
+  splitOfPlan,
+  tableOfPlan,
+  unitsIn,
+  wantedAmount,
+} from './three-releases.ts';
 
 /** Longer than any machine takes to send all; clocks are put ahead by it, in milliseconds. */
 const WINDOW_MS = 3_600_000;
+
+const PATIENT = { what: 'all accounts are settled', timeoutMs: 30_000 };
 
 interface Trial {
   readonly measure: PlanInput['measure'];
@@ -76,32 +85,8 @@ async function customers(url: string, accounts: { from: number; to: number }): P
   await Promise.all(visits);
 }
 
-async function settled(
-  admin: TrafficGateway,
-  isThere: (counts: readonly UnitCount[]) => boolean,
-): Promise<readonly UnitCount[]> {
-  let counts: readonly UnitCount[] = [];
-  await until(
-    async () => {
-      const { units } = await admin.stats({});
-      counts = units?.counts ?? [];
-      return units?.pending === 0 && isThere(counts);
-    },
-    'all accounts are settled',
-    30_000,
-  );
-  const order = ({ release, group }: UnitCount): string => `${release} ${group}`;
-  return [...counts].sort((a, b) => a.tableVersion - b.tableVersion || (order(a) < order(b) ? -1 : 1));
-}
-
 function expectAlike(theirs: readonly UnitCount[], ours: readonly UnitCount[]): void {
-  const named = ({ tableVersion, release, group, n }: UnitCount): unknown => [
-    tableVersion,
-    release,
-    group,
-    n,
-  ];
-  expect(theirs.map(named)).toEqual(ours.map(named));
+  expect(theirs.map(unitsIn)).toEqual(ours.map(unitsIn));
   theirs.forEach(({ sum, squares, uncapped }, index) => {
     expect(sum).toBeCloseTo(ours[index]?.sum ?? NaN, 6);
     expect(squares).toBeCloseTo(ours[index]?.squares ?? NaN, 6);
@@ -115,48 +100,22 @@ describe.concurrent(
   () => {
     it.for(Object.entries(MEASURES))('%s', async ([, { measure, cap, control, traffic = {} }], test) => {
       requireComponent('HAProxy', HAPROXY !== null, test);
-      const servers = await Promise.all(
-        ['one', 'two', 'three'].map((name) => new UpstreamServer(name).listen()),
-      );
-      for (const server of servers)
-        server.handler = (req, res) => {
-          const amount = req.headers['x-want'];
-          const fields = typeof amount === 'string' ? { 'x-amount': amount } : {};
-          answer(res, Number(req.headers['x-status'] ?? 200), server.name, fields);
-        };
+      const servers = await serversOfReleases(wantedAmount);
       const plan = planFor(servers, {
         measure,
         traffic,
         decision: { unit: 'account', ...(cap === undefined ? {} : { cap }) },
       });
       await using haproxy = await HaproxyFixture.start(plan);
-      const releases = ['1.0', '2.0-a', '2.0-b'];
+      const counting: TrialCounting = {
+        unit: 'account',
+        control,
+        timeoutMs: 60_000,
+        windowMs: WINDOW_MS,
+        ...(cap === undefined ? {} : { cap }),
+      };
       const table = (version: number, changes: Partial<TrafficSplit>): RouteTable =>
-        tableOf(
-          servers.map((server, index) => serverOf(server, { release: releases[index] ?? '' })),
-          {
-            version,
-            measure: plan.measure,
-            split: {
-              key: plan.traffic.key,
-              policy: plan.traffic.policy,
-              ...(plan.traffic.account === undefined ? {} : { account: plan.traffic.account }),
-              withoutKey: '1.0',
-              baseline: '1.0',
-              share: 1,
-              salt: 'trial-1',
-              pulled: [],
-              counting: {
-                unit: 'account',
-                control,
-                timeoutMs: 60_000,
-                windowMs: WINDOW_MS,
-                ...(cap === undefined ? {} : { cap }),
-              },
-              ...changes,
-            },
-          },
-        );
+        tableOfPlan(plan, servers, { version, split: splitOfPlan(plan, { counting, ...changes }) });
       let passed = 0;
       await using embedded = await GatewayFixture.start(table(1, {}), {
         upstreams: servers,
@@ -174,8 +133,10 @@ describe.concurrent(
       passed += WINDOW_MS;
       haproxy.aheadMs = WINDOW_MS;
       const [ours, theirs] = await Promise.all(
-        [embedded, haproxy].map(({ admin }) =>
-          settled(admin, (counts) => counts.some(({ tableVersion }) => tableVersion === 2)),
+        [embedded, haproxy].map(async ({ admin }) =>
+          inOrder(
+            await settled(admin, (counts) => counts.some(({ tableVersion }) => tableVersion === 2), PATIENT),
+          ),
         ),
       );
       expectAlike(theirs ?? [], ours ?? []);
@@ -201,10 +162,10 @@ describe.concurrent(
         (counts: readonly UnitCount[]): boolean =>
           counts.reduce((sum, { n }) => sum + n, 0) > before.reduce((sum, { n }) => sum + n, 0);
       const [later, laterTheirs] = await Promise.all([
-        settled(embedded.admin, grown(ours ?? [])),
-        settled(haproxy.admin, grown(theirs ?? [])),
+        settled(embedded.admin, grown(ours ?? []), PATIENT),
+        settled(haproxy.admin, grown(theirs ?? []), PATIENT),
       ]);
-      expectAlike(laterTheirs, later);
+      expectAlike(inOrder(laterTheirs), inOrder(later));
     });
   },
 );

@@ -3,20 +3,17 @@ import { describe, expect, it } from 'vitest';
 import type { GatewayUnits } from '../../src/protocol/gateway.ts';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
 import { ACCOUNT_ROWS } from '../../src/haproxy/layout.ts';
-import { serverOf, tableOf, until } from '../gateway/support/gateway-fixture.ts';
+import { until } from '../gateway/support/gateway-fixture.ts';
 import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
-import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
 import { requireComponent } from '../support/require-component.ts';
+import { serversOfReleases, splitOfPlan, tableOfPlan } from './three-releases.ts';
 
 const ROOM = 4;
 
 describe('Accounts for which HAProxy has no room', () => {
   it('are counted as such and not entered, whatever they do then; known ones go on', async (test) => {
     requireComponent('HAProxy', HAPROXY !== null, test);
-    const servers = await Promise.all(
-      ['one', 'two', 'three'].map((name) => new UpstreamServer(name).listen()),
-    );
-    for (const server of servers) server.handler = (_req, res) => answer(res, 201, server.name);
+    const servers = await serversOfReleases(() => ({}), 201);
     const plan = planFor(servers, {
       measure: { allocated: {}, volume: { kind: 'successes', match: { status: '201' } } },
       decision: { unit: 'account' },
@@ -25,27 +22,9 @@ describe('Accounts for which HAProxy has no room', () => {
       upstreams: servers,
       edit: (config) => config.replace(`size ${ACCOUNT_ROWS} `, `size ${ROOM} `),
     });
-    const releases = ['1.0', '2.0-a', '2.0-b'];
-    const table = (counting: boolean, version: number): RouteTable =>
-      tableOf(
-        servers.map((server, index) => serverOf(server, { release: releases[index] ?? '' })),
-        {
-          version,
-          measure: plan.measure,
-          split: {
-            key: plan.traffic.key,
-            policy: plan.traffic.policy,
-            withoutKey: '1.0',
-            baseline: '1.0',
-            share: 1,
-            salt: 'trial-1',
-            pulled: [],
-            ...(counting
-              ? { counting: { unit: 'account', control: true, timeoutMs: 60_000, windowMs: 2_500 } }
-              : {}),
-          },
-        },
-      );
+    const counting = { unit: 'account', control: true, timeoutMs: 60_000, windowMs: 2_500 } as const;
+    const table = (isCounted: boolean, version: number): RouteTable =>
+      tableOfPlan(plan, servers, { version, split: splitOfPlan(plan, isCounted ? { counting } : {}) });
     await fixture.admin.publish(table(true, 1), {});
     for (const account of [1, 3, 5, 7, 9, 11, 1, 9]) {
       const response = await request(fixture.url, { headers: { 'x-account': String(account) } });

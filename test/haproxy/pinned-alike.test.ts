@@ -5,11 +5,11 @@ import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import { isAllotted } from '../../src/domain/policy/allotment.ts';
 import type { RouteTable, TrafficSplit, TrialCounting } from '../../src/domain/routes/table.ts';
 import type { TrafficGateway } from '../../src/ports/traffic-gateway.ts';
-import type { GatewayStats } from '../../src/protocol/gateway.ts';
-import { GatewayFixture, serverOf, tableOf, until } from '../gateway/support/gateway-fixture.ts';
+import type { GatewayStats, UnitCount } from '../../src/protocol/gateway.ts';
+import { GatewayFixture } from '../gateway/support/gateway-fixture.ts';
 import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
-import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
 import { requireComponent } from '../support/require-component.ts';
+import { inOrder, serversOfReleases, settled, splitOfPlan, tableOfPlan } from './three-releases.ts';
 
 const MEASURE: PlanInput['measure'] = {
   allocated: { path: '/buy' },
@@ -56,24 +56,8 @@ function business(counts: readonly TrafficCount[]): unknown {
   return Object.fromEntries([...sums].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function settled(admin: TrafficGateway, version: number): Promise<GatewayStats> {
-  let stats = await admin.stats({});
-  await until(
-    async () => {
-      stats = await admin.stats({});
-      const { pending, counts = [] } = stats.units ?? {};
-      return pending === 0 && counts.some(({ tableVersion }) => tableVersion >= version);
-    },
-    'all units are settled',
-    30_000,
-  );
-  return stats;
-}
-
-function unitsOf({ units }: GatewayStats): unknown {
-  return [...(units?.counts ?? [])]
-    .sort((a, b) => a.tableVersion - b.tableVersion || (a.release < b.release ? -1 : 1))
-    .map(({ tableVersion, release, n, sum, uncapped }) => [tableVersion, release, n, sum, uncapped]);
+function shown({ tableVersion, release, n, sum, uncapped }: UnitCount): unknown {
+  return [tableVersion, release, n, sum, uncapped];
 }
 
 describe.concurrent('requests of transactions that stay where they began', () => {
@@ -82,46 +66,22 @@ describe.concurrent('requests of transactions that stay where they began', () =>
     { timeout: 60_000 },
     async (counting, test) => {
       requireComponent('HAProxy', HAPROXY !== null, test);
-      const servers = await Promise.all(
-        ['one', 'two', 'three'].map((name) => new UpstreamServer(name).listen()),
-      );
-      for (const server of servers)
-        server.handler = (req, res) => {
-          answer(res, Number(req.headers['x-status'] ?? 200), server.name, {
-            'x-amount': String(req.headers['x-want'] ?? 0),
-          });
-        };
+      const servers = await serversOfReleases(({ headers }) => ({
+        'x-amount': String(headers['x-want'] ?? 0),
+      }));
       const plan = planFor(servers, {
         measure: MEASURE,
         decision: { unit: counting.unit, cap: 16 },
         traffic: { transactions: { id: { from: 'header', name: 'x-transaction' }, idle: '60s' } },
       });
       await using haproxy = await HaproxyFixture.start(plan);
-      const releases = ['1.0', '2.0-a', '2.0-b'];
       const table = (version: number, changes: Partial<TrafficSplit> | null): RouteTable =>
-        tableOf(
-          servers.map((server, index) => serverOf(server, { release: releases[index] ?? '' })),
-          {
-            version,
-            mainRelease: '1.0',
-            measure: plan.measure,
-            transactions: plan.traffic.transactions ?? null,
-            split:
-              changes === null
-                ? null
-                : {
-                    key: plan.traffic.key,
-                    policy: plan.traffic.policy,
-                    withoutKey: '1.0',
-                    baseline: '1.0',
-                    share: 1,
-                    salt: 'trial-1',
-                    pulled: [],
-                    counting,
-                    ...changes,
-                  },
-          },
-        );
+        tableOfPlan(plan, servers, {
+          version,
+          mainRelease: '1.0',
+          transactions: plan.traffic.transactions ?? null,
+          split: changes === null ? null : splitOfPlan(plan, { counting, ...changes }),
+        });
       let passed = 0;
       await using embedded = await GatewayFixture.start(table(1, null), {
         upstreams: servers,
@@ -135,12 +95,16 @@ describe.concurrent('requests of transactions that stay where they began', () =>
         await Promise.all([embedded, haproxy].map(({ admin }) => admin.publish(next, {})));
       }
       if (counting.unit === 'account') passed = haproxy.aheadMs = WINDOW_MS;
-      const [ours, theirs] = await Promise.all([settled(embedded.admin, 4), settled(haproxy.admin, 4)]);
+      const last = (admin: TrafficGateway): Promise<GatewayStats> =>
+        settled(admin, (counts) => counts.some(({ tableVersion }) => tableVersion >= 4), {
+          timeoutMs: 30_000,
+        });
+      const [ours, theirs] = await Promise.all([last(embedded.admin), last(haproxy.admin)]);
       expect(business(theirs.counts)).toEqual(business(ours.counts));
       expect(Object.keys(business(ours.counts) as object)).toEqual(
         expect.arrayContaining(['1.0 allotted', '1.0 otherwise', '2.0-a allotted', '2.0-b allotted']),
       );
-      expect(unitsOf(theirs)).toEqual(unitsOf(ours));
+      expect(inOrder(theirs).map(shown)).toEqual(inOrder(ours).map(shown));
     },
   );
 });

@@ -1,13 +1,19 @@
 import { request } from 'undici';
 import { describe, expect, it } from 'vitest';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
-import type { RouteTable, TrafficSplit } from '../../src/domain/routes/table.ts';
-import type { TrafficGateway } from '../../src/ports/traffic-gateway.ts';
-import type { UnitCount } from '../../src/protocol/gateway.ts';
-import { GatewayFixture, serverOf, tableOf, until } from '../gateway/support/gateway-fixture.ts';
+import type { RouteTable, TrafficSplit, TrialCounting } from '../../src/domain/routes/table.ts';
+import { GatewayFixture } from '../gateway/support/gateway-fixture.ts';
 import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
-import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
 import { requireComponent } from '../support/require-component.ts';
+import {
+  inOrder,
+  serversOfReleases,
+  settled,
+  splitOfPlan,
+  tableOfPlan,
+  unitsIn,
+  wantedAmount,
+} from './three-releases.ts';
 
 interface Trial {
   readonly measure: PlanInput['measure'];
@@ -61,61 +67,27 @@ async function customers(url: string): Promise<void> {
   }
 }
 
-async function settled(admin: TrafficGateway, version: number): Promise<readonly UnitCount[]> {
-  let counts: readonly UnitCount[] = [];
-  await until(async () => {
-    const { units } = await admin.stats({});
-    counts = units?.counts ?? [];
-    return units?.pending === 0 && counts.some(({ tableVersion }) => tableVersion === version);
-  }, 'all units are settled');
-  const order = ({ release, group }: UnitCount): string => `${release} ${group}`;
-  return [...counts].sort((a, b) => a.tableVersion - b.tableVersion || (order(a) < order(b) ? -1 : 1));
-}
-
 describe.concurrent(
   'units of the same requests are the same from HAProxy and from the embedded gateway',
   () => {
     it.for(Object.entries(MEASURES))('%s', async ([, { measure, cap, traffic = {} }], test) => {
       requireComponent('HAProxy', HAPROXY !== null, test);
-      const servers = await Promise.all(
-        ['one', 'two', 'three'].map((name) => new UpstreamServer(name).listen()),
-      );
-      for (const server of servers)
-        server.handler = (req, res) => {
-          const amount = req.headers['x-want'];
-          const fields = typeof amount === 'string' ? { 'x-amount': amount } : {};
-          answer(res, Number(req.headers['x-status']), server.name, fields);
-        };
+      const servers = await serversOfReleases(wantedAmount);
       const plan = planFor(servers, {
         measure,
         traffic,
         decision: { unit: 'request', ...(cap === undefined ? {} : { cap }) },
       });
       await using haproxy = await HaproxyFixture.start(plan);
-      const releases = ['1.0', '2.0-a', '2.0-b'];
-      const split = (changes: Partial<TrafficSplit>): TrafficSplit => ({
-        key: plan.traffic.key,
-        policy: plan.traffic.policy,
-        ...(plan.traffic.account === undefined ? {} : { account: plan.traffic.account }),
-        withoutKey: '1.0',
-        baseline: '1.0',
-        share: 1,
-        salt: 'trial-1',
-        pulled: [],
-        counting: {
-          unit: 'request',
-          control: true,
-          timeoutMs: 60_000,
-          windowMs: 0,
-          ...(cap === undefined ? {} : { cap }),
-        },
-        ...changes,
-      });
+      const counting: TrialCounting = {
+        unit: 'request',
+        control: true,
+        timeoutMs: 60_000,
+        windowMs: 0,
+        ...(cap === undefined ? {} : { cap }),
+      };
       const table = (version: number, changes: Partial<TrafficSplit>): RouteTable =>
-        tableOf(
-          servers.map((server, index) => serverOf(server, { release: releases[index] ?? '' })),
-          { version, measure: plan.measure, split: split(changes) },
-        );
+        tableOfPlan(plan, servers, { version, split: splitOfPlan(plan, { counting, ...changes }) });
       await using embedded = await GatewayFixture.start(table(1, { share: 0.4 }), { upstreams: servers });
       await haproxy.admin.publish(table(1, { share: 0.4 }), {});
       for (const next of [table(2, {}), table(3, { pulled: ['2.0-a'] }), null]) {
@@ -123,14 +95,12 @@ describe.concurrent(
         if (next === null) break;
         await Promise.all([embedded, haproxy].map(({ admin }) => admin.publish(next, {})));
       }
-      const [ours, theirs] = await Promise.all([settled(embedded.admin, 3), settled(haproxy.admin, 3)]);
-      const named = ({ tableVersion, release, group, n }: UnitCount): unknown => [
-        tableVersion,
-        release,
-        group,
-        n,
-      ];
-      expect(theirs.map(named)).toEqual(ours.map(named));
+      const [ours = [], theirs = []] = await Promise.all(
+        [embedded, haproxy].map(async ({ admin }) =>
+          inOrder(await settled(admin, (counts) => counts.some(({ tableVersion }) => tableVersion === 3))),
+        ),
+      );
+      expect(theirs.map(unitsIn)).toEqual(ours.map(unitsIn));
       expect(theirs.length).toBeGreaterThan(5);
       const groups = new Set(ours.map(({ group }) => group));
       expect([...groups].sort()).toEqual(

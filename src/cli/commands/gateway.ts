@@ -1,11 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { KeySource } from '../../domain/policy/policy.ts';
-import {
-  accountPartOption,
-  accountSettings,
-  type AccountOptions,
-  maxAccountsOption,
-} from '../account-options.ts';
+import { accountSettings, type AccountOptions } from '../account-options.ts';
 import type { CliContext } from '../context.ts';
 import {
   addGatewayControl,
@@ -82,8 +77,6 @@ export function gatewayCommand({ env }: CliContext): Command {
       parseCountOption,
       100_000,
     )
-    .addOption(maxAccountsOption())
-    .addOption(accountPartOption())
     .addHelpText(
       'after',
       `${GATEWAY_ENVIRONMENT}

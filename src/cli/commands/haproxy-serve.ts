@@ -1,10 +1,5 @@
 import { Command } from 'commander';
-import {
-  accountPartOption,
-  accountSettings,
-  type AccountOptions,
-  maxAccountsOption,
-} from '../account-options.ts';
+import { accountSettings, type AccountOptions } from '../account-options.ts';
 import type { CliContext } from '../context.ts';
 import {
   addGatewayControl,
@@ -38,8 +33,6 @@ export function haproxyServeCommand({ env }: CliContext): Command {
       parseList,
       [],
     )
-    .addOption(maxAccountsOption())
-    .addOption(accountPartOption())
     .addHelpText(
       'after',
       `${GATEWAY_ENVIRONMENT}
