@@ -6,7 +6,9 @@ import { until } from '../../demo/fleet/until.ts';
 import { createGatewayOverHttp } from '../../src/adapters/gateway-over-http.ts';
 import { bindToThisProcess, endProcess } from '../../src/dev-server/bound-process.ts';
 import { answers, freePorts } from '../../src/dev-server/free-port.ts';
+import { filesIn, slotName } from '../../src/haproxy/layout.ts';
 import { renderConfig, seedFiles } from '../../src/haproxy/render.ts';
+import type { Plan } from '../../src/domain/plan/schema.ts';
 import { benchPlan, trialTable } from './bench-plan.ts';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
@@ -16,7 +18,7 @@ const SERVERS = 6;
 
 /** An HAProxy of one thread in front of the servers of the bench. */
 export interface OneThread {
-  readonly name: 'plain' | 'plain, retrying' | 'changeover';
+  readonly name: 'plain' | 'plain, retrying' | 'least' | 'changeover';
   readonly port: number;
   readonly pid: number;
 }
@@ -29,7 +31,9 @@ export interface HaproxyPair extends AsyncDisposable {
  * HAProxies with the same bind options, timeouts, servers, balancing and re-use of connections, of one thread each, on one
  * processor of their own: one with the configuration that `changeover haproxy render` prints for a plan and its companion
  * at work, one with plain backends, and one with plain backends that sends a request again as ours does where a server
- * closes a connection without an answer: for that HAProxy copies requests, which is no matter of maps and tables. The servers are an HAProxy that answers by itself, the only thing here that is faster than they are.
+ * closes a connection without an answer: for that HAProxy copies requests, which is no matter of maps and tables. The
+ * least is what no configuration can do without that routes by a map, keeps transactions on their server by a table and
+ * counts in one. The servers are an HAProxy that answers by itself, the only thing here that is faster than they are.
  */
 export async function startHaproxyPair(folder: string, haproxy: string): Promise<HaproxyPair> {
   await mkdir(folder, { recursive: true });
@@ -44,7 +48,7 @@ export async function startHaproxyPair(folder: string, haproxy: string): Promise
     return child;
   };
   try {
-    const [ours = 0, plain = 0, retrying = 0, admin = 0, ...ports] = await freePorts(4 + SERVERS);
+    const [ours = 0, plain = 0, retrying = 0, least = 0, admin = 0, ...ports] = await freePorts(5 + SERVERS);
     await start('servers', serversConfig(ports), 1, ports[0] ?? 0);
     const plan = benchPlan(ports.map((port) => `http://127.0.0.1:${port}`));
     const socket = join(folder, 'admin.sock');
@@ -60,10 +64,12 @@ export async function startHaproxyPair(folder: string, haproxy: string): Promise
     );
     const peer = await start('plain', plainConfig(plain, ports, []), 0, plain);
     const again = await start('retrying', plainConfig(retrying, ports, RETRIES), 0, retrying);
+    const bare = await start('least', leastConfig(least, plan, folder), 0, least);
     return {
       targets: [
         { name: 'plain', port: plain, pid: peer.pid ?? 0 },
         { name: 'plain, retrying', port: retrying, pid: again.pid ?? 0 },
+        { name: 'least', port: least, pid: bare.pid ?? 0 },
         { name: 'changeover', port: ours, pid: child.pid ?? 0 },
       ],
       [Symbol.asyncDispose]: () => endAll(started),
@@ -106,27 +112,71 @@ const RETRIES = [
 
 /** Somebody's HAProxy before Changeover: the same binds, timeouts and servers, and no rules, maps or tables. */
 function plainConfig(port: number, servers: readonly number[], more: readonly string[]): string {
-  return `global
-    nbthread 1
-    log stdout format raw local0 notice
-defaults
-    mode http
-    log global
-    timeout connect 3s
-    timeout client 75s
-    timeout server 60s
-    timeout http-request 10s
-    timeout http-keep-alive 75s
-    option idle-close-on-response
-frontend web
-    bind 127.0.0.1:${port}
-    option forwardfor
-    default_backend servers
-backend servers
-    balance leastconn
-    option redispatch 1
-${more.map((line) => `    ${line}\n`).join('')}${servers.map((at, i) => `    server s${i} 127.0.0.1:${at} check inter 1s fall 2 rise 1`).join('\n')}
-`;
+  const lines = servers.map((at, i) => `server s${i} 127.0.0.1:${at}`);
+  return [
+    ...webSection(port, ['default_backend servers']),
+    ...backend('servers', [...more, ...checked(lines)]),
+  ].join('\n');
+}
+
+/** One look-up in the routes map, one table for transactions, one for counts; no request is sent again. */
+function leastConfig(port: number, plan: Plan, folder: string): string {
+  const { digits, routes } = filesIn(folder);
+  const { servers } = trialTable(plan, 1);
+  const releases = [...new Set(servers.map(({ release }) => release))];
+  return [
+    ...webSection(port, [
+      `http-request set-var(txn.go) req.fhdr(x-account,1),map_end(${digits}),map_str(${routes})`,
+      'http-request set-var(txn.began) date(0,ms)',
+      'use_backend %[var(txn.go),field(1,:)]',
+      'http-response set-var(txn.took) date(0,ms),sub(txn.began)',
+      'http-response track-sc0 srv_name,concat(:,txn.go,:),concat(,txn.took) table counts',
+    ]),
+    ...backend('counts', ['stick-table type string len 400 size 200k store http_req_cnt']),
+    ...backend('transactions', ['stick-table type string len 256 size 100k expire 60s']),
+    ...releases.flatMap((release, index) =>
+      backend(slotName(plan.service, index + 1), [
+        'stick on req.fhdr(x-transaction,1) table transactions',
+        ...checked(
+          servers
+            .filter((server) => server.release === release)
+            .map(({ name, url }) => `server ${name} ${new URL(url).host}`),
+        ),
+      ]),
+    ),
+  ].join('\n');
+}
+
+function webSection(port: number, rules: readonly string[]): string[] {
+  return [
+    'global',
+    '    nbthread 1',
+    '    tune.pattern.cache-size 0',
+    '    log stdout format raw local0 notice',
+    'defaults',
+    '    mode http',
+    '    log global',
+    '    timeout connect 3s',
+    '    timeout client 75s',
+    '    timeout server 60s',
+    '    timeout http-request 10s',
+    '    timeout http-keep-alive 75s',
+    '    option idle-close-on-response',
+    '    balance leastconn',
+    '    option redispatch 1',
+    'frontend web',
+    `    bind 127.0.0.1:${port}`,
+    '    option forwardfor',
+    ...rules.map((rule) => `    ${rule}`),
+  ];
+}
+
+function backend(name: string, lines: readonly string[]): string[] {
+  return [`backend ${name}`, ...lines.map((line) => `    ${line}`), ''];
+}
+
+function checked(servers: readonly string[]): string[] {
+  return servers.map((server) => `${server} check inter 1s fall 2 rise 1`);
 }
 
 function serversConfig(ports: readonly number[]): string {

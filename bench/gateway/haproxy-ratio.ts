@@ -43,6 +43,8 @@ export interface HaproxyRatio {
   readonly cpuRatio: number;
   /** Ours by processor time over plain backends that send requests again as ours do: maps, tables and rules alone. */
   readonly cpuRatioOfRules: number;
+  /** Requests/s over plain backends of the least that routing by map, transactions and counting cost. */
+  readonly leastRatio: number;
   readonly load: 'wrk' | 'own';
 }
 
@@ -93,6 +95,7 @@ export async function measureHaproxyRatio(
     cpuRatioOfRules: medianOf(
       (round) => of(round, 'plain, retrying').cpuMicros / of(round, 'changeover').cpuMicros,
     ),
+    leastRatio: medianOf((round) => of(round, 'least').perSecond / of(round, 'plain').perSecond),
     load: options.wrk === null ? 'own' : 'wrk',
   };
 }

@@ -27,10 +27,12 @@ ${GOALS['kamal-proxy']} × kamal-proxy's.
 
 haproxy: requests/s at saturation of an HAProxy with the configuration that is rendered for a plan (tail policy with the
 split in effect, counters, amounts, stick tables, baggage; companion at work), over the same HAProxy with plain backends
-(same bind, timeouts, servers, balancing). Beside them, plain backends that send a request again as ours does where a
-server closes a connection without an answer, for which HAProxy copies each request. One thread each, on a processor that the load and the servers do not use; in turn; the
-median of rounds. Goal: at least ${HAPROXY_GOAL}. Where something else keeps that processor busy, requests/s say little
-("busy" below 1): then CPU time per request does, as a ratio alike.
+(same bind, timeouts, servers, balancing). Beside them: plain backends that send a request again as ours does where a
+server closes a connection without an answer, for which HAProxy copies each request; and the least that routing by a map,
+transactions that stick to their server by a header, and counting cost, by three rules and two tables. One thread each, on
+a processor that the load and the servers do not use; in turn; the median of rounds. Goal: at least ${HAPROXY_GOAL}. Where
+something else keeps that processor busy, requests/s say little ("busy" below 1): then CPU time per request does, as a
+ratio alike.
 
 Exit code 1 where a goal is missed.
 `;
@@ -182,7 +184,7 @@ function printRatio(ratio: HaproxyRatio): void {
   const verdict = ratio.ratio >= HAPROXY_GOAL ? 'reached' : 'MISSED';
   console.log(table.toString());
   console.log(
-    `requests/s: ${ratio.ratio.toFixed(2)} × plain HAProxy's (goal: at least ${HAPROXY_GOAL}) ${verdict}; by CPU per request ${ratio.cpuRatio.toFixed(2)}, ${ratio.cpuRatioOfRules.toFixed(2)} × plain backends that send requests again as well; load by ${ratio.load}`,
+    `requests/s: ${ratio.ratio.toFixed(2)} × plain HAProxy's (goal: at least ${HAPROXY_GOAL}) ${verdict}; by CPU per request ${ratio.cpuRatio.toFixed(2)}, ${ratio.cpuRatioOfRules.toFixed(2)} × plain backends that send requests again as well; the least with a map, a table for transactions and one for counts: ${ratio.leastRatio.toFixed(2)} × plain; load by ${ratio.load}`,
   );
   const busiest = Math.min(...ratio.rows.map(({ busy }) => busy));
   if (busiest < SATURATED)
