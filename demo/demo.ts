@@ -5,6 +5,7 @@ import { reportQuery } from '../src/workflows/messages.ts';
 import type { Display } from './display/display.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
 import type { FleetConfig } from './fleet/config.ts';
+import { requireHaproxy } from './fleet/haproxy-gateway.ts';
 import { spawnLoad, type LoadProcess } from './load/process.ts';
 import type { LoadSummary } from './load/summary.ts';
 import { createOperator } from './operator.ts';
@@ -53,6 +54,8 @@ export async function runDemo(
 ): Promise<Demo> {
   const beganAt = performance.now();
   const { tiers, haproxy } = config.options;
+  // Before anything is started for it.
+  if (haproxy) await requireHaproxy();
   display.say(startingText(config.options));
   const fleet = await createFleet({
     ...(tiers ? TIERS : {}),

@@ -17,6 +17,16 @@ import { until } from './until.ts';
 const LISTEN_TIMEOUT_MS = 10_000;
 const COMPANION_GRACE_MS = 5_000;
 
+/** Where HAProxy is. @throws ChangeoverError `NotFound`, which says how to get it */
+export async function requireHaproxy(): Promise<string> {
+  const command = await findHaproxy(process.env);
+  if (command !== null) return command;
+  throw new ChangeoverError(
+    'NotFound',
+    'HAProxy is not here: install it (`apt-get install haproxy`), or name it by HAPROXY=/path/to/haproxy.',
+  );
+}
+
 /**
  * A real HAProxy with the companion beside it, as an operator sets them up: rendered for the plan, started, and told its
  * routes by the companion. The process of this gateway is the companion; `haproxy` is what carries the traffic.
@@ -31,13 +41,7 @@ export async function createHaproxyGateway(
   },
 ): Promise<GatewayProcess> {
   const { name, service, controllerUrl } = parts;
-  const command = await findHaproxy(process.env);
-  if (command === null) {
-    throw new ChangeoverError(
-      'NotFound',
-      'HAProxy is not here: install it (`apt-get install haproxy`), or name it by HAPROXY=/path/to/haproxy.',
-    );
-  }
+  const command = await requireHaproxy();
   const [port = 0, adminPort = 0] = await freePorts(2);
   const [url, adminUrl] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${adminPort}`];
   const folder = join(around.work.path, name);
