@@ -8,12 +8,14 @@ import { createFleetProcess, type FleetProcess } from '../../demo/fleet/fleet-pr
 import { until } from '../../demo/fleet/until.ts';
 import { createFlowController } from '../../src/adapters/flow-controller.ts';
 import { answers, freePorts } from '../../src/dev-server/free-port.ts';
+import type { GatewayAddress } from '../../src/protocol/controller.ts';
 import type { TrafficSplit } from '../../src/domain/routes/table.ts';
+import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
 import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
 
 /**
- * Guardrails end to end: a controller and two gateways as processes, real servers, a hundred requests a second on the
- * candidate, and neither a worker nor a Temporal anywhere.
+ * Guardrails end to end: a controller and gateways of both kinds, two embedded ones as processes and an HAProxy where there
+ * is one, real servers, a hundred requests a second on the candidate, and neither a worker nor a Temporal anywhere.
  */
 const SERVICE = 'shop';
 const RATE_PER_SECOND = 100;
@@ -32,7 +34,8 @@ const candidate = new UpstreamServer('candidate', (_, response) => {
 });
 let folder = '';
 let registry: ReturnType<typeof createFlowController>;
-let gateways: readonly { name: string; kind: 'embedded'; admin: string }[] = [];
+let gateways: readonly GatewayAddress[] = [];
+let haproxy: HaproxyFixture | null = null;
 let urls: readonly string[] = [];
 
 beforeAll(async () => {
@@ -43,18 +46,37 @@ beforeAll(async () => {
   await start('controller', ['--listen', `127.0.0.1:${at}`, '--state', join(folder, 'controller')], at);
   registry = createFlowController({ url });
   const addresses = [0, 1].map((n) => ({
-    name: `gw-${n}`,
+    name: `embedded-${n}`,
     port: free[2 * n] ?? 0,
     admin: free[2 * n + 1] ?? 0,
   }));
-  gateways = addresses.map(({ name, admin }) => ({
-    ...{ name, kind: 'embedded' as const },
-    admin: `http://127.0.0.1:${admin}`,
-  }));
-  urls = addresses.map(({ port }) => `http://127.0.0.1:${port}`);
+  const servers = [base, candidate].map(({ name, url: origin }) => ({ name, url: origin }));
+  if (HAPROXY !== null) {
+    // Of its policy, the configuration holds the kind.
+    const policy = { kind: 'hash', salt: 's', weights: { '2.0-a': 1, '2.0-b': 1 } } as const;
+    const plan = planFor(servers, {
+      traffic: { policy },
+      measure: { allocated: {}, volume: { kind: 'successes', match: {} }, slow: '1s' },
+    });
+    haproxy = await HaproxyFixture.start(plan, { controllerUrl: url });
+  }
+  gateways = [
+    ...addresses.map(({ name, admin }): GatewayAddress => ({
+      name,
+      kind: 'embedded',
+      admin: `http://127.0.0.1:${admin}`,
+    })),
+    ...(haproxy === null
+      ? []
+      : [{ name: 'gw-1', kind: 'haproxy' as const, admin: haproxy.companion.adminUrl ?? '' }]),
+  ];
+  urls = [
+    ...addresses.map(({ port }) => `http://127.0.0.1:${port}`),
+    ...(haproxy === null ? [] : [haproxy.url]),
+  ];
   await registry.adopt(SERVICE, {
     release: '1.4',
-    servers: [base, candidate].map(({ name, url: origin }) => ({ name, cluster: name, url: origin })),
+    servers: servers.map((server) => ({ ...server, cluster: server.name })),
     gateways: [...gateways],
     measure: { allocated: {}, volume: { kind: 'successes', match: {} }, slowMs: 1_000 },
     transactions: null,
@@ -76,6 +98,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await agent.close();
+  await haproxy?.[Symbol.asyncDispose]();
   for (const one of processes.reverse()) await one.stop();
   await Promise.all([base.close(), candidate.close()]);
   await rm(folder, { recursive: true, force: true });
@@ -153,7 +176,7 @@ test.each([
       await until('all gateways have acknowledged', acknowledged, WAIT);
       const seen = base.requests.length;
       const got = hits.length;
-      // What is sent from here on goes to the baseline, from both gateways.
+      // What is sent from here on goes to the baseline, from all gateways.
       await until('the load goes on', () => base.requests.length >= seen + 50, WAIT);
       expect(hits.length - got).toBeLessThanOrEqual(RATE_PER_SECOND);
       const last = hits.length;
