@@ -6,11 +6,14 @@ import Table from 'cli-table3';
 import { z } from 'zod';
 import { endChild, startChild } from './child.ts';
 import { cpuSeconds } from './cpu-time.ts';
+import { type AccountsHeld, measureAccounts } from './haproxy-accounts.ts';
 import { HAPROXY_GOAL, type HaproxyRatio, measureHaproxyRatio } from './haproxy-ratio.ts';
 import { openLoop, saturate } from './open-loop.ts';
 import { direct, onPath, startEmbedded, startHaproxy, startKamalProxy, type Target } from './proxies.ts';
 
 /** Goals: CPU per request, as multiples of the peers'. */
+/** Accounts within their windows: of a bank, and as many as there is room for. */
+const ACCOUNTS = [100_000, 1_000_000];
 const GOALS = { 'kamal-proxy': 0.75, haproxy: 3 } as const;
 /** All are compared at this rate, or at a share of what the slowest bears at most, where that is less. */
 const RATE_PER_SECOND = 3_000;
@@ -19,7 +22,7 @@ const LOAD_SHARE = 0.6;
 const SATURATED = 0.9;
 
 const WHAT_COUNTS = `
-bench:gateway [--only embedded|haproxy] [--rounds N] [--seconds N] [--rate N] [--profile FOLDER] [--json]
+bench:gateway [--only embedded|haproxy|accounts] [--rounds N] [--seconds N] [--rate N] [--profile FOLDER] [--json]
 
 embedded: CPU time per request of the embedded gateway, with policy, counters, amounts and transactions on, against
 HAProxy doing the like of it and kamal-proxy, all at the same rate, in turn. Goal: at most ${GOALS.haproxy} × HAProxy's and
@@ -33,6 +36,9 @@ transactions that stick to their server by a header, and counting cost, by three
 a processor that the load and the servers do not use; in turn; the median of rounds. Goal: at least ${HAPROXY_GOAL}. Where
 something else keeps that processor busy, requests/s say little ("busy" below 1): then CPU time per request does, as a
 ratio alike.
+
+accounts: what accounts within their windows cost an HAProxy: memory for each, and how long a look for those that are due
+holds it up.
 
 Exit code 1 where a goal is missed.
 `;
@@ -52,7 +58,7 @@ const { values: options } = parseArgs({
     rate: { type: 'string' },
     /** Folder for a CPU profile of the embedded gateway; what it costs shows in the numbers. */
     profile: { type: 'string' },
-    /** Only one of both: the embedded gateway against its peers, or HAProxy with our rules against plain ones. */
+    /** Only one of them: the embedded gateway against its peers, HAProxy with our rules against plain ones, accounts. */
     only: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -67,9 +73,13 @@ let reached = true;
 /** What --json prints, once. */
 const told: Record<string, unknown> = {};
 try {
-  if (options.only !== 'haproxy') reached = await compareEmbedded();
+  const wanted = (part: string): boolean => options.only === undefined || options.only === part;
+  if (wanted('embedded')) reached = await compareEmbedded();
   const haproxy = onPath('haproxy');
-  if (options.only !== 'embedded' && haproxy !== null) {
+  if (wanted('accounts') && haproxy !== null) {
+    printAccounts(await measureAccounts(join(folder, 'accounts'), { haproxy, counts: ACCOUNTS }));
+  }
+  if (wanted('haproxy') && haproxy !== null) {
     const ratio = await measureHaproxyRatio(join(folder, 'pair'), {
       haproxy,
       wrk: onPath('wrk'),
@@ -168,6 +178,20 @@ function report(result: {
     }
   }
   return failed === 0 && goals.every((goal) => goal.reached);
+}
+
+function printAccounts(held: readonly AccountsHeld[]): void {
+  if (options.json) {
+    Object.assign(told, { accounts: held });
+    return;
+  }
+  const table = new Table({
+    head: ['accounts in HAProxy', 'octets each', 'a look, ms'],
+    style: { head: [], border: [] },
+  });
+  for (const { accounts, octetsEach, lookMs } of held)
+    table.push([accounts.toLocaleString('en'), octetsEach.toFixed(0), lookMs.toFixed(1)]);
+  console.log(table.toString());
 }
 
 function printRatio(ratio: HaproxyRatio): void {
