@@ -10,9 +10,9 @@ import { lookupEntries, mapText, storedSlots } from './map-files.ts';
 import { refuseOtherRules, refuseUncountable } from './running-rules.ts';
 import { RuntimeConnection, type SocketAddress } from './runtime-api.ts';
 import { readMapValue, readProcess, type ServerRow } from './runtime-answers.ts';
-import { cutTransactions, fillMap, serversOf, setAddresses, setStates } from './runtime-changes.ts';
-import type { ServerState } from './server-states.ts';
-import { stateBy, type Target, targetOf, writeTargetFiles } from './target.ts';
+import { applyTarget, fillMap } from './runtime-changes.ts';
+import { ServerList } from './server-list.ts';
+import { differing, isCountedAnew, serverIds, type Target, targetOf, writeTargetFiles } from './target.ts';
 import { WorkerProcesses } from './worker-processes.ts';
 
 /** Pause before it is looked again whether a new process has taken over, in milliseconds. */
@@ -44,6 +44,7 @@ export class HaproxyPlane implements DataPlane {
   #target: Target | null = null;
   /** What HAProxy was last found to execute; after a restart, what it was left with. */
   #executed: Target | null = null;
+  readonly #servers: ServerList;
   #lookup: LookupFile | null = null;
   #connection: RuntimeConnection | null = null;
   #connecting: Promise<RuntimeConnection> | null = null;
@@ -52,7 +53,7 @@ export class HaproxyPlane implements DataPlane {
   #established = '';
   /** Called with the connection to a process before another one takes its place. */
   onReplaced: (old: RuntimeConnection) => void = (old) => old.close();
-  /** Called before slots may go to other releases. */
+  /** Called before what HAProxy counts is of another policy, or of another release in the same slot. */
   beforeChange: () => Promise<void> = () => Promise.resolve();
 
   constructor(parts: {
@@ -68,6 +69,7 @@ export class HaproxyPlane implements DataPlane {
     this.#files = filesIn(parts.filesDir);
     this.#lookupDir = parts.lookupDir;
     this.#logger = parts.logger;
+    this.#servers = new ServerList(parts.service);
     this.workers = new WorkerProcesses({ onThisMachine: 'path' in parts.address, logger: parts.logger });
   }
 
@@ -87,26 +89,26 @@ export class HaproxyPlane implements DataPlane {
 
   async prepare(table: RouteTable, { restored }: { restored: boolean }): Promise<() => Promise<void>> {
     const lookup = await this.#openLookup(table, restored);
-    if (!restored) {
-      await this.#refuseUnfit(table).catch((error: unknown) => {
-        if (lookup !== this.#lookup) lookup?.close();
-        throw error;
-      });
-    }
+    const fitting = restored
+      ? null
+      : await this.#refuseUnfit(table).catch((error: unknown) => {
+          if (lookup !== this.#lookup) lookup?.close();
+          throw error;
+        });
     const take = (): void => {
       if (this.#lookup !== lookup) this.#lookup?.close();
       this.#lookup = lookup;
       if (lookup !== null) lookup.onReload = () => void this.#reloadLookup();
     };
     return async () => {
-      if (restored) {
+      if (fitting === null) {
         take();
         // HAProxy need not be there yet; whoever asks for its state sees to it that this table is in effect.
         this.#target = { table, slots: await storedSlots(this.#files.routes), entries: [] };
         this.#executed = this.#target;
         return;
       }
-      await this.beforeChange();
+      if (isCountedAnew(this.#executed, fitting)) await this.beforeChange();
       await this.#inTurn(() => {
         take();
         return this.#establish(table);
@@ -150,11 +152,17 @@ export class HaproxyPlane implements DataPlane {
     return this.#establish(wanted);
   }
 
-  async #refuseUnfit(table: RouteTable): Promise<void> {
+  async #refuseUnfit(table: RouteTable): Promise<Target> {
     refuseUncountable(table);
     const connection = await this.#connect();
     await refuseOtherRules(connection, table, this.#logger);
-    targetOf(table, await serversOf(connection, this.#service), this.#target?.slots ?? new Map());
+    const { rows } = await this.#servers.of(connection);
+    return this.#targetOf(table, rows);
+  }
+
+  /** Slots stay with their releases, those included that the files of an HAProxy before this companion's start give them. */
+  async #targetOf(table: RouteTable, rows: readonly ServerRow[]): Promise<Target> {
+    return targetOf(table, rows, this.#target?.slots ?? (await storedSlots(this.#files.routes)));
   }
 
   close(): void {
@@ -194,7 +202,7 @@ export class HaproxyPlane implements DataPlane {
 
   /** HAProxy's numbers of servers, which stick tables hold. */
   async serverIds(connection: RuntimeConnection): Promise<ReadonlyMap<string, number>> {
-    return new Map((await serversOf(connection, this.#service)).map(({ name, id }) => [name, id]));
+    return serverIds((await this.#servers.of(connection)).rows);
   }
 
   /**
@@ -206,11 +214,12 @@ export class HaproxyPlane implements DataPlane {
     this.#established = '';
     for (;;) {
       const connection = await this.#withoutSuccessor();
-      const rows = await serversOf(connection, this.#service);
-      const target = targetOf(table, rows, await storedSlots(this.#files.routes));
-      await writeTargetFiles(this.#filesDir, target, { rows, lookup: this.#lookup?.values ?? null });
+      const servers = await this.#servers.of(connection);
+      const target = await this.#targetOf(table, servers.rows);
+      const lookup = this.#lookup?.values ?? null;
+      await writeTargetFiles(this.#filesDir, target, { rows: servers.rows, lookup });
       this.#target = target;
-      if ((await this.#withoutSuccessor()) === connection) return this.#effect(connection, target, rows);
+      if ((await this.#withoutSuccessor()) === connection) return this.#effect(connection, target, servers);
     }
   }
 
@@ -227,25 +236,22 @@ export class HaproxyPlane implements DataPlane {
   async #effect(
     connection: RuntimeConnection,
     target: Target,
-    rows: readonly ServerRow[],
+    { rows, isRemembered }: Awaited<ReturnType<ServerList['of']>>,
   ): Promise<Executing> {
     const { table } = target;
-    const stateIn = stateBy(target);
-    const commands = rows
-      .filter((row) => stateIn(row.backend, row.name) !== row.state)
-      .map((row) => ({ row, state: stateIn(row.backend, row.name) }));
-    const opening = commands.filter(({ state }) => state === 'ready');
-    const leaving = commands.filter(({ state }) => state !== 'ready');
-    await setAddresses(connection, table, rows);
-    // First those that may be chosen, then the choice, then those that no longer are: at no moment does the policy lead
-    // to a slot whose servers are not open yet (invariants 1 and 3).
-    await setStates(connection, opening);
-    if (this.#lookup !== null)
-      await fillMap(connection, this.#files.lookup, lookupEntries(this.#lookup.values));
-    await fillMap(connection, this.#files.routes, target.entries);
-    await setStates(connection, leaving);
-    await cutTransactions(connection, table, rows);
-    const process = await this.#verify(connection, target, stateIn);
+    // Until all is found as it has to be, nobody knows how it is.
+    this.#servers.forget();
+    const lookup = this.#lookup?.values ?? null;
+    const changed = await applyTarget(connection, target, { rows, files: this.#files, lookup });
+    const led = [...target.slots.values()].map((slot) => slotName(this.#service, slot));
+    const backends = new Set([...changed, ...led]);
+    const found = await this.#servers.readBack(connection, { rows, backends });
+    const wrong = differing(target, found).map(({ row }) => row);
+    // Somebody else changed servers since they were read.
+    if (wrong.length > 0 && isRemembered)
+      return this.#effect(connection, target, await this.#servers.of(connection));
+    const process = await this.#verify(connection, table, wrong);
+    this.#servers.know(connection, found);
     this.#executed = target;
     return { connection, process, version: table.version, table };
   }
@@ -253,22 +259,19 @@ export class HaproxyPlane implements DataPlane {
   /** @throws ChangeoverError `GatewayUnreachable` unless HAProxy says itself that all is as it has to be. */
   async #verify(
     connection: RuntimeConnection,
-    target: Target,
-    stateIn: (backend: string, name: string) => ServerState,
+    table: RouteTable,
+    wrong: readonly ServerRow[],
   ): Promise<string> {
     const [info = '', found = ''] = await connection.send([
       'show info',
       `get map ${this.#files.routes} ${SPECIAL.version}`,
     ]);
     const version = Number(readMapValue(found) ?? 0);
-    const wrong = (await serversOf(connection, this.#service)).filter(
-      (row) => stateIn(row.backend, row.name) !== row.state,
-    );
-    if (version !== target.table.version || wrong.length > 0) {
+    if (version !== table.version || wrong.length > 0) {
       const servers = wrong.map(({ backend, name, state }) => `${backend}/${name} is ${state}`).join(', ');
       throw new ChangeoverError(
         'GatewayUnreachable',
-        `HAProxy did not take over the routes: it has version ${version} instead of ${target.table.version}. ${servers}`,
+        `HAProxy did not take over the routes: it has version ${version} instead of ${table.version}. ${servers}`,
       );
     }
     const process = readProcess(info);

@@ -18,6 +18,7 @@ import {
 import { slotRoutes } from './route-map.ts';
 import { countingRules, destinationRules, type Files, markOf, noteRules, routingRules } from './rules.ts';
 import { serverStateFile } from './server-states.ts';
+import { hasStateScript, STATE_SCRIPT, stateScriptFile, stateScriptLines } from './state-script.ts';
 import { unitTables } from './unit-tables.ts';
 import { stickRules } from './stick-rules.ts';
 
@@ -96,6 +97,7 @@ function globalSection(plan: Plan, options: RenderOptions, files: Files, parts: 
     ...Object.entries(MARKS).map(
       ([name, variable]) => `    setenv ${variable} ${markOf(marks[name as keyof typeof MARKS])}`,
     ),
+    ...(hasStateScript(serversOf(plan).length) ? stateScriptLines(options.files) : []),
     ...innerMarkLines(innerServicesOf(options.inner ?? [])),
     ...handoverGlobal(handedOver(parts)),
     '',
@@ -258,6 +260,9 @@ export function seedFiles(
     [files.latency, linesOf(latency)],
     [files.digits, linesOf(Array.from({ length: 10 }, (_, digit) => `${digit} ${digit}`))],
     [files.servers, serverStateFile(plan.service, slots, serversOf(plan), () => 'maint')],
+    ...(hasStateScript(serversOf(plan).length)
+      ? ([[stateScriptFile(options.files), STATE_SCRIPT]] as const)
+      : []),
   ]);
 }
 

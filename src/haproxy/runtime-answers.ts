@@ -40,13 +40,16 @@ export interface ServerRow {
   readonly state: ServerState;
 }
 
+/** Of `show servers state`: up to the port, the last one that is read. */
+const STATE_COLUMNS = 19;
+
 /** `show servers state`. */
 export function readServers(answer: string): ServerRow[] {
   return answer
     .split('\n')
     .filter((line) => /^\d+ \S/.test(line))
     .map((line) => {
-      const cell = line.split(' ');
+      const cell = line.split(' ', STATE_COLUMNS);
       return {
         backend: cell[1] ?? '',
         id: Number(cell[2]),
@@ -169,6 +172,11 @@ function unescaped(text: string): string {
     (_, hex: string | undefined, char: string | undefined) =>
       hex === undefined ? (letters[char ?? ''] ?? char ?? '') : String.fromCharCode(parseInt(hex, 16)),
   );
+}
+
+/** Where nobody of the process knows the command. */
+export function isUnknownCommand(answer: string): boolean {
+  return answer.trimStart().startsWith('Unknown command');
 }
 
 function unreadable(command: string, answer: string): ChangeoverError {

@@ -1,50 +1,106 @@
 import type { RouteTable } from '../domain/routes/table.ts';
-import { slotName, TABLES } from './layout.ts';
+import { type filesIn, TABLES } from './layout.ts';
+import { lookupEntries } from './map-files.ts';
 import type { MapEntry } from './route-map.ts';
 import { argument, expectSilence, type RuntimeConnection } from './runtime-api.ts';
-import { readPreparedVersion, readServers, readTable, type ServerRow } from './runtime-answers.ts';
+import { isUnknownCommand, readPreparedVersion, readTable, type ServerRow } from './runtime-answers.ts';
 import type { ServerState } from './server-states.ts';
+import { stateCommands } from './state-script.ts';
+import { differing, type Target } from './target.ts';
 
 /** Entries sent in one batch: the answers of more would be held in memory for nothing. */
 const BATCH = 500;
 /** For each of so many servers HAProxy searches the table of transactions; for more of them it is read once, as a whole. */
 export const FEW_SERVERS = 16;
 
-/** The servers of a service's slots, as HAProxy has them. */
-export async function serversOf(connection: RuntimeConnection, service: string): Promise<ServerRow[]> {
-  const [answer = ''] = await connection.send(['show servers state']);
-  const prefix = slotName(service, 0).slice(0, -1);
-  return readServers(answer).filter(({ backend }) => backend.startsWith(prefix));
+interface StateChange {
+  readonly row: ServerRow;
+  readonly state: ServerState;
 }
 
-export async function setStates(
+/** For fewer changes of states HAProxy's search for each of the servers is not worth to be saved. */
+const FEW_STATES = 100;
+
+/**
+ * Brings a target into effect, as far as `rows` are not as it wants them. Which backends have servers that were changed.
+ *
+ * @throws ChangeoverError `GatewayUnreachable`
+ */
+export async function applyTarget(
   connection: RuntimeConnection,
-  changes: readonly { row: ServerRow; state: ServerState }[],
-): Promise<void> {
-  // HAProxy goes through its servers for each command; by number that is quicker.
+  target: Target,
+  parts: {
+    readonly rows: readonly ServerRow[];
+    readonly files: ReturnType<typeof filesIn>;
+    readonly lookup: ReadonlyMap<string, string> | null;
+  },
+): Promise<ReadonlySet<string>> {
+  const { table } = target;
+  const { rows, files, lookup } = parts;
+  const changes = differing(target, rows);
+  const moved = await setAddresses(connection, table, rows);
+  // First those that may be chosen, then the choice, then those that no longer are: at no moment does the policy lead
+  // to a slot whose servers are not open yet (invariants 1 and 3).
+  await setStates(
+    connection,
+    changes.filter(({ state }) => state === 'ready'),
+  );
+  if (lookup !== null) await fillMap(connection, files.lookup, lookupEntries(lookup));
+  await fillMap(connection, files.routes, target.entries);
+  await setStates(
+    connection,
+    changes.filter(({ state }) => state !== 'ready'),
+  );
+  await cutTransactions(connection, table, rows);
+  return new Set([...moved, ...changes.map(({ row }) => row)].map(({ backend }) => backend));
+}
+
+async function setStates(connection: RuntimeConnection, changes: readonly StateChange[]): Promise<void> {
+  if (changes.length > FEW_STATES && (await setManyStates(connection, changes))) return;
+  // By number HAProxy finds a server quicker than by name.
   const commands = changes.map(({ row, state }) => `set server ${row.backend}/#${row.id} state ${state}`);
   expectSilence(commands, await connection.send(commands));
 }
 
+/** False, and nothing done, where HAProxy was started without the script for it. */
+async function setManyStates(
+  connection: RuntimeConnection,
+  changes: readonly StateChange[],
+): Promise<boolean> {
+  const [first = '', ...others] = stateCommands(changes);
+  const answers = await connection.send([first]);
+  if (isUnknownCommand(answers[0] ?? '')) return false;
+  expectSilence([first], answers);
+  expectSilence(others, await connection.send(others));
+  return true;
+}
+
 /** Servers that moved since the configuration was rendered. Names are HAProxy's to resolve. */
-export async function setAddresses(
+async function setAddresses(
   connection: RuntimeConnection,
   table: RouteTable,
   rows: readonly ServerRow[],
-): Promise<void> {
-  const wanted = new Map(table.servers.map(({ name, url }) => [name, new URL(url)]));
-  const commands = rows.flatMap(({ backend, name, address }) => {
-    const url = wanted.get(name);
-    if (url === undefined || !/^[\d.]+$/.test(url.hostname)) return [];
-    const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
-    if (address === `${url.hostname}:${port}`) return [];
-    return [`set server ${backend}/${name} addr ${url.hostname} port ${port}`];
+): Promise<readonly ServerRow[]> {
+  const wanted = new Map(table.servers.map(({ name, url }) => [name, numericAddress(url)]));
+  const moved = rows.flatMap((row) => {
+    const to = wanted.get(row.name);
+    return to === undefined || row.address === `${to.host}:${to.port}` ? [] : [{ row, to }];
   });
-  await connection.send(commands);
+  await connection.send(
+    moved.map(({ row, to }) => `set server ${row.backend}/#${row.id} addr ${to.host} port ${to.port}`),
+  );
+  return moved.map(({ row }) => row);
+}
+
+/** Undefined where it is not one of IPv4. */
+function numericAddress(url: string): { host: string; port: string } | undefined {
+  const { hostname: host, port, protocol } = new URL(url);
+  if (!/^[\d.]+$/.test(host)) return undefined;
+  return { host, port: port === '' ? (protocol === 'https:' ? '443' : '80') : port };
 }
 
 /** Transactions of a server that takes nothing any more are over there (a draining one keeps them). */
-export async function cutTransactions(
+async function cutTransactions(
   connection: RuntimeConnection,
   table: RouteTable,
   rows: readonly ServerRow[],

@@ -28,8 +28,8 @@ export function targetOf(
       `HAProxy has no backend ${slotName(table.service, 1)}; run \`changeover haproxy render\` for the plan of ${table.service} and reload it.`,
     );
   }
-  const serverIds = new Map(rows.map(({ name, id }) => [name, id]));
-  const missing = table.servers.filter(({ name }) => !serverIds.has(name)).map(({ name }) => name);
+  const ids = serverIds(rows);
+  const missing = table.servers.filter(({ name }) => !ids.has(name)).map(({ name }) => name);
   if (missing.length > 0) {
     throw new ChangeoverError(
       'InvalidRequest',
@@ -37,11 +37,33 @@ export function targetOf(
     );
   }
   const slots = assignSlots(table, { before, slots: slotCount });
-  return { table, slots, entries: routeMap(table, { slots, slotCount, serverIds }) };
+  return { table, slots, entries: routeMap(table, { slots, slotCount, serverIds: ids }) };
+}
+
+/** HAProxy's numbers of servers, by which maps and stick tables know them. */
+export function serverIds(rows: readonly ServerRow[]): ReadonlyMap<string, number> {
+  return new Map(rows.map(({ name, id }) => [name, id]));
+}
+
+/** Whether what is counted from now on is of another policy, or of another release in the same slot. */
+export function isCountedAnew(before: Target | null, { slots }: Target): boolean {
+  if (before === null || before.table.split !== null) return true;
+  return [...before.slots].some(([release, slot]) => slots.get(release) !== slot);
+}
+
+/** Servers that are not as a table wants them, and how it does. */
+export function differing(
+  target: Target,
+  rows: readonly ServerRow[],
+): { row: ServerRow; state: ServerState }[] {
+  const stateIn = stateBy(target);
+  return rows
+    .map((row) => ({ row, state: stateIn(row.backend, row.name) }))
+    .filter(({ row, state }) => row.state !== state);
 }
 
 /** State of each server in each slot by a table. */
-export function stateBy({ table, slots }: Target): (backend: string, server: string) => ServerState {
+function stateBy({ table, slots }: Target): (backend: string, server: string) => ServerState {
   const servers = new Map(table.servers.map((server) => [server.name, server]));
   return (backend, name) => {
     const server = servers.get(name);
