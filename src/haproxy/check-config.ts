@@ -1,7 +1,8 @@
 import type { Plan } from '../domain/plan/schema.ts';
 import { HANDED_OVER, handoverNeeds, SUCCESSOR } from './handover.ts';
 import { MARKS, marksOf, serversOf, slotId, slotName, TABLES } from './layout.ts';
-import { addressOf, handedOver, renderConfig, rulePartsOf } from './render.ts';
+import { handedOver, renderConfig, rulePartsOf } from './render.ts';
+import { addressOf, addressText } from './server-address.ts';
 import { unitTables } from './unit-tables.ts';
 import { stickRules } from './stick-rules.ts';
 
@@ -194,11 +195,12 @@ function checkSlots(sections: readonly Section[], plan: Plan, last: number): Con
       problems.push({ line: backend.line, missing: 'transactions are not followed by this rule', write });
     }
     for (const server of serversOf(plan)) {
+      const address = addressText(addressOf(server.url));
       const line = backend.lines.find(({ words }) => words.startsWith(`server ${server.name} `));
-      const write = `server ${server.name} ${addressOf(server.url)} id ${server.id} check inter 1s fall 2 rise 1`;
+      const write = `server ${server.name} ${address} id ${server.id} check inter 1s fall 2 rise 1`;
       if (line === undefined)
         problems.push({ line: backend.line, missing: `the server ${server.name} is missing`, write });
-      else if (!line.words.startsWith(`server ${server.name} ${addressOf(server.url)} id ${server.id}`))
+      else if (!line.words.startsWith(`server ${server.name} ${address} id ${server.id}`))
         problems.push({
           line: line.number,
           missing: `the server ${server.name} has another address or id than the plan gives it`,

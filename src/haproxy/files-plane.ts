@@ -33,7 +33,7 @@ export class FilesPlane implements DataPlane {
     const rows = await this.#rows();
     const target = targetOf(table, rows, await storedSlots(filesIn(this.#folder).routes));
     return async () => {
-      await writeTargetFiles(this.#folder, target, { rows, lookup });
+      await writeTargetFiles(this.#folder, target, lookup);
       this.#target = target;
     };
   }

@@ -104,14 +104,15 @@ export class HaproxyPlane implements DataPlane {
       if (fitting === null) {
         take();
         // HAProxy need not be there yet; whoever asks for its state sees to it that this table is in effect.
-        this.#target = { table, slots: await storedSlots(this.#files.routes), entries: [] };
+        const slots = await storedSlots(this.#files.routes);
+        this.#target = { table, slots, entries: [], rows: [], addresses: new Map() };
         this.#executed = this.#target;
         return;
       }
       if (isCountedAnew(this.#executed, fitting)) await this.beforeChange();
       await this.#inTurn(() => {
         take();
-        return this.#establish(table);
+        return this.#establish(table, fitting);
       });
     };
   }
@@ -210,16 +211,16 @@ export class HaproxyPlane implements DataPlane {
    * were acknowledged. So nothing changes at runtime before it is seen that whoever starts from now on reads the new files
    * (invariant 4).
    */
-  async #establish(table: RouteTable): Promise<Executing> {
+  async #establish(table: RouteTable, fitting: Target | null = null): Promise<Executing> {
     this.#established = '';
     for (;;) {
       const connection = await this.#withoutSuccessor();
-      const servers = await this.#servers.of(connection);
-      const target = await this.#targetOf(table, servers.rows);
-      const lookup = this.#lookup?.values ?? null;
-      await writeTargetFiles(this.#filesDir, target, { rows: servers.rows, lookup });
+      const { rows, isRemembered } = await this.#servers.of(connection);
+      const target = fitting?.rows === rows ? fitting : await this.#targetOf(table, rows);
+      await writeTargetFiles(this.#filesDir, target, this.#lookup?.values ?? null);
       this.#target = target;
-      if ((await this.#withoutSuccessor()) === connection) return this.#effect(connection, target, servers);
+      if ((await this.#withoutSuccessor()) === connection)
+        return this.#effect(connection, target, isRemembered);
     }
   }
 
@@ -233,23 +234,21 @@ export class HaproxyPlane implements DataPlane {
     }
   }
 
-  async #effect(
-    connection: RuntimeConnection,
-    target: Target,
-    { rows, isRemembered }: Awaited<ReturnType<ServerList['of']>>,
-  ): Promise<Executing> {
-    const { table } = target;
+  async #effect(connection: RuntimeConnection, target: Target, isRemembered: boolean): Promise<Executing> {
+    const { table, rows } = target;
     // Until all is found as it has to be, nobody knows how it is.
     this.#servers.forget();
     const lookup = this.#lookup?.values ?? null;
-    const changed = await applyTarget(connection, target, { rows, files: this.#files, lookup });
+    const changed = await applyTarget(connection, target, { files: this.#files, lookup });
     const led = [...target.slots.values()].map((slot) => slotName(this.#service, slot));
     const backends = new Set([...changed, ...led]);
     const found = await this.#servers.readBack(connection, { rows, backends });
     const wrong = differing(target, found).map(({ row }) => row);
     // Somebody else changed servers since they were read.
-    if (wrong.length > 0 && isRemembered)
-      return this.#effect(connection, target, await this.#servers.of(connection));
+    if (wrong.length > 0 && isRemembered) {
+      const { rows: now } = await this.#servers.of(connection);
+      return this.#effect(connection, { ...target, rows: now }, false);
+    }
     const process = await this.#verify(connection, table, wrong);
     this.#servers.know(connection, found);
     this.#executed = target;

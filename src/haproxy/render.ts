@@ -17,6 +17,7 @@ import {
 } from './layout.ts';
 import { slotRoutes } from './route-map.ts';
 import { countingRules, destinationRules, type Files, markOf, noteRules, routingRules } from './rules.ts';
+import { addressOf, addressText } from './server-address.ts';
 import { serverStateFile } from './server-states.ts';
 import { hasStateScript, STATE_SCRIPT, stateScriptFile, stateScriptLines } from './state-script.ts';
 import { unitTables } from './unit-tables.ts';
@@ -209,7 +210,8 @@ function slotSection(plan: Plan, slot: number, parts: RuleParts): string[] {
     '    retry-on conn-failure empty-response',
     ...indented(stickRules(parts)),
     ...serversOf(plan).map(
-      ({ id, name, url }) => `    server ${name} ${addressOf(url)} id ${id} ${check}${tlsTo(url)}`,
+      ({ id, name, url }) =>
+        `    server ${name} ${addressText(addressOf(url))} id ${id} ${check}${tlsTo(url)}`,
     ),
     '',
   ];
@@ -224,12 +226,6 @@ function checkOf(servers: number): string {
   const seconds = Math.ceil(servers / CHECKS_PER_SECOND);
   if (seconds <= 1) return 'check inter 1s fall 2 rise 1';
   return `check inter ${seconds}s fastinter 1s fall 2 rise 1 observe layer4 error-limit 1`;
-}
-
-/** `host:port` of a server's URL. */
-export function addressOf(url: URL): string {
-  const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
-  return `${url.hostname}:${port}`;
 }
 
 function tlsTo(url: URL): string {
@@ -253,16 +249,15 @@ export function seedFiles(
     ...LATENCY_BOUNDS_MS.map((bound, i) => `${(LATENCY_BOUNDS_MS[i - 1] ?? -1) + 1}:${bound} ${i}`),
     `${longest + 1}:${2 ** 31} ${LATENCY_BOUNDS_MS.length}`,
   ];
+  const servers = serversOf(plan).map(({ id, name, url }) => ({ id, name, address: addressOf(url) }));
   return new Map([
     [files.routes, linesOf(slotRoutes(new Map(), slots).map(([key, value]) => `${key} ${value}`))],
     [files.lookup, ''],
     ...(options.inner ?? []).map(({ service }): [string, string] => [files.inner(service), '']),
     [files.latency, linesOf(latency)],
     [files.digits, linesOf(Array.from({ length: 10 }, (_, digit) => `${digit} ${digit}`))],
-    [files.servers, serverStateFile(plan.service, slots, serversOf(plan), () => 'maint')],
-    ...(hasStateScript(serversOf(plan).length)
-      ? ([[stateScriptFile(options.files), STATE_SCRIPT]] as const)
-      : []),
+    [files.servers, serverStateFile(plan.service, slots, servers, () => 'maint')],
+    ...(hasStateScript(servers.length) ? ([[stateScriptFile(options.files), STATE_SCRIPT]] as const) : []),
   ]);
 }
 

@@ -77,11 +77,14 @@ export function routeMap(
   const to: Decision = ({ release, bucket }) =>
     `${slotName(table.service, parts.slots.get(release) ?? 0)}:${encoded(release)}:${encoded(bucket)}`;
   const main: KeyDecision = { release: mainRelease, bucket: 'main' };
+  const homeOf = new Map(
+    [...parts.slots.keys()].map((release) => [release, to({ release, bucket: 'transaction' })]),
+  );
   const refuges = [mainRelease, split?.baseline ?? mainRelease];
   const homes = table.servers.flatMap(({ name, release, ingress }): MapEntry[] => {
     const id = parts.serverIds.get(name);
     if (id === undefined || ingress === 'closed') return [];
-    return [[String(HOME_BASE + BigInt(id)), to({ release, bucket: 'transaction' })]];
+    return [[String(HOME_BASE + BigInt(id)), homeOf.get(release) ?? '']];
   });
   return [
     // Ranges first: HAProxy goes through them one after the other, and behind them there is an entry for each server.

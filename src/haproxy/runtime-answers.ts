@@ -94,6 +94,8 @@ export function readServerStats(answer: string): ServerStat[] {
     at('stot'),
   ];
   const [connect, response, aborted] = [at('econ'), at('eresp'), at('cli_abrt')];
+  const succeeded = ['hrsp_2xx', 'hrsp_3xx', 'hrsp_other'].map(at);
+  const [clientErrors, serverErrors] = [at('hrsp_4xx'), at('hrsp_5xx')];
   if (backend < 0 || current < 0) throw unreadable('show stat', answer);
   // Of about a hundred columns, those up to the last one of interest.
   const columns = 1 + Math.max(backend, server, current, queued, status, connect, response, aborted);
@@ -103,9 +105,9 @@ export function readServerStats(answer: string): ServerStat[] {
       const cell = line.split(',', columns);
       const number = (index: number): number => Number(cell[index] ?? 0);
       const answers = {
-        succeeded: number(at('hrsp_2xx')) + number(at('hrsp_3xx')) + number(at('hrsp_other')),
-        clientErrors: number(at('hrsp_4xx')),
-        serverErrors: number(at('hrsp_5xx')),
+        succeeded: succeeded.reduce((sum, index) => sum + number(index), 0),
+        clientErrors: number(clientErrors),
+        serverErrors: number(serverErrors),
       };
       const failures = number(connect) + number(response);
       const given = answers.succeeded + answers.clientErrors + answers.serverErrors;

@@ -4,9 +4,10 @@ import { lookupEntries } from './map-files.ts';
 import type { MapEntry } from './route-map.ts';
 import { argument, expectSilence, type RuntimeConnection } from './runtime-api.ts';
 import { isUnknownCommand, readPreparedVersion, readTable, type ServerRow } from './runtime-answers.ts';
+import { addressText } from './server-address.ts';
 import type { ServerState } from './server-states.ts';
 import { stateCommands } from './state-script.ts';
-import { differing, type Target } from './target.ts';
+import { differing, serverIds, type Target } from './target.ts';
 
 /** Entries sent in one batch: the answers of more would be held in memory for nothing. */
 const BATCH = 500;
@@ -22,23 +23,18 @@ interface StateChange {
 const FEW_STATES = 100;
 
 /**
- * Brings a target into effect, as far as `rows` are not as it wants them. Which backends have servers that were changed.
+ * Brings a target into effect, as far as its rows are not as it wants them. Which backends have servers that were changed.
  *
  * @throws ChangeoverError `GatewayUnreachable`
  */
 export async function applyTarget(
   connection: RuntimeConnection,
   target: Target,
-  parts: {
-    readonly rows: readonly ServerRow[];
-    readonly files: ReturnType<typeof filesIn>;
-    readonly lookup: ReadonlyMap<string, string> | null;
-  },
+  { files, lookup }: { files: ReturnType<typeof filesIn>; lookup: ReadonlyMap<string, string> | null },
 ): Promise<ReadonlySet<string>> {
-  const { table } = target;
-  const { rows, files, lookup } = parts;
+  const { table, rows } = target;
   const changes = differing(target, rows);
-  const moved = await setAddresses(connection, table, rows);
+  const moved = await setAddresses(connection, target);
   // First those that may be chosen, then the choice, then those that no longer are: at no moment does the policy lead
   // to a slot whose servers are not open yet (invariants 1 and 3).
   await setStates(
@@ -78,25 +74,18 @@ async function setManyStates(
 /** Servers that moved since the configuration was rendered. Names are HAProxy's to resolve. */
 async function setAddresses(
   connection: RuntimeConnection,
-  table: RouteTable,
-  rows: readonly ServerRow[],
+  { rows, addresses }: Target,
 ): Promise<readonly ServerRow[]> {
-  const wanted = new Map(table.servers.map(({ name, url }) => [name, numericAddress(url)]));
   const moved = rows.flatMap((row) => {
-    const to = wanted.get(row.name);
-    return to === undefined || row.address === `${to.host}:${to.port}` ? [] : [{ row, to }];
+    const to = addresses.get(row.name);
+    if (to === undefined || !/^[\d.]+$/.test(to.host) || row.address === addressText(to)) return [];
+    return [{ row, to }];
   });
-  await connection.send(
-    moved.map(({ row, to }) => `set server ${row.backend}/#${row.id} addr ${to.host} port ${to.port}`),
+  const commands = moved.map(
+    ({ row, to }) => `set server ${row.backend}/#${row.id} addr ${to.host} port ${to.port}`,
   );
+  await connection.send(commands);
   return moved.map(({ row }) => row);
-}
-
-/** Undefined where it is not one of IPv4. */
-function numericAddress(url: string): { host: string; port: string } | undefined {
-  const { hostname: host, port, protocol } = new URL(url);
-  if (!/^[\d.]+$/.test(host)) return undefined;
-  return { host, port: port === '' ? (protocol === 'https:' ? '443' : '80') : port };
 }
 
 /** Transactions of a server that takes nothing any more are over there (a draining one keeps them). */
@@ -106,7 +95,7 @@ async function cutTransactions(
   rows: readonly ServerRow[],
 ): Promise<void> {
   if (table.transactions === null) return;
-  const ids = new Map(rows.map(({ name, id }) => [name, id]));
+  const ids = serverIds(rows);
   const closed = table.servers
     .filter(({ ingress }) => ingress === 'closed')
     .map(({ name }) => ids.get(name) ?? 0);

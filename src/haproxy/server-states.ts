@@ -1,4 +1,5 @@
 import { slotId, slotName } from './layout.ts';
+import type { ServerAddress } from './server-address.ts';
 
 /** Administrative state of a server in a slot, as `set server … state` takes it. */
 export type ServerState = 'ready' | 'drain' | 'maint';
@@ -15,27 +16,31 @@ export function stateOf(adminState: number): ServerState {
 export interface StateServer {
   readonly id: number;
   readonly name: string;
-  readonly url: URL;
+  readonly address: ServerAddress;
 }
+
+/** In a server-state file: operational state, administrative state, and status of the last check. */
+const IN_FILE: Readonly<Record<ServerState, readonly [operating: number, admin: number, check: number]>> = {
+  ready: [2, 0, 6],
+  drain: [2, 0x08, 6],
+  maint: [0, 0x01, 14],
+};
 
 /** What a server-state file has to hold for HAProxy to come back with these states (format version 1). */
 export function serverStateFile(
   service: string,
   slots: number,
   servers: readonly StateServer[],
-  stateIn: (slot: number, server: string) => ServerState,
+  stateIn: (backend: string, server: string) => ServerState,
 ): string {
-  const lines = ['1', '# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state …'];
+  let text = '1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state …\n';
   for (let slot = 1; slot <= slots; slot += 1) {
-    for (const { id, name, url } of servers) {
-      const state = stateIn(slot, name);
-      const [operating, admin, check] =
-        state === 'maint' ? [0, 0x01, 14] : state === 'drain' ? [2, 0x08, 6] : [2, 0, 6];
-      const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
-      lines.push(
-        `${slotId(slot)} ${slotName(service, slot)} ${id} ${name} ${url.hostname} ${operating} ${admin} 1 1 0 6 3 1 ${check} 0 1 1 - ${port} - 0 0 - - 0`,
-      );
+    const backend = slotName(service, slot);
+    const start = `${slotId(slot)} ${backend}`;
+    for (const { id, name, address } of servers) {
+      const [operating, admin, check] = IN_FILE[stateIn(backend, name)];
+      text += `${start} ${id} ${name} ${address.host} ${operating} ${admin} 1 1 0 6 3 1 ${check} 0 1 1 - ${address.port} - 0 0 - - 0\n`;
     }
   }
-  return `${lines.join('\n')}\n`;
+  return text;
 }

@@ -6,6 +6,7 @@ import { filesIn, slotName } from './layout.ts';
 import { lookupEntries, mapText } from './map-files.ts';
 import { assignSlots, type MapEntry, routeMap } from './route-map.ts';
 import type { ServerRow } from './runtime-answers.ts';
+import { addressOf, parseAddress, type ServerAddress } from './server-address.ts';
 import { type ServerState, serverStateFile } from './server-states.ts';
 
 /** What a table means for one HAProxy. */
@@ -13,6 +14,10 @@ export interface Target {
   readonly table: RouteTable;
   readonly slots: ReadonlyMap<string, number>;
   readonly entries: readonly MapEntry[];
+  /** HAProxy's servers as they were when it was made. */
+  readonly rows: readonly ServerRow[];
+  /** Of the table's servers, by name. */
+  readonly addresses: ReadonlyMap<string, ServerAddress>;
 }
 
 /** @throws ChangeoverError `InvalidRequest` where the configuration lacks servers or slots. */
@@ -21,7 +26,7 @@ export function targetOf(
   rows: readonly ServerRow[],
   before: ReadonlyMap<string, number>,
 ): Target {
-  const slotCount = new Set(rows.map(({ backend }) => backend)).size;
+  const slotCount = slotCountOf(rows);
   if (slotCount === 0) {
     throw new ChangeoverError(
       'InvalidRequest',
@@ -37,7 +42,13 @@ export function targetOf(
     );
   }
   const slots = assignSlots(table, { before, slots: slotCount });
-  return { table, slots, entries: routeMap(table, { slots, slotCount, serverIds: ids }) };
+  return {
+    table,
+    slots,
+    entries: routeMap(table, { slots, slotCount, serverIds: ids }),
+    rows,
+    addresses: new Map(table.servers.map(({ name, url }) => [name, addressOf(url)])),
+  };
 }
 
 /** HAProxy's numbers of servers, by which maps and stick tables know them. */
@@ -51,7 +62,7 @@ export function isCountedAnew(before: Target | null, { slots }: Target): boolean
   return [...before.slots].some(([release, slot]) => slots.get(release) !== slot);
 }
 
-/** Servers that are not as a table wants them, and how it does. */
+/** Those of `rows` that are not as a table wants them, and how it does. */
 export function differing(
   target: Target,
   rows: readonly ServerRow[],
@@ -64,12 +75,15 @@ export function differing(
 
 /** State of each server in each slot by a table. */
 function stateBy({ table, slots }: Target): (backend: string, server: string) => ServerState {
-  const servers = new Map(table.servers.map((server) => [server.name, server]));
+  const homes = new Map(
+    table.servers.map(({ name, release, ingress }) => {
+      const state: ServerState = ingress === 'open' ? 'ready' : ingress === 'draining' ? 'drain' : 'maint';
+      return [name, { backend: slotName(table.service, slots.get(release) ?? 0), state }];
+    }),
+  );
   return (backend, name) => {
-    const server = servers.get(name);
-    if (server === undefined || slotName(table.service, slots.get(server.release) ?? 0) !== backend)
-      return 'maint';
-    return server.ingress === 'open' ? 'ready' : server.ingress === 'draining' ? 'drain' : 'maint';
+    const home = homes.get(name);
+    return home?.backend === backend ? home.state : 'maint';
   };
 }
 
@@ -77,21 +91,21 @@ function stateBy({ table, slots }: Target): (backend: string, server: string) =>
 export async function writeTargetFiles(
   folder: string,
   target: Target,
-  { rows, lookup }: { rows: readonly ServerRow[]; lookup: ReadonlyMap<string, string> | null },
+  lookup: ReadonlyMap<string, string> | null,
 ): Promise<void> {
+  const { rows, addresses } = target;
   const { service } = target.table;
   const files = filesIn(folder);
   await mkdir(folder, { recursive: true });
-  const urls = new Map(target.table.servers.map(({ name, url }) => [name, new URL(url)]));
   const servers = rows
     .filter(({ backend }) => backend === slotName(service, 1))
-    .map(({ id, name, address }) => ({ id, name, url: urls.get(name) ?? new URL(`http://${address}`) }));
-  const slotCount = new Set(rows.map(({ backend }) => backend)).size;
+    .map(({ id, name, address }) => ({ id, name, address: addresses.get(name) ?? parseAddress(address) }));
   const stateIn = stateBy(target);
   if (lookup !== null) await writeFileAtomic(files.lookup, mapText(lookupEntries(lookup)));
-  await writeFileAtomic(
-    files.servers,
-    serverStateFile(service, slotCount, servers, (slot, name) => stateIn(slotName(service, slot), name)),
-  );
+  await writeFileAtomic(files.servers, serverStateFile(service, slotCountOf(rows), servers, stateIn));
   await writeFileAtomic(files.routes, mapText(target.entries));
+}
+
+function slotCountOf(rows: readonly ServerRow[]): number {
+  return new Set(rows.map(({ backend }) => backend)).size;
 }

@@ -12,6 +12,7 @@ import { openTransactions } from './open-transactions.ts';
 import { connectedPorts } from './connected-ports.ts';
 import { argument, type RuntimeConnection } from './runtime-api.ts';
 import { readProcess, readServerStats, readTable, type ServerStat } from './runtime-answers.ts';
+import { addressOf } from './server-address.ts';
 import { readSlots } from './slot-stats.ts';
 import type { WorkersBeside } from './worker-processes.ts';
 
@@ -237,7 +238,9 @@ function loadOf(
     byName.set(name, {
       name,
       inFlight:
-        ingress === 'open' ? 0 : unread.filter((ports) => ports === null || ports.has(portOf(url))).length,
+        ingress === 'open'
+          ? 0
+          : unread.filter((ports) => ports === null || ports.has(Number(addressOf(url).port))).length,
       transactions: transactions.get(name) ?? 0,
       healthy: true,
     });
@@ -252,9 +255,4 @@ function loadOf(
     });
   }
   return [...byName.values()];
-}
-
-function portOf(url: string): number {
-  const { port, protocol } = new URL(url);
-  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
 }

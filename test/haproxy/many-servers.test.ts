@@ -1,10 +1,10 @@
 import { request } from 'undici';
 import { expect, it } from 'vitest';
-import type { Ingress } from '../../src/domain/routes/table.ts';
+import type { Ingress, RouteTable } from '../../src/domain/routes/table.ts';
 import { renderConfig } from '../../src/haproxy/render.ts';
 import { FEW_SERVERS } from '../../src/haproxy/runtime-changes.ts';
 import { requireComponent } from '../support/require-component.ts';
-import { tableOf } from '../gateway/support/gateway-fixture.ts';
+import { SERVICE, serverOf, tableOf } from '../gateway/support/gateway-fixture.ts';
 import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
 import { UpstreamServer } from '../gateway/support/upstream-server.ts';
 
@@ -42,6 +42,49 @@ it('knows the transactions of each of many draining servers, and cuts those of c
   await fixture.admin.publish(routes(4, 'draining'), {});
   const afterwards = await open();
   for (const name of names.slice(1)) expect(afterwards.get(name)).toBe(0);
+});
+
+const STATES = { open: 'ready', draining: 'drain', closed: 'maint' } as const;
+
+it.for([
+  ['with its script', (config: string) => config, /^There is no server nobody\/none/],
+  ['without it', (config: string) => config.replace(/^ *lua-load .*$/m, ''), /^Unknown command/],
+] as const)(
+  'takes hundreds of servers out of traffic and back, %s (invariants 1 and 2)',
+  async ([, edit, answer], test) => {
+    requireComponent('HAProxy', HAPROXY !== null, test);
+    await using upstream = await new UpstreamServer('all').listen();
+    const { port } = new URL(upstream.url);
+    const servers = Array.from({ length: 501 }, (_, index) => {
+      return { name: `server-${index}`, url: `http://127.1.${index >> 8}.${index & 255}:${port}` };
+    });
+    await using fixture = await HaproxyFixture.start(planFor(servers), { edit });
+    expect(await fixture.command('changeover states nobody ready none')).toMatch(answer);
+    const all = tableOf(servers.map((server) => serverOf(server)));
+    for (const [index, ingress] of (['open', 'draining', 'closed', 'open'] as const).entries()) {
+      const table: RouteTable = {
+        ...all,
+        version: index + 1,
+        servers: all.servers.map((server, at) => (at === 300 ? server : { ...server, ingress })),
+      };
+      await fixture.admin.publish(table, {});
+      const states = [...(await fixture.states())].filter(([, state]) => state !== 'maint');
+      const wanted = table.servers.filter((server) => server.ingress !== 'closed');
+      expect(new Map(states)).toEqual(
+        new Map(wanted.map((server) => [`${SERVICE}_1/${server.name}`, STATES[server.ingress]])),
+      );
+    }
+  },
+);
+
+it('opens a server again that somebody put into maintenance (invariant 3)', async (test) => {
+  requireComponent('HAProxy', HAPROXY !== null, test);
+  const servers = await Promise.all(['one', 'two'].map((name) => new UpstreamServer(name).listen()));
+  await using fixture = await HaproxyFixture.start(planFor(servers), { upstreams: servers });
+  await fixture.admin.publish({ ...tableOf(servers), version: 1 }, {});
+  await fixture.command(`set server ${SERVICE}_1/one state maint`);
+  await fixture.admin.publish({ ...tableOf(servers), version: 2 }, {});
+  expect((await fixture.states()).get(`${SERVICE}_1/one`)).toBe('ready');
 });
 
 it('looks at thousands of servers less often than once a second, and again at once where something fails', () => {

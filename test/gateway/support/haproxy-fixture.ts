@@ -14,7 +14,13 @@ import { renderConfig, seedFiles } from '../../../src/haproxy/render.ts';
 import { RuntimeConnection } from '../../../src/haproxy/runtime-api.ts';
 import type { InnerPlan } from '../../../src/haproxy/inner-rules.ts';
 import { filesIn, SPECIAL } from '../../../src/haproxy/layout.ts';
-import { hasPeersData, readMapValue, readProcess } from '../../../src/haproxy/runtime-answers.ts';
+import {
+  hasPeersData,
+  readMapValue,
+  readProcess,
+  readServers,
+} from '../../../src/haproxy/runtime-answers.ts';
+import type { ServerState } from '../../../src/haproxy/server-states.ts';
 import type { TrafficGateway } from '../../../src/ports/traffic-gateway.ts';
 import { SERVICE, until } from './gateway-fixture.ts';
 
@@ -198,33 +204,39 @@ export class HaproxyFixture implements AsyncDisposable {
 
   /** Version of the routes of a service behind this one, by which HAProxy decides for it. */
   async innerVersion(service: string): Promise<number> {
-    const connection = await RuntimeConnection.open({ path: this.socket });
     const file = filesIn(this.folder).inner(service);
-    const [answer = ''] = await connection.send([`get map ${file} ${SPECIAL.version}`]);
-    connection.close();
+    const answer = await this.command(`get map ${file} ${SPECIAL.version}`);
     // With a mark of the rules by which it decides; negative where it decides nothing.
     return Math.abs(Number.parseInt(readMapValue(answer) ?? '0', 10));
   }
 
   /** What is in a stick table, as HAProxy shows it. */
   async tableOf(name: string): Promise<string> {
+    return this.command(`show table ${name}`);
+  }
+
+  /** State of each server in a slot, by `backend/server`. */
+  async states(): Promise<ReadonlyMap<string, ServerState>> {
+    const servers = readServers(await this.command('show servers state'));
+    const inSlots = servers.filter(({ backend }) => backend.startsWith(`${SERVICE}_`));
+    return new Map(inSlots.map(({ backend, name, state }) => [`${backend}/${name}`, state]));
+  }
+
+  /** What the process that runs now answers to somebody else than its companion. */
+  async command(text: string): Promise<string> {
     const connection = await RuntimeConnection.open({ path: this.socket });
-    const [answer = ''] = await connection.send([`show table ${name}`]);
-    connection.close();
-    return answer;
+    try {
+      const [answer = ''] = await connection.send([text]);
+      return answer;
+    } finally {
+      connection.close();
+    }
   }
 
   /** HAProxy hands its tables on once it has stopped waiting for a predecessor of its own, five seconds after its start. */
   async handsOn(): Promise<void> {
-    const connection = await RuntimeConnection.open({ path: this.socket });
-    try {
-      await until(async () => {
-        const [answer = ''] = await connection.send(['show peers']);
-        return hasPeersData(answer);
-      }, 'HAProxy waits for no predecessor');
-    } finally {
-      connection.close();
-    }
+    const done = async (): Promise<boolean> => hasPeersData(await this.command('show peers'));
+    await until(done, 'HAProxy waits for no predecessor');
   }
 
   /** Files as of before there were any routes: a disk that was put back. */
@@ -237,10 +249,7 @@ export class HaproxyFixture implements AsyncDisposable {
   /** The process that answers on the Runtime API now. */
   async process(): Promise<string> {
     try {
-      const connection = await RuntimeConnection.open({ path: this.socket });
-      const [info = ''] = await connection.send(['show info']);
-      connection.close();
-      return readProcess(info).id;
+      return readProcess(await this.command('show info')).id;
     } catch {
       return '';
     }
