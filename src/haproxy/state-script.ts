@@ -40,9 +40,9 @@ const MANY_SERVERS = 500;
 /** Octets of names in a command: a line has to fit into a buffer of HAProxy (16,384 octets by default). */
 const NAMES_LENGTH = 4_000;
 
-/** Where the script is, in the folder of HAProxy's other files. */
+/** Where the script is. Another name whenever it changes: `render --seed` leaves alone what is there. */
 export function stateScriptFile(folder: string): string {
-  return join(folder, 'states.lua');
+  return join(folder, 'states-1.lua');
 }
 
 export function hasStateScript(servers: number): boolean {
