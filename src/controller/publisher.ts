@@ -18,6 +18,11 @@ export interface Publisher {
    * that were declared gone.
    */
   publish(service: string): Promise<void>;
+  /**
+   * Waits for a push of the active table that is under way to a gateway which took its last one by push. True if it took
+   * this one: what it asks for by itself, it has.
+   */
+  takenByPush(service: string, gateway: string): Promise<boolean>;
   /** Starts the loop that keeps pushing to those who lag behind. */
   start(): void;
   close(): Promise<void>;
@@ -52,6 +57,15 @@ export function createPublisher(deps: {
 
   async function publish(service: string): Promise<void> {
     await Promise.all(laggards(service, 'counted').map((address) => push(service, address)));
+  }
+
+  async function takenByPush(service: string, gateway: string): Promise<boolean> {
+    const stateOf = () => store.get(service).gateways.find(({ address }) => address.name === gateway)?.state;
+    const running = pushes.get(`${service}/${gateway}`);
+    // Who pulled its last table may be out of reach: it need not wait until that is known once more.
+    if (running === undefined || stateOf()?.acknowledgedBy !== 'push') return false;
+    await running.done.catch(() => undefined);
+    return (stateOf()?.acknowledged ?? 0) >= store.get(service).active.version;
   }
 
   /** One push at a time of one version to one gateway; whoever asks meanwhile waits for the same. */
@@ -119,6 +133,7 @@ export function createPublisher(deps: {
 
   return {
     publish,
+    takenByPush,
     start() {
       store.onActivated((service) => {
         if (!deadlines.closed) inBackground(publish(service));

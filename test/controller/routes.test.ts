@@ -194,13 +194,32 @@ describe('the long poll for routes', () => {
     expect(statusCode).toBe(304);
   });
 
-  it('is woken by an activation, and records what the gateway has', async () => {
+  it('is woken by an activation', async () => {
+    await using up = await startUpgrade();
+    const waiting = routesOf(up.url, '?waitMs=60000', 2);
+    await up.client.activate(service, { fence: up.fence, step: 1, transitions: [closeLeft] });
+    const { statusCode, body } = await waiting;
+    expect([statusCode, await body.json()]).toMatchObject([200, { version: 3 }]);
+  });
+
+  it('gives a gateway that takes pushes only what no push brings, and at once to one that pulled before', async () => {
     await using up = await startUpgrade();
     await up.client.publish(service);
     const waiting = routesOf(up.url, '?gateway=gw-1&has=2&waitMs=60000', 2);
     await up.client.activate(service, { fence: up.fence, step: 1, transitions: [closeLeft] });
-    const { statusCode, body } = await waiting;
-    expect([statusCode, await body.json()]).toMatchObject([200, { version: 3 }]);
+    await up.client.publish(service);
+    expect(up.gateway.table?.version).toBe(3);
+    await up.gateway.stop();
+    const opened = { kind: 'open', servers: closeLeft.servers, release: '1.4' } as const;
+    await up.client.activate(service, { fence: up.fence, step: 2, transitions: [opened] });
+    const { body } = await waiting;
+    expect(await body.json()).toMatchObject({ version: 4 });
+
+    await up.gateway.restart();
+    up.gateway.hangs = true;
+    const next = routesOf(up.url, '?gateway=gw-1&has=4&waitMs=60000', 4);
+    await up.client.activate(service, { fence: up.fence, step: 3, transitions: [closeLeft] });
+    expect(await (await next).body.json()).toMatchObject({ version: 5 });
   });
 
   it('ends with 304 when the controller closes', async () => {
