@@ -101,6 +101,11 @@ export function collectMetrics(deps: CollectDependencies) {
     });
 }
 
+/** The greatest efficacy needs no more than the ordinary counters, but where it compares amounts capped one by one. */
+function goesByTotals({ spec, source }: CollectMetricsInput): boolean {
+  return spec.rule === 'max-efficacy' && (source.from !== 'gateways' || spec.comparesCapped !== true);
+}
+
 /** The base has no blocks yet, and the greatest efficacy goes by totals. */
 function isReadInBlocks({ base, source, spec }: CollectMetricsInput): boolean {
   return base !== null && source.from !== 'gateways' && spec.rule !== 'max-efficacy';
@@ -185,7 +190,7 @@ async function read(
     totals,
   );
   const lengthMs = input.elapsedMs + elapsedMs;
-  if (spec.rule === 'max-efficacy') {
+  if (goesByTotals(input)) {
     const isOver = final && traffic.unread.length === 0;
     const verdict = judge(spec, stateOfTotals(spec, arms, lengthMs), isOver, moved);
     return { ...found, arms, verdict, ...noted(moved) };
@@ -256,8 +261,13 @@ async function totalsFor(
     if (isPull) return { arms: {} };
     throw error;
   });
-  for (const [version, { n, sum, uncapped }] of Object.entries(arms)) {
-    totals[version] = { ...totals[version], allocated: n, volume: uncapped ?? sum * (spec.cap ?? 1) };
+  for (const [version, { n, sum, squares = sum, uncapped }] of Object.entries(arms)) {
+    totals[version] = {
+      ...totals[version],
+      allocated: n,
+      volume: uncapped ?? sum * (spec.cap ?? 1),
+      ...(spec.comparesCapped === true ? { capped: { sum, squares } } : {}),
+    };
   }
   return totals;
 }

@@ -27,7 +27,11 @@ export interface RecordedSignal {
   readonly payload: unknown;
 }
 
-const totals = z.record(z.string(), z.object({ allocated: z.number(), volume: z.number() }));
+const cappedSchema = z.object({ sum: z.number(), squares: z.number() });
+const totals = z.record(
+  z.string(),
+  z.object({ allocated: z.number(), volume: z.number(), capped: cappedSchema.exactOptional() }),
+);
 
 const inputSchema = z.object({
   base: totals.nullable(),

@@ -12,7 +12,7 @@ export function describeSimulation(spec: RuleSpec, result: SimulatedPlan): strin
     `${formatCount(runs)} simulated trials by the rule ${spec.rule}:`,
     ...arms.map(
       ({ version, role, rate, units: each, chosen }) =>
-        `  ${version}${role === 'baseline' ? ' (baseline)' : ''}, efficacy ${formatEfficacy(rate, kind, 1)}: chosen in ${percent(chosen)}, ${formatCount(Math.round(each))} ${spec.unit}s`,
+        `  ${version}${role === 'baseline' ? ' (baseline)' : ''}, efficacy ${formatEfficacy(rate, kind, { moreDecimals: 1, unit: spec.unit })}: chosen in ${percent(chosen)}, ${formatCount(Math.round(each))} ${spec.unit}s`,
     ),
     `  wrong     ${percent(wrong)} of the trials chose a version that is worse${worseBy(spec)}`,
     `  promised  ${promiseOf(spec)}`,

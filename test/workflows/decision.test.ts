@@ -237,6 +237,25 @@ describe('the rule anytime in a run', () => {
   });
 });
 
+test('the greatest of amounts that the plan caps is shown with its interval, and follows from the history', async () => {
+  const plan = examplePlanInput({
+    measure: { volume: { kind: 'amount', amountHeader: 'x-amount', match: { method: 'POST' } } },
+    decision: { rule: 'max-efficacy', cap: 50 },
+  });
+  await using run = await bench.upgrade(plan);
+  const { verdict } = await run.until(({ phase }) => phase === 'awaitingApproval');
+  expect(run.world.table.split?.counting).toMatchObject({ unit: 'request', cap: 50 });
+  expect(verdict).toMatchObject({ rule: 'max-efficacy', kind: 'winner', winner: '2.0-a' });
+  expect(verdict?.sentence).toMatch(
+    /2\.0-a: [\d,.]+ of [\d,]+ = [\d.]+ per request \([\d.]+ per request to /,
+  );
+  await run.handle.signal(messages.approveSignal, { by: 'anna' });
+  expect(await run.handle.result()).toMatchObject({ outcome: 'promoted', winner: '2.0-a' });
+  const verdicts = recordedVerdicts(await run.handle.fetchHistory());
+  expect(verdicts.filter(({ agrees }) => !agrees)).toEqual([]);
+  expect(verdicts.map(({ recorded }) => recorded.kind)).toContain('winner');
+});
+
 function isOut(
   { world }: { world: { table: { split: { pulled: readonly string[] } | null } } },
   version: string,

@@ -155,7 +155,8 @@ function outlook(spec: RuleSpec, expected: Expectation | string): string[] {
   if (typeof expected === 'string') return [expected];
   const { effect, rate, trafficPerSecond, horizonMs, simulated } = expected;
   const { timeMs, units, exposed, inconclusive } = simulated;
-  const shown = (value: number): string => formatEfficacy(value, spec.volume, 1);
+  const shown = (value: number): string =>
+    formatEfficacy(value, spec.volume, { moreDecimals: 1, unit: spec.unit });
   const against = controlOf(spec) === undefined ? 'the other candidates' : 'baseline and other candidates';
   return [
     `A candidate at ${shown(rate + effect)} against ${against} at ${shown(rate)}, with ${round(trafficPerSecond)} ${spec.unit}s per second:`,

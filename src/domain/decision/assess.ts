@@ -53,7 +53,7 @@ function decide(
 }
 
 function lackOfSamples(
-  { minSamples }: DecisionRule,
+  { minSamples, unit = 'request' }: DecisionRule,
   contenders: readonly ArmEfficacy[],
 ): Outcome | undefined {
   const empty = contenders.filter((arm) => arm.allocated <= 0);
@@ -64,7 +64,7 @@ function lackOfSamples(
   const scarce = contenders.filter((arm) => arm.allocated < minSamples);
   if (scarce.length === 0) return undefined;
   const missing = scarce.map((arm) => `${arm.version} lacks ${formatCount(minSamples - arm.allocated)}`);
-  const clause = `Too few samples: each version needs ${formatCount(minSamples)} allocated requests; ${allOf(missing)}`;
+  const clause = `Too few samples: each version needs ${formatCount(minSamples)} allocated ${unit}s; ${allOf(missing)}`;
   return { kind: 'inconclusive', reason: 'tooFewSamples', clause };
 }
 

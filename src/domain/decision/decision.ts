@@ -8,6 +8,8 @@ export interface ArmEvidence {
   readonly allocated: number;
   /** Transaction volume: count, or sum of amounts. */
   readonly volume: number;
+  /** The same as it was capped unit by unit and divided by the cap, and its squares, where a source tells them. */
+  readonly capped?: { readonly sum: number; readonly squares: number };
   /** Pulled during the trial, with the reason. */
   readonly pulled?: string;
 }
@@ -20,7 +22,9 @@ export interface ArmEfficacy extends ArmEvidence {
 export interface DecisionRule {
   readonly rule: 'max-efficacy';
   readonly volume: VolumeKind;
-  /** Allocated requests that every remaining arm needs before anything is decided. */
+  /** What is counted; by default requests. */
+  readonly unit?: 'request' | 'account';
+  /** Allocated requests (or accounts) that every remaining arm needs before anything is decided. */
   readonly minSamples: number;
   /** Whether a candidate has to beat the baseline (there is a baseline share). */
   readonly beatBaseline: boolean;

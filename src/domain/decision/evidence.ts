@@ -6,6 +6,8 @@ export type Totals = Readonly<
     {
       readonly allocated: number;
       readonly volume: number;
+      /** Of a source, where outcomes are compared as they were capped: divided by the cap and added up, and their squares. */
+      readonly capped?: { readonly sum: number; readonly squares: number };
       /** Requests that came here because the version they were dealt to had no server; absent: none. */
       readonly moved?: number;
     }
@@ -21,7 +23,7 @@ export interface EvidenceInput {
   readonly pulled: Readonly<Record<string, string>>;
 }
 
-const NOTHING = { allocated: 0, volume: 0 };
+const NOTHING: Totals[string] = { allocated: 0, volume: 0 };
 
 /** What each version got since the trial began: the numbers that a verdict rests on, also for who checks it later. */
 export function evidenceOf({ versions, base, totals, pulled }: EvidenceInput): ArmEvidence[] {
@@ -34,6 +36,8 @@ export function evidenceOf({ versions, base, totals, pulled }: EvidenceInput): A
       role,
       allocated: now.allocated - before.allocated,
       volume: now.volume - before.volume,
+      // A source counts since the trial began.
+      ...(now.capped === undefined ? {} : { capped: now.capped }),
       ...(reason === undefined ? {} : { pulled: reason }),
     };
   });

@@ -23,7 +23,8 @@ const DEALT_ALIKE =
 /** What is to be known where groups are dealt at random. */
 export function groupNotes(spec: RuleSpec, state: Pick<RuleState, 'sums'>): readonly string[] {
   const names = Object.keys(state.sums);
-  const isTogether = names.length > 0 && names.every((name) => name === EVERYONE);
+  const isTogether =
+    spec.rule === 'max-efficacy' || (names.length > 0 && names.every((name) => name === EVERYONE));
   return isTogether ? [DEALT_ALIKE] : [COMPARED_BY_GROUP, ...describeGroups(spec, state)];
 }
 
@@ -39,7 +40,7 @@ function describeGroups(spec: RuleSpec, { sums }: Pick<RuleState, 'sums'>): read
     const each = spec.arms.map(({ version }) => {
       const { n, sum } = arms[version] ?? { n: 0, sum: 0 };
       if (n === 0) return `${version} none`;
-      const efficacy = formatEfficacy((sum * scale) / n, kind, 1);
+      const efficacy = formatEfficacy((sum * scale) / n, kind, { moreDecimals: 1, unit: spec.unit });
       return `${version} ${formatVolume(sum * scale)} of ${formatCount(n)} = ${efficacy}`;
     });
     return `Group ${group}: ${each.join(', ')}.`;

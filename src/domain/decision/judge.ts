@@ -1,27 +1,27 @@
 import { groupNotes, splitInsideGroups } from './group-words.ts';
 import {
-  isBounded,
+  controlOf,
   type AnytimeSpec,
   type FixedSampleSpec,
   type MaxEfficacySpec,
   type RuleSpec,
 } from './rule-spec.ts';
-import { controlOf } from './rule-spec.ts';
 import { survivorsOf, totalsOf, type RuleState } from './rule-state.ts';
 import { numbersOf } from './rule-numbers.ts';
 import type { Comparison, InconclusiveReason, Missing, RuleVerdict } from './rule-verdict.ts';
 import {
   ACCOUNTS_AT_SEVERAL,
   BEST_OF_CANDIDATES,
+  cappedNotes,
+  describeBound,
   describeComparison,
   askedAnew,
   describeMissing,
   describeNumbers,
   joined,
   listed,
-  NO_ERROR_RATE,
-  REQUESTS_DEPEND,
   OBSERVATIONAL,
+  promiseNotes,
   SYSTEMATIC,
   formatMargin,
 } from './rule-words.ts';
@@ -57,6 +57,7 @@ export function judge(
     ...comparisons.map((comparison) => describeComparison(comparison, spec)).map(capitalised),
     arms.map((arm) => describeNumbers(arm, spec)).join('; '),
     describeMissing(missing, spec),
+    describeBound(spec),
   ]);
   return { ...outcome, rule: spec.rule, arms, comparisons, missing, sentence, notes };
 }
@@ -75,16 +76,11 @@ function notesOf(spec: RuleSpec, state: RuleState): readonly string[] {
     ...(spec.comparison === 'stratified' ? groupNotes(spec, state) : []),
     ...(spec.comparison === 'systematic' ? [SYSTEMATIC] : []),
     ...(controlOf(spec) === undefined ? [BEST_OF_CANDIDATES] : []),
-    ...(spec.rule === 'max-efficacy' ? [NO_ERROR_RATE] : []),
-    ...(spec.rule !== 'max-efficacy' && spec.unit === 'request' ? [REQUESTS_DEPEND] : []),
+    ...promiseNotes(spec),
     ...splitNotes(spec),
     ...(spec.mayEnterTwice === true ? [ACCOUNTS_AT_SEVERAL] : []),
-    ...(isBounded(spec) && spec.cap !== undefined ? [cappedNote(spec.cap, spec.unit)] : []),
+    ...cappedNotes(spec),
   ];
-}
-
-function cappedNote(cap: number, unit: string): string {
-  return `What is compared is capped at ${cap} per ${unit}; the uncapped totals are shown beside it.`;
 }
 
 function outcomeOf(spec: RuleSpec, state: RuleState, isOver: boolean): Outcome {

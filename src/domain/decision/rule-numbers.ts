@@ -1,4 +1,4 @@
-import { isBounded, type RuleSpec } from './rule-spec.ts';
+import { isBounded, isUnbounded, type RuleSpec } from './rule-spec.ts';
 import { totalsOf, type RuleState } from './rule-state.ts';
 import { comparableOf } from './strata.ts';
 import type { ArmNumbers } from './rule-verdict.ts';
@@ -8,7 +8,8 @@ import { anytimeInterval, meanInterval, wilsonInterval, type Interval } from './
 /** Every version with its numbers, in the plan's order. */
 export function numbersOf(spec: RuleSpec, state: RuleState): readonly ArmNumbers[] {
   const totals = totalsOf(state);
-  const comparable = comparableOf(state);
+  // The greatest ratio goes by totals, whatever groups they are of.
+  const comparable = spec.rule === 'max-efficacy' ? totals : comparableOf(state);
   const scale = isBounded(spec) ? (spec.cap ?? 1) : 1;
   return spec.arms.map((arm) => {
     const sums = totals[arm.version] ?? { n: 0, sum: 0, squares: 0 };
@@ -30,8 +31,7 @@ export function numbersOf(spec: RuleSpec, state: RuleState): readonly ArmNumbers
 
 function intervalOf(spec: RuleSpec, sums: { n: number; sum: number; squares: number }): Interval | null {
   if (sums.n === 0 || sums.sum > sums.n) return null;
-  // Counters of amounts know no squares, and without a cap no interval holds.
-  if (spec.rule === 'max-efficacy' && isBounded(spec)) return null;
+  if (isUnbounded(spec)) return null;
   if (isBounded(spec)) return meanInterval(sums);
   return spec.rule === 'anytime' ? anytimeInterval(sums.sum, sums.n) : wilsonInterval(sums.sum, sums.n);
 }

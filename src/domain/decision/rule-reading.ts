@@ -63,8 +63,8 @@ export function stateOfTotals(
   const pulled: Record<string, string> = {};
   let units = 0;
   for (const arm of arms) {
-    const sum = arm.volume / cap;
-    sums[arm.version] = { ...NOTHING, n: arm.allocated, sum, squares: sum };
+    const { sum, squares } = arm.capped ?? { sum: arm.volume / cap, squares: arm.volume / cap };
+    sums[arm.version] = { ...NOTHING, n: arm.allocated, sum, squares };
     uncapped[arm.version] = arm.volume;
     units += arm.allocated;
     if (arm.pulled !== undefined) pulled[arm.version] = arm.pulled;

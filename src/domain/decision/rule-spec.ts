@@ -91,6 +91,8 @@ export interface Effect {
 export interface MaxEfficacySpec extends SpecBase {
   readonly rule: 'max-efficacy';
   readonly minSamples: number;
+  /** Amounts are compared as they were capped unit by unit; absent: as they came, and then no interval holds. */
+  readonly comparesCapped?: true;
 }
 
 /** One look, when every version has as many units as were planned. P(a wrong winner) ≤ delta, for large samples. */
@@ -136,6 +138,11 @@ export function effectGrid(epsilon: number, expectedRate: number | undefined): r
 
 export function controlOf({ arms }: Pick<SpecBase, 'arms'>): string | undefined {
   return arms.find(({ role }) => role === 'baseline')?.version;
+}
+
+/** Amounts or clicks without a bound: nothing can be said of how far off their mean is. */
+export function isUnbounded(spec: RuleSpec): boolean {
+  return spec.rule === 'max-efficacy' && isBounded(spec) && spec.comparesCapped !== true;
 }
 
 export function isBounded({ volume }: Pick<SpecBase, 'volume'>): boolean {

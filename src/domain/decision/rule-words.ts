@@ -1,5 +1,5 @@
 import type { ArmNumbers, Comparison, Missing } from './rule-verdict.ts';
-import type { RuleSpec } from './rule-spec.ts';
+import { isBounded, isUnbounded, type RuleSpec } from './rule-spec.ts';
 import { allOf, formatCount, formatEfficacy } from './sentence.ts';
 import { formatDuration } from '../duration.ts';
 
@@ -37,12 +37,12 @@ function trimmed(value: number): string {
 }
 
 /** `2.0-a: 812 of 1,010 = 80.4 % (77.8 % to 82.7 %)`. */
-export function describeNumbers(arm: ArmNumbers, { rule, volume, comparison }: RuleSpec): string {
+export function describeNumbers(arm: ArmNumbers, { rule, volume, comparison, unit }: RuleSpec): string {
   const name = arm.role === 'baseline' ? `${arm.version} (baseline)` : arm.version;
   const out = arm.out === undefined ? '' : `, ${arm.out.why}: ${arm.out.reason}`;
   if (arm.efficacy === null) return `${name}: nothing allocated${out}`;
   const kind = volume === 'clicks' ? 'amount' : volume;
-  const shown = (value: number): string => formatEfficacy(value, kind, 1);
+  const shown = (value: number): string => formatEfficacy(value, kind, { moreDecimals: 1, unit });
   const range = arm.interval === null ? '' : ` (${shown(arm.interval[0])} to ${shown(arm.interval[1])})`;
   // An average over groups need not be the one number divided by the other.
   const equals = comparison === 'stratified' && rule !== 'max-efficacy' ? ', by groups ' : ' = ';
@@ -78,8 +78,32 @@ export function askedAnew(pulled: readonly string[]): string {
   return `Since ${listed(pulled)} ${pulled.length === 1 ? 'was' : 'were'} pulled, the question is which of those that are left is best; the error rate is that of this question by itself.`;
 }
 
-export const NO_ERROR_RATE = 'The greatest ratio wins by this rule; it promises no error rate.';
-export const REQUESTS_DEPEND =
+const NO_ERROR_RATE = 'The greatest ratio wins by this rule; it promises no error rate.';
+const REQUESTS_DEPEND =
   'Requests were counted, not accounts: where the same customers come again, their requests depend on each other, and the error rate does not hold.';
+const INTERVALS_DEPEND =
+  'Requests were counted, not accounts: where the same customers come again, their requests depend on each other, and the intervals are too narrow.';
+
+/** What the rule promises, and what takes that away. */
+export function promiseNotes(spec: RuleSpec): readonly string[] {
+  const isByRequest = spec.unit === 'request';
+  if (spec.rule !== 'max-efficacy') return isByRequest ? [REQUESTS_DEPEND] : [];
+  return [NO_ERROR_RATE, ...(isByRequest && !isUnbounded(spec) ? [INTERVALS_DEPEND] : [])];
+}
+
+/** Where outcomes are capped before they are compared. */
+export function cappedNotes(spec: RuleSpec): readonly string[] {
+  const { cap, unit } = spec;
+  if (!isBounded(spec) || isUnbounded(spec) || cap === undefined) return [];
+  return [`What is compared is capped at ${cap} per ${unit}; the uncapped totals are shown beside it.`];
+}
+
+/** Why no interval is shown. */
+export function describeBound(spec: RuleSpec): string | undefined {
+  if (!isUnbounded(spec)) return undefined;
+  const what = spec.volume === 'clicks' ? 'the clicks' : 'the amount';
+  return `No interval can be said: nothing bounds ${what} of a ${spec.unit}, decision.cap would`;
+}
+
 export const ACCOUNTS_AT_SEVERAL =
   'Several gateways count accounts, and nothing keeps an account from entering at each that it comes by: such units depend on each other, and the error rate does not hold. Set decision.accountsAt: any-gateway has each count its part, one-gateway says that a balancer keeps each account on one.';

@@ -17,10 +17,14 @@ function grouped(value: number, decimals: number): string {
 
 const MAX_DECIMALS = 6;
 
-/** An efficacy for a person: `80.4 %`, or for amounts `12.22 per request`. */
-export function formatEfficacy(efficacy: number, volume: VolumeKind, moreDecimals = 0): string {
+/** An efficacy for a person: `80.4 %`, or for amounts `12.22 per request` (or account). */
+export function formatEfficacy(
+  efficacy: number,
+  volume: VolumeKind,
+  { moreDecimals = 0, unit = 'request' }: { moreDecimals?: number; unit?: 'request' | 'account' } = {},
+): string {
   return volume === 'amount'
-    ? `${grouped(efficacy, 2 + moreDecimals)} per request`
+    ? `${grouped(efficacy, 2 + moreDecimals)} per ${unit}`
     : `${grouped(efficacy * 100, 1 + moreDecimals)} %`;
 }
 
@@ -37,7 +41,7 @@ function describeArm(arm: ArmEfficacy, kind: VolumeKind, moreDecimals: number): 
   const name = arm.role === 'baseline' ? `${arm.version} (baseline)` : arm.version;
   const pulled = arm.pulled === undefined ? '' : ` (pulled: ${arm.pulled})`;
   if (arm.efficacy === null) return `${name}: nothing allocated${pulled}`;
-  const efficacy = formatEfficacy(arm.efficacy, kind, moreDecimals);
+  const efficacy = formatEfficacy(arm.efficacy, kind, { moreDecimals });
   const requests = `${formatCount(arm.allocated)} allocated`;
   if (kind === 'amount') {
     return `${name}: ${grouped(arm.volume, 2)} over ${requests} = ${efficacy}${pulled}`;
@@ -57,7 +61,9 @@ function decimalsToTell(arms: readonly ArmEfficacy[], volume: VolumeKind): numbe
     (arm, index) => known.findIndex((other) => compareRatios(other, arm) === 0) === index,
   );
   for (let more = 0; more < MAX_DECIMALS; more += 1) {
-    const shown = new Set(distinct.map((arm) => formatEfficacy(arm.efficacy ?? 0, volume, more)));
+    const shown = new Set(
+      distinct.map((arm) => formatEfficacy(arm.efficacy ?? 0, volume, { moreDecimals: more })),
+    );
     if (shown.size === distinct.length) return more;
   }
   return MAX_DECIMALS;

@@ -21,7 +21,12 @@ export function ruleSpecOf(plan: Plan): RuleSpec {
   const deadline = deadlineMs === undefined ? {} : { deadlineMs };
   switch (decision.rule) {
     case 'max-efficacy':
-      return { ...shared, rule: 'max-efficacy', minSamples: trial.minSamples };
+      return {
+        ...shared,
+        rule: 'max-efficacy',
+        minSamples: trial.minSamples,
+        ...(decision.comparesCapped === undefined ? {} : { comparesCapped: true }),
+      };
     case 'fixed-sample': {
       const { delta, unitsPerVersion = 0 } = decision;
       return { ...shared, rule: 'fixed-sample', delta, unitsPerArm: unitsPerVersion, ...deadline };

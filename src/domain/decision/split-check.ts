@@ -1,3 +1,4 @@
+import { goesByUnits } from './counting-of.ts';
 import type { Plan } from '../plan/schema.ts';
 import { sourceOf } from '../plan/source-of.ts';
 import { dealtGroups } from '../policy/groups.ts';
@@ -5,8 +6,8 @@ import type { RuleSpec, SplitCheck } from './rule-spec.ts';
 
 /** What can be checked of a plan's split. */
 export function splitCheckOf({ decision, measure, traffic, trial, baseline }: Plan): SplitCheck {
-  if (decision.rule === 'max-efficacy') return 'totals';
   const isElsewhere = sourceOf(measure).from !== 'gateways';
+  if (decision.rule === 'max-efficacy' && (isElsewhere || !goesByUnits(decision))) return 'totals';
   if (decision.unit === 'request') return isElsewhere ? 'sourceRequests' : 'requestsDepend';
   const { policy, key } = traffic;
   if (dealtGroups(policy).length > 0) return isElsewhere ? 'sourceGroups' : 'groups';

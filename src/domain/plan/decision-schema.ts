@@ -84,6 +84,8 @@ export const decisionSchema = z
   .transform(({ deadline, minDuration, everyFull, window, outcomeWithin, ...rest }) => ({
     ...rest,
     unit: rest.unit ?? (rest.rule === 'max-efficacy' ? ('request' as const) : ('account' as const)),
+    // Plans in histories from before that was so do not have it: their amounts are compared as they came.
+    ...(rest.rule === 'max-efficacy' && rest.cap !== undefined ? { comparesCapped: true as const } : {}),
     windowMs: window,
     outcomeWithinMs: outcomeWithin,
     ...(deadline === undefined ? {} : { deadlineMs: deadline }),

@@ -67,7 +67,35 @@ describe('the decision of a plan', () => {
     expect(plan({ decision: { rule: 'max-efficacy' } }).decision).toMatchObject({ unit: 'request' });
   });
 
+  test('by the greatest efficacy has amounts counted one by one where it caps them, else by ordinary counters', () => {
+    const amounts = { 'measure.volume': { kind: 'amount', amountHeader: 'x-amount' } };
+    const open = plan({ decision: { rule: 'max-efficacy' }, ...amounts });
+    expect(countingOf(open)).toBeUndefined();
+    const capped = plan({ decision: { rule: 'max-efficacy', cap: 50 }, ...amounts });
+    expect(countingOf(capped)).toMatchObject({ unit: 'request', cap: 50 });
+    expect(ruleSpecOf(capped)).toMatchObject({ rule: 'max-efficacy', cap: 50, comparesCapped: true });
+  });
+
+  test('a plan that a history recorded before goes by ordinary counters to its end, capped or not', () => {
+    const capped = plan({
+      decision: { rule: 'max-efficacy', cap: 50 },
+      'measure.volume': { kind: 'amount', amountHeader: 'x-amount' },
+    });
+    const { comparesCapped: _, ...decision } = capped.decision;
+    expect(countingOf({ ...capped, decision })).toBeUndefined();
+    expect(ruleSpecOf({ ...capped, decision })).not.toHaveProperty('comparesCapped');
+  });
+
   test.each<[string, Edits, RegExp]>([
+    [
+      'amounts of other requests than are counted, capped request by request',
+      {
+        decision: { rule: 'max-efficacy', cap: 50 },
+        'measure.allocated': { method: 'GET', path: '/wealth' },
+        'measure.volume': { kind: 'amount', amountHeader: 'x-amount', match: { method: 'POST' } },
+      },
+      /^decision.unit: must be account: requests that measure.allocated counts are never those/,
+    ],
     [
       'an unknown rule',
       { decision: { rule: 'anyhow' } },

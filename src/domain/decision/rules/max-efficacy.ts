@@ -5,20 +5,21 @@ import { totalsOf, type Decided, type RuleState } from '../rule-state.ts';
 
 /** The source method on the same blocks: only the totals count, and only the end decides. */
 export function assessTotals(spec: MaxEfficacySpec, state: RuleState, at: 'during' | 'end'): Verdict {
-  const { volume, minSamples } = spec;
-  const rule = { rule: spec.rule, volume, minSamples, beatBaseline: controlOf(spec) !== undefined };
+  const { volume, minSamples, unit } = spec;
+  const rule = { rule: spec.rule, volume, unit, minSamples, beatBaseline: controlOf(spec) !== undefined };
   return assess(rule, evidenceFrom(spec, state), at);
 }
 
-function evidenceFrom({ arms, cap = 1 }: MaxEfficacySpec, state: RuleState): ArmEvidence[] {
+function evidenceFrom({ arms, cap = 1, comparesCapped }: MaxEfficacySpec, state: RuleState): ArmEvidence[] {
   const totals = totalsOf(state);
   return arms.map(({ version, role }) => {
     const reason = state.pulled[version];
+    const capped = (totals[version]?.sum ?? 0) * cap;
     return {
       version,
       role,
       allocated: totals[version]?.n ?? 0,
-      volume: state.uncapped[version] ?? (totals[version]?.sum ?? 0) * cap,
+      volume: comparesCapped === true ? capped : (state.uncapped[version] ?? capped),
       ...(reason === undefined ? {} : { pulled: reason }),
     };
   });

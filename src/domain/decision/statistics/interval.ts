@@ -75,12 +75,12 @@ export function tuning(alpha: number): number {
   return (-2 * Math.log(alpha) + Math.log(1 - 2 * Math.log(alpha))) / TUNED_TO;
 }
 
-/** Interval of a mean of amounts or clicks, for display; at all looks together, and for large n. */
+/** Interval of a mean of outcomes between 0 and 1, for display; at all looks together, and for large n. */
 export function meanInterval(
   { n, sum, squares }: { n: number; sum: number; squares: number },
   alpha = 0.05,
 ): Interval {
   const mean = sum / n;
   const half = asymptoticHalfWidth({ variance: Math.max(0, squares / n - mean * mean), n }, alpha);
-  return [mean - half, mean + half];
+  return [Math.max(0, mean - half), Math.min(1, mean + half)];
 }

@@ -1,3 +1,4 @@
+import { goesByUnits } from '../../decision/counting-of.ts';
 import { formatDuration } from '../../duration.ts';
 import type { PlanDraft } from '../draft.ts';
 import { planProblem, type PlanProblem } from '../problem.ts';
@@ -117,10 +118,10 @@ export function decisionTimesFit({ decision }: PlanDraft): PlanProblem[] {
 /** A request is a unit with its own outcome; that of another request belongs to the account. */
 export function unitsHaveOutcomes({ decision, measure }: PlanDraft): PlanProblem[] {
   if (decision === undefined || measure === undefined) return [];
-  const { rule, unit } = decision;
+  const { unit } = decision;
   const { allocated, volume, source } = measure;
   const isElsewhere = source !== undefined && source.from !== 'gateways';
-  if (rule === 'max-efficacy' || unit === 'account' || isElsewhere) return [];
+  if (!goesByUnits(decision) || unit === 'account' || isElsewhere) return [];
   const isOther =
     differs(allocated.method, volume.match.method) || differs(allocated.path, volume.match.path);
   if (!isOther) return [];

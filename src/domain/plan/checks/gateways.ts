@@ -1,3 +1,4 @@
+import { goesByUnits } from '../../decision/counting-of.ts';
 import { formatDuration } from '../../duration.ts';
 import type { PlanDraft } from '../draft.ts';
 import { sourceOf } from '../source-of.ts';
@@ -25,9 +26,9 @@ const LONGEST_WINDOW_MS = 23 * 86_400_000;
 export function haproxyKeepsWindows({ gateways, decision, measure }: PlanDraft): PlanProblem[] {
   const haproxy = gateways?.find((gateway) => gateway?.kind === 'haproxy');
   if (haproxy === undefined || decision === undefined) return [];
-  const { rule, unit, windowMs, outcomeWithinMs } = decision;
+  const { unit, windowMs, outcomeWithinMs } = decision;
   const isElsewhere = measure !== undefined && sourceOf(measure).from !== 'gateways';
-  if (rule === 'max-efficacy' || unit === 'request' || isElsewhere) return [];
+  if (!goesByUnits(decision) || unit === 'request' || isElsewhere) return [];
   if (windowMs + outcomeWithinMs <= LONGEST_WINDOW_MS) return [];
   const name = haproxy.name ?? 'one gateway';
   const message = `must be, with decision.outcomeWithin, at most 23d: ${name} is an HAProxy, which keeps nothing for longer`;
