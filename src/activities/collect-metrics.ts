@@ -4,7 +4,7 @@ import { judge } from '../domain/decision/judge.ts';
 import { readBlocks, stateOfTotals, type RuleProgress } from '../domain/decision/rule-reading.ts';
 import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { NO_BLOCKS } from '../domain/decision/rule-state.ts';
-import { movedRemark } from '../domain/decision/moved.ts';
+import { movedRemark, uncheckedWhereMoved } from '../domain/decision/moved.ts';
 import { isAllotted, isMoved } from '../domain/policy/allotment.ts';
 import type { SourcePlan } from '../domain/plan/source-schema.ts';
 import type { ReadingResult } from '../domain/upgrade/results.ts';
@@ -196,7 +196,7 @@ async function read(
     return { ...found, arms, verdict, ...noted(moved) };
   }
   const fresh = await freshBlocks(deps, input, { isPull: pulls.length > 0, source });
-  const { blocks } = fresh;
+  const blocks = uncheckedWhereMoved(spec, fresh.blocks, moved.length > 0);
   const remarks = [...fresh.remarks, ...moved];
   const next = readBlocks(spec, progress, { blocks, pulled, isOver: final && fresh.isComplete, remarks });
   const decision = { ...next.progress, ...fresh.progress, blocks };

@@ -1,4 +1,4 @@
-import { assertBlock, type ArmCounts, type Block } from '../domain/decision/block.ts';
+import { assertBlock, dealtOf, type ArmCounts, type Block } from '../domain/decision/block.ts';
 import type { UnitCount } from '../protocol/gateway.ts';
 import type { ServiceTraffic } from './traffic-totals.ts';
 
@@ -58,8 +58,10 @@ export function hasOldEpochs(readings: ServiceTraffic, trial: string, closed: Cl
 
 interface Grown {
   readonly row: ClosedRow;
-  readonly counts: Required<ArmCounts>;
+  readonly counts: RowCounts;
 }
+
+type RowCounts = Required<Omit<ArmCounts, 'passed'>> & Pick<ArmCounts, 'passed'>;
 
 /** Gateways in the order of their names and epochs, so that the same readings give the same blocks. */
 function grownRows(readings: ServiceTraffic, trial: string, closed: ClosedRows): readonly Grown[] {
@@ -71,15 +73,16 @@ function grownRows(readings: ServiceTraffic, trial: string, closed: ClosedRows):
       ),
     )
     .map((row) => ({ row, counts: difference(row, closed.get(rowKey(row))) }))
-    .filter(({ counts }) => counts.n > 0);
+    .filter(({ counts }) => dealtOf(counts) > 0);
 }
 
-function difference(now: UnitCount, before: UnitCount | undefined): Required<ArmCounts> {
+function difference(now: UnitCount, before: UnitCount | undefined): RowCounts {
   return {
     n: now.n - (before?.n ?? 0),
     sum: now.sum - (before?.sum ?? 0),
     squares: now.squares - (before?.squares ?? 0),
     uncapped: now.uncapped - (before?.uncapped ?? 0),
+    ...(now.passed === undefined ? {} : { passed: now.passed - (before?.passed ?? 0) }),
   };
 }
 
@@ -117,12 +120,14 @@ function blockOf(tableVersion: number, rows: readonly Grown[]): OpenDifferences[
   return { tableVersion, epochs, groups };
 }
 
-function sumOf(a: ArmCounts | undefined, b: Required<ArmCounts>): ArmCounts {
+function sumOf(a: ArmCounts | undefined, b: RowCounts): ArmCounts {
   if (a === undefined) return b;
   return {
     n: a.n + b.n,
     sum: a.sum + b.sum,
     squares: (a.squares ?? 0) + b.squares,
     uncapped: (a.uncapped ?? 0) + b.uncapped,
+    // Of a gateway that does not know it, nobody does.
+    ...(a.passed === undefined || b.passed === undefined ? {} : { passed: a.passed + b.passed }),
   };
 }

@@ -1,3 +1,4 @@
+import { dealtOf } from '../domain/decision/block.ts';
 import type { GatewayUnits, UnitCount } from '../protocol/gateway.ts';
 
 /**
@@ -21,5 +22,6 @@ export function joinUnits(
 }
 
 function isLater(row: UnitCount, before: UnitCount): boolean {
-  return row.n > before.n || (row.n === before.n && row.sum > before.sum);
+  const [now, then] = [dealtOf(row), dealtOf(before)];
+  return now > then || (now === then && row.sum > before.sum);
 }

@@ -77,10 +77,12 @@ export class AccountUnits {
     return false;
   }
 
-  /** The account's first request cannot be counted. */
-  passBy(account: string): void {
+  /** The account's first request cannot be counted. @returns whether it was its first one. */
+  passBy(account: string): boolean {
     const { register } = this;
-    if (register.get(account) === UNKNOWN && !register.isFull) register.set(account, PAST);
+    if (register.get(account) !== UNKNOWN || register.isFull) return false;
+    register.set(account, PAST);
+    return true;
   }
 
   /** Sequence of the slot in which the account with this ordinal entered. */
@@ -166,6 +168,8 @@ class RequestOfAccount implements PendingUnit {
     const { windows, register } = this.#known;
     if (!this.#request.allocated || !windows.withdrawn(ordinal)) return;
     slot.units -= 1;
+    const tally = slot.tallies[windows.armOf(ordinal)];
+    if (tally !== undefined) tally.passed += 1;
     register.set(this.#request.account, PAST);
   }
 }

@@ -54,6 +54,11 @@ export class AccountWindows {
     return this.#slot[this.#at(ordinal)] ?? 0;
   }
 
+  /** Where it was dealt to, as given when it entered. */
+  armOf(ordinal: number): number {
+    return this.#arm[this.#at(ordinal)] ?? 0;
+  }
+
   requested(ordinal: number): void {
     const at = this.#at(ordinal);
     this.#requests[at] = (this.#requests[at] ?? 0) + 1;

@@ -219,9 +219,11 @@ export class TrafficDirector {
     if (account === undefined) return null;
     if (allotted)
       return group === undefined ? null : this.units.ofAccount({ account, release, group, allocated });
+    if (!allocated) return null;
+    if (bucket === FAILOVER)
+      this.units.passBy(account, this.context.decide(head, routes, { serves: this.#serves, again: true }));
     // Who is held back would not have entered in any case, where there is no control arm: he may when the share grows.
-    if (allocated && !(bucket === PULLED && rules.leftOut !== null && routes.isHeldBack(key, head)))
-      this.units.passBy(account);
+    else if (rules.leftOut === null || !routes.isHeldBack(key, head)) this.units.passBy(account);
     return null;
   }
 

@@ -1,4 +1,6 @@
 import type { Logger } from 'pino';
+import { isAllotted } from '../domain/policy/allotment.ts';
+import type { KeyDecision } from '../domain/policy/route-key.ts';
 import { accountPartOf, EVERY_ACCOUNT, type AccountPart } from '../domain/routes/account-part.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { GatewayUnits, UnitCount } from '../protocol/gateway.ts';
@@ -109,9 +111,21 @@ export class UnitLedger {
     return null;
   }
 
-  /** For an allocated request whose version was pulled or is down: its account does not enter with a later one either. */
-  passBy(account: string): void {
-    if (this.#rules?.byAccount === true && this.#accounts.isOurs(account)) this.#accounts.passBy(account);
+  /**
+   * For an allocated request whose version was pulled or is down: its account does not enter with a later one either.
+   * `dealt` is what the policy said of it, where the version is to have its share all the same: the account is told with
+   * those that enter now, for a split is right or wrong by who was dealt where.
+   */
+  passBy(account: string, dealt?: KeyDecision): void {
+    const rules = this.#rules;
+    if (rules?.byAccount !== true || !this.#accounts.isOurs(account)) return;
+    if (!this.#accounts.passBy(account) || dealt === undefined) return;
+    const group = isAllotted(dealt.bucket) ? rules.groupOf(dealt.bucket) : undefined;
+    if (group === undefined || dealt.release === rules.leftOut) return;
+    const slot = this.#slotFor(rules);
+    slot.journaled = this.#accounts.register.journal.noted;
+    const tally = slot.tallies[slot.armOf(dealt.release, group)];
+    if (tally !== undefined) tally.passed += 1;
   }
 
   get openSlots(): number {
@@ -124,8 +138,10 @@ export class UnitLedger {
     this.#closeSlots(this.#now());
     const counts: UnitCount[] = [];
     for (const [tableVersion, tallies] of this.#counts) {
-      for (const { release, group, n, sum, squares, uncapped } of tallies)
-        counts.push({ tableVersion, release, group, n, sum, squares, uncapped });
+      for (const { release, group, n, sum, squares, uncapped, passed } of tallies) {
+        const row = { tableVersion, release, group, n, sum, squares, uncapped };
+        counts.push(this.#rules.byAccount ? { ...row, passed } : row);
+      }
     }
     const pending = this.#slots.reduce((total, { units }) => total + units, 0);
     return { trial: this.#trial, counts, pending, beyond: this.#accounts.beyond };
@@ -179,7 +195,7 @@ export class UnitLedger {
     let counts = this.#counts.get(tableVersion);
     if (counts === undefined) this.#counts.set(tableVersion, (counts = []));
     for (const tally of slot.tallies) {
-      if (tally.n === 0) continue;
+      if (tally.n + tally.passed === 0) continue;
       const { release, group } = tally;
       let count = counts.find((each) => each.release === release && each.group === group);
       if (count === undefined) counts.push((count = new Tally(release, group)));

@@ -81,6 +81,8 @@ export class Tally {
   sum = 0;
   squares = 0;
   uncapped = 0;
+  /** Accounts that were dealt here and do not enter, as the release had no server for them. */
+  passed = 0;
 
   constructor(release: string, group: string) {
     this.release = release;
@@ -98,6 +100,7 @@ export class Tally {
     this.sum += other.sum;
     this.squares += other.squares;
     this.uncapped += other.uncapped;
+    this.passed += other.passed;
   }
 }
 

@@ -192,6 +192,7 @@ const armCountsSchema = z.object({
   sum: z.number(),
   squares: z.number().exactOptional(),
   uncapped: z.number().exactOptional(),
+  passed: z.number().exactOptional(),
 });
 /** A block of src/domain/decision/block.ts, numbered from 1 within its trial. */
 export const numberedBlockSchema = z.object({

@@ -70,6 +70,8 @@ export const unitCountSchema = z.object({
   sum: z.number().nonnegative(),
   squares: z.number().nonnegative(),
   uncapped: z.number(),
+  /** Accounts dealt to the release that never entered, as it had no server for them; absent where that is not known. */
+  passed: count.exactOptional(),
 });
 export type UnitCount = z.infer<typeof unitCountSchema>;
 

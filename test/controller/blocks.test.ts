@@ -105,6 +105,27 @@ describe('blocks of a trial', () => {
     expect(second.blocks[0]?.epochs).toEqual({ 'gw-1': epochs['gw-1'] });
   });
 
+  it('hold accounts that never entered, though nobody else was counted; where a gateway cannot tell them, nobody can', async () => {
+    await using up = await startTrial();
+    const { counts, ...rest } = unitsOf([[3, '2.0-a', 10, 4]]);
+    const turnedAway = { tableVersion: 3, release: '2.0-b', group: 'all', n: 0, sum: 0, squares: 0 };
+    const told = counts.map((row) => ({ ...row, passed: 0 }));
+    up.one.units = { ...rest, counts: [...told, { ...turnedAway, uncapped: 0, passed: 7 }] };
+    const first = await up.blocks();
+    expect(first.blocks).toMatchObject([
+      { groups: { all: { '2.0-a': { n: 10, passed: 0 }, '2.0-b': { n: 0, passed: 7 } } } },
+    ]);
+    up.one.units = { ...rest, counts: [...told, { ...turnedAway, uncapped: 0, passed: 9 }] };
+    up.two.units = unitsOf([[3, '2.0-b', 5, 5]]);
+    const [second] = (await up.blocks(1)).blocks;
+    expect(second?.groups['all']?.['2.0-b']).toEqual(counted(5, 5));
+    await up.restart();
+    up.one.units = { ...rest, counts: [...told, { ...turnedAway, uncapped: 0, passed: 12 }] };
+    expect((await up.blocks(2)).blocks).toMatchObject([
+      { groups: { all: { '2.0-b': { n: 0, passed: 3 } } } },
+    ]);
+  });
+
   it('hold the shares of each group where groups are dealt at random', async () => {
     const policy = {
       kind: 'range',

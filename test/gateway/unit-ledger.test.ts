@@ -272,7 +272,16 @@ describe('accounts as units', () => {
     fixture.later();
     expect(fixture.of('4711', '2.0-a')).toBeNull();
     expect(fixture.ledger.report()?.counts).toEqual([
-      { tableVersion: 1, release: '1.0', group: 'all', n: 1, sum: 0.5, squares: 0.25, uncapped: 1 },
+      {
+        tableVersion: 1,
+        release: '1.0',
+        group: 'all',
+        n: 1,
+        sum: 0.5,
+        squares: 0.25,
+        uncapped: 1,
+        passed: 0,
+      },
     ]);
   });
 
@@ -335,7 +344,33 @@ describe('accounts as units', () => {
     // Who has entered stays.
     fixture.ledger.passBy('new');
     fixture.of('new', '2.0-b')?.settle(null);
-    expect(fixture.later().counted()).toEqual({ '2.0-b': [1, 0.5, 1] });
+    expect(fixture.later().counted()).toEqual({ '2.0-a': [0, 0, 0], '2.0-b': [1, 0.5, 1] });
+  });
+
+  it('that were dealt to a version without a server are told of it, with those that enter meanwhile', () => {
+    const fixture = new Fixture(tableWith(BY_ACCOUNT));
+    const dealt = { release: '2.0-b', bucket: 'hash:2.0-b' };
+    fixture.of('here', '2.0-a')?.settle(0);
+    fixture.of('refused', '2.0-b')?.withdraw();
+    fixture.ledger.passBy('refused', dealt);
+    fixture.ledger.passBy('turned away', dealt);
+    // Once: it is not its first request any more.
+    fixture.ledger.passBy('turned away', dealt);
+    fixture.ledger.passBy('here', dealt);
+    // Nobody's share: it has no key, or its version was pulled.
+    fixture.ledger.passBy('keyless', { release: '1.0', bucket: 'no-key' });
+    fixture.ledger.passBy('pulled');
+    const passed = (): Record<string, unknown> =>
+      Object.fromEntries((fixture.ledger.report()?.counts ?? []).map((row) => [row.release, row.passed]));
+    expect(passed()).toEqual({});
+    expect(fixture.later().counted()).toEqual({ '2.0-a': [1, 1, 1], '2.0-b': [0, 0, 0] });
+    expect(passed()).toEqual({ '2.0-a': 0, '2.0-b': 2 });
+  });
+
+  it('that were dealt to a version without a server are in no group where they would be in none', () => {
+    const fixture = new Fixture(tableWith(BY_ACCOUNT, { counting: { control: false } }));
+    fixture.ledger.passBy('held back', { release: '1.0', bucket: 'held-back' });
+    expect(fixture.later().ledger.report()?.counts).toEqual([]);
   });
 
   it('whose window is open when shares change are left out of all versions; not where a version is pulled', () => {

@@ -205,12 +205,17 @@ describe('accounts that a gateway counts for the decision', () => {
     const { fixture, table, a } = await trial(split, { others: [gone] });
     await using _ = fixture;
     expect(await ask(fixture, '7')).toBe('base');
-    expect(await settled(fixture)).toEqual({});
+    // They were dealt there all the same, and the split is right with them.
+    const ofC = async () => (await unitsOf(fixture)).counts.find(({ release }) => release === '2.0-c');
+    await until(async () => (await ofC())?.passed === 1, 'the account that was turned away');
+    expect(await ofC()).toMatchObject({ n: 0, sum: 0 });
     const servers = table.servers.map((server) => (server.name === 'c' ? { ...server, url: a.url } : server));
     await fixture.admin.publish({ ...table, version: 2, servers }, {});
     expect(await ask(fixture, '7')).toBe('a');
     expect(await ask(fixture, '17')).toBe('a');
+    await until(async () => (await unitsOf(fixture)).counts.some(({ tableVersion }) => tableVersion === 2));
     expect(await settled(fixture)).toEqual({ '2.0-c': [1, 1] });
+    expect((await unitsOf(fixture)).counts.map(({ passed }) => passed)).toEqual([1, 0]);
   });
 
   it('of a version that is pulled enter with no other one later; what a stage held back may, without control arm', async () => {

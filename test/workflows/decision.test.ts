@@ -237,6 +237,22 @@ describe('the rule anytime in a run', () => {
   });
 });
 
+test('a split that failover bent is not checked any more where nobody tells whose accounts went, and the verdict says so', async () => {
+  const plan = examplePlanInput({ ...untilDecided, decision: { rule: 'anytime' } });
+  await using run = await bench.upgrade(plan, (world) => {
+    world.shares = { '1.4': 0.8, '2.0-a': 0.1, '2.0-b': 0.1 };
+    world.movedPerReading = { '1.4': 30 };
+  });
+  const { verdict } = await run.until(({ phase }) => phase === 'awaitingApproval');
+  expect(verdict).toMatchObject({ kind: 'winner', winner: '2.0-a' });
+  await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'seen enough' });
+  expect(renderReport(await run.handle.result())).toContain(
+    'The split was checked until requests were moved',
+  );
+  const verdicts = recordedVerdicts(await run.handle.fetchHistory());
+  expect(verdicts.filter(({ agrees }) => !agrees)).toEqual([]);
+});
+
 test('the greatest of amounts that the plan caps is shown with its interval, and follows from the history', async () => {
   const plan = examplePlanInput({
     measure: { volume: { kind: 'amount', amountHeader: 'x-amount', match: { method: 'POST' } } },

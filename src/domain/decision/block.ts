@@ -13,6 +13,11 @@ export interface ArmCounts {
   readonly squares?: number;
   /** The same outcomes before they were capped, for display: an amount, or clicks. */
   readonly uncapped?: number;
+  /**
+   * Accounts that were dealt to the version as well and never entered, for nobody of it could take them: they are no
+   * evidence of what it is worth, and belong to the split all the same. Absent where that is not known.
+   */
+  readonly passed?: number;
 }
 
 /**
@@ -33,6 +38,8 @@ export interface Block {
   readonly shares?: Readonly<Record<string, number>>;
   /** Where groups are dealt apart: group → version → share that was asked for, instead of `shares`. */
   readonly sharesByGroup?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Accounts went elsewhere for want of a server, and `passed` is not known: who was dealt where cannot be told any more. */
+  readonly unchecked?: true;
   /** Group (one, or one per stratum of a segment policy) → version → counts. */
   readonly groups: Readonly<Record<string, Readonly<Record<string, ArmCounts>>>>;
 }
@@ -55,8 +62,8 @@ export function assertBlock({ fromMs, toMs, groups }: Block): void {
     );
   }
   for (const [group, arms] of Object.entries(groups)) {
-    for (const [version, { n, sum, squares = sum }] of Object.entries(arms)) {
-      const fault = faultOf(n, sum, squares);
+    for (const [version, { n, sum, squares = sum, passed = 0 }] of Object.entries(arms)) {
+      const fault = faultOf(n, sum, squares) ?? faultOfPassed(passed);
       if (fault === undefined) continue;
       const where = group === EVERYONE ? version : `${version} in group ${group}`;
       throw new ChangeoverError('InvalidRequest', `A block's counts of ${where} must ${fault}.`);
@@ -75,6 +82,17 @@ function faultOf(n: number, sum: number, squares: number): string | undefined {
     return `have squares between 0 and their outcomes, they held ${squares} of ${sum}`;
   }
   return undefined;
+}
+
+function faultOfPassed(passed: number): string | undefined {
+  return Number.isFinite(passed) && passed >= 0
+    ? undefined
+    : `have passed accounts that are a number from 0, they held ${passed}`;
+}
+
+/** Units that were dealt to a version, whether or not they entered. */
+export function dealtOf({ n, passed = 0 }: Pick<ArmCounts, 'n' | 'passed'>): number {
+  return n + passed;
 }
 
 export type Sums = Readonly<

@@ -77,7 +77,7 @@ function notesOf(spec: RuleSpec, state: RuleState): readonly string[] {
     ...(spec.comparison === 'systematic' ? [SYSTEMATIC] : []),
     ...(controlOf(spec) === undefined ? [BEST_OF_CANDIDATES] : []),
     ...promiseNotes(spec),
-    ...splitNotes(spec),
+    ...splitNotes(spec, state),
     ...(spec.mayEnterTwice === true ? [ACCOUNTS_AT_SEVERAL] : []),
     ...cappedNotes(spec),
   ];

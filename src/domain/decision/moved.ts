@@ -1,4 +1,6 @@
 import type { Totals } from './evidence.ts';
+import type { Block } from './block.ts';
+import type { RuleSpec } from './rule-spec.ts';
 import { allOf, formatCount } from './sentence.ts';
 
 /** Below this share of the requests under trial nobody needs to know. */
@@ -21,4 +23,20 @@ export function movedRemark(versions: readonly string[], base: Totals, totals: T
   return [
     `Moved by failover: ${(share * 100).toFixed(1)} % of the requests (${where}), because the version that they were dealt to had no server for them. They count for neither, so that a version without servers looks no worse for it.`,
   ];
+}
+
+/**
+ * Marks blocks whose split cannot be checked. Accounts whose version had no server went elsewhere and never enter for it.
+ * Who counts may tell how many those were (`passed`), and they belong to the split; where nobody does, it would look
+ * wrong for ever after. What made them go is no matter of the split, so that a check which ends then has promised no less.
+ */
+export function uncheckedWhereMoved<B extends Block>(
+  { unit }: Pick<RuleSpec, 'unit'>,
+  blocks: readonly B[],
+  isMoved: boolean,
+): readonly B[] {
+  if (unit === 'request' || !isMoved) return blocks;
+  const isTold = ({ groups }: B): boolean =>
+    Object.values(groups).every((arms) => Object.values(arms).every(({ passed }) => passed !== undefined));
+  return blocks.map((block) => (isTold(block) ? block : { ...block, unchecked: true }));
 }

@@ -1,4 +1,4 @@
-import { added, assertBlock, type Block, type Sums } from './block.ts';
+import { added, assertBlock, dealtOf, type Block, type Sums } from './block.ts';
 import { unitsByShare } from './joined-shares.ts';
 import type { RuleSpec } from './rule-spec.ts';
 import {
@@ -60,6 +60,8 @@ export interface RuleState {
   readonly lookGroups?: Readonly<Record<string, Sums>>;
   readonly decided: Decided | null;
   readonly sampleRatio: SampleRatioState;
+  /** The split was checked up to a block of which it is not known who was dealt where. */
+  readonly unchecked?: true;
   /** Why the data are not trusted, and since when: a split that is not what was asked for, or an A/A test that differs. */
   readonly alarm: { readonly reason: 'sampleRatio' | 'aaDifference'; readonly atMs: number } | null;
 }
@@ -87,21 +89,19 @@ export function counted(state: RuleState, block: Block): RuleState {
   const sums: Record<string, Sums> = { ...state.sums };
   const uncapped: Record<string, number> = { ...state.uncapped };
   const units: Record<string, number> = {};
+  const dealt: Record<string, number> = {};
   for (const [group, arms] of Object.entries(block.groups)) {
     sums[group] = added(sums[group] ?? {}, arms);
     for (const [version, counts] of Object.entries(arms)) {
       units[version] = (units[version] ?? 0) + counts.n;
+      dealt[version] = (dealt[version] ?? 0) + dealtOf(counts);
       if (counts.uncapped !== undefined) uncapped[version] = (uncapped[version] ?? 0) + counts.uncapped;
     }
   }
   const lengthMs = block.toMs - block.fromMs;
   const total = Object.values(units).reduce((sum, n) => sum + n, 0);
-  const sampleRatio =
-    block.sharesByGroup !== undefined
-      ? nextGroupRatios(state.sampleRatio, block.groups, block.sharesByGroup)
-      : block.shares === undefined
-        ? state.sampleRatio
-        : nextSampleRatio(state.sampleRatio, unitsByShare(units, block.shares), block.shares);
+  const isUnchecked = state.unchecked === true || block.unchecked === true;
+  const sampleRatio = isUnchecked ? state.sampleRatio : nextRatio(state, block, dealt);
   const isAlarm = sampleRatio.lnE >= SAMPLE_RATIO_LIMIT;
   return {
     ...state,
@@ -111,8 +111,20 @@ export function counted(state: RuleState, block: Block): RuleState {
     sums,
     uncapped,
     sampleRatio,
+    ...(isUnchecked ? { unchecked: true } : {}),
     alarm: state.alarm ?? (isAlarm ? { reason: 'sampleRatio', atMs: block.toMs } : null),
   };
+}
+
+function nextRatio(
+  { sampleRatio }: RuleState,
+  { groups, shares, sharesByGroup }: Block,
+  dealt: Readonly<Record<string, number>>,
+): SampleRatioState {
+  if (sharesByGroup !== undefined) return nextGroupRatios(sampleRatio, groups, sharesByGroup);
+  return shares === undefined
+    ? sampleRatio
+    : nextSampleRatio(sampleRatio, unitsByShare(dealt, shares), shares);
 }
 
 /** Sums over all groups. */

@@ -3,6 +3,7 @@ import type { Plan } from '../plan/schema.ts';
 import { sourceOf } from '../plan/source-of.ts';
 import { dealtGroups } from '../policy/groups.ts';
 import type { RuleSpec, SplitCheck } from './rule-spec.ts';
+import type { RuleState } from './rule-state.ts';
 
 /** What can be checked of a plan's split. */
 export function splitCheckOf({ decision, measure, traffic, trial, baseline }: Plan): SplitCheck {
@@ -44,9 +45,15 @@ const NOTES: Readonly<Record<SplitCheck, string>> = {
   totals: 'Not checked: whether the traffic was split as asked. This rule goes by totals.',
 };
 
+const UNCHECKED =
+  'The split was checked until requests were moved by failover: HAProxy and other sources do not tell whose accounts those were, and without them nobody knows whether all others came as asked.';
+
 /** What is said of it in a verdict; nothing in runs that began before it was. */
-export function splitNotes({ split }: Pick<RuleSpec, 'split'>): readonly string[] {
-  return split === undefined ? [] : [NOTES[split]];
+export function splitNotes(
+  { split }: Pick<RuleSpec, 'split'>,
+  { unchecked }: Pick<RuleState, 'unchecked'>,
+): readonly string[] {
+  return [...(split === undefined ? [] : [NOTES[split]]), ...(unchecked === true ? [UNCHECKED] : [])];
 }
 
 /** What is wrong when the check alarms. */

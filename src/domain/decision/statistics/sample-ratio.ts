@@ -1,3 +1,4 @@
+import { dealtOf, type ArmCounts } from '../block.ts';
 import { logMeanExp } from './mixture.ts';
 import { lnGamma } from './special-functions.ts';
 
@@ -21,7 +22,7 @@ export function fixedShareEvidence(
   return lnE;
 }
 
-/** Units seen and expected per arm so far, and the ln e of it. */
+/** Units dealt (as `dealtOf` counts them) and expected per arm so far, and the ln e of it. */
 export interface SampleRatioState {
   readonly lnE: number;
   readonly seen: Readonly<Record<string, number>>;
@@ -71,12 +72,12 @@ export function nextSampleRatio(
  */
 export function nextGroupRatios(
   state: SampleRatioState,
-  counts: Readonly<Record<string, Readonly<Record<string, { readonly n: number }>>>>,
+  counts: Readonly<Record<string, Readonly<Record<string, Pick<ArmCounts, 'n' | 'passed'>>>>>,
   shares: Readonly<Record<string, Readonly<Record<string, number>>>>,
 ): SampleRatioState {
   const groups = { ...state.groups };
   for (const [group, asked] of Object.entries(shares)) {
-    const units = Object.entries(counts[group] ?? {}).map(([arm, { n }]) => [arm, n] as const);
+    const units = Object.entries(counts[group] ?? {}).map(([arm, each]) => [arm, dealtOf(each)] as const);
     groups[group] = nextSampleRatio(groups[group] ?? NO_SAMPLE_RATIO, Object.fromEntries(units), asked);
   }
   const all = Object.values(groups);

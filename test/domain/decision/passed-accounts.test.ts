@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import { EVERYONE, type Block } from '../../../src/domain/decision/block.ts';
+import { judge } from '../../../src/domain/decision/judge.ts';
+import { uncheckedWhereMoved } from '../../../src/domain/decision/moved.ts';
+import { beginRule, observe } from '../../../src/domain/decision/rule.ts';
+import { effectGrid, type AnytimeSpec } from '../../../src/domain/decision/rule-spec.ts';
+import type { RuleState } from '../../../src/domain/decision/rule-state.ts';
+import { seededRandom } from '../../../src/domain/decision/simulation/random.ts';
+
+/** A candidate that has no server for a while: its accounts go elsewhere, and never enter. */
+
+const SPEC: AnytimeSpec = {
+  rule: 'anytime',
+  arms: [
+    { version: '1.4', role: 'baseline' },
+    { version: '2.0-a', role: 'candidate' },
+  ],
+  volume: 'successes',
+  comparison: 'random',
+  unit: 'account',
+  split: 'accounts',
+  delta: 0.05,
+  epsilon: 0,
+  grid: effectGrid(0, undefined),
+};
+const BLOCKS = 60;
+const EACH = 1000;
+const OUTAGE = [20, 24] as const;
+
+/** Accounts as a fair split deals them; during the outage those of the candidate pass by. */
+function trial(seed: number, isTold: boolean): readonly Block[] {
+  const random = seededRandom(seed);
+  return Array.from({ length: BLOCKS }, (_, i) => {
+    let dealt = 0;
+    for (let account = 0; account < EACH; account += 1) if (random() < 0.5) dealt += 1;
+    const isOut = i >= OUTAGE[0] && i < OUTAGE[1];
+    const passed = isTold ? { passed: 0 } : {};
+    return {
+      fromMs: i * 1000,
+      toMs: (i + 1) * 1000,
+      shares: { '1.4': 0.5, '2.0-a': 0.5 },
+      groups: {
+        [EVERYONE]: {
+          '1.4': { n: EACH - dealt, sum: 100, ...passed },
+          '2.0-a': isOut
+            ? { n: 0, sum: 0, ...(isTold ? { passed: dealt } : {}) }
+            : { n: dealt, sum: 100, ...passed },
+        },
+      },
+    };
+  });
+}
+
+function stateAfter(blocks: readonly Block[]): RuleState {
+  return blocks.reduce((state, block) => observe(SPEC, state, block), beginRule(SPEC));
+}
+
+describe('the split where a candidate had no server for a while', () => {
+  test('is right by who was dealt where, though its accounts never entered', () => {
+    for (let seed = 1; seed <= 200; seed += 1) expect(stateAfter(trial(seed, true)).alarm).toBeNull();
+    const { sampleRatio, sums } = stateAfter(trial(1, true));
+    expect((sampleRatio.seen['1.4'] ?? 0) + (sampleRatio.seen['2.0-a'] ?? 0)).toBe(BLOCKS * EACH);
+    // Of what a version is worth they say nothing.
+    expect(sums[EVERYONE]?.['2.0-a']?.n).toBeLessThan(sampleRatio.seen['2.0-a'] ?? 0);
+  });
+
+  test('is found wrong all the same where it is', () => {
+    const wrong = trial(1, true).map((block) => ({ ...block, shares: { '1.4': 0.55, '2.0-a': 0.45 } }));
+    expect(judge(SPEC, stateAfter(wrong))).toMatchObject({ kind: 'untrustedData', reason: 'sampleRatio' });
+  });
+
+  test('looks wrong for ever to who is not told of them, so that the check ends there and the verdict says so', () => {
+    const blocks = trial(1, false);
+    expect(stateAfter(blocks).alarm).toMatchObject({ reason: 'sampleRatio' });
+    const marked = [
+      ...uncheckedWhereMoved(SPEC, blocks.slice(0, OUTAGE[0]), false),
+      ...uncheckedWhereMoved(SPEC, blocks.slice(OUTAGE[0]), true),
+    ];
+    const state = stateAfter(marked);
+    expect(state.alarm).toBeNull();
+    expect((state.sampleRatio.seen['1.4'] ?? 0) + (state.sampleRatio.seen['2.0-a'] ?? 0)).toBe(
+      OUTAGE[0] * EACH,
+    );
+    expect(judge(SPEC, state).notes.join()).toContain('The split was checked until requests were moved');
+    // What was found before stays found.
+    const wrong = trial(1, false).map((block) => ({ ...block, shares: { '1.4': 0.6, '2.0-a': 0.4 } }));
+    const found = [...wrong.slice(0, OUTAGE[0]), ...uncheckedWhereMoved(SPEC, wrong.slice(OUTAGE[0]), true)];
+    expect(stateAfter(found).alarm).toMatchObject({ reason: 'sampleRatio' });
+  });
+
+  test('goes on to be checked where gateways tell them, and where requests are the unit', () => {
+    const told = trial(1, true);
+    expect(uncheckedWhereMoved(SPEC, told, true)).toEqual(told);
+    const byRequest = { ...SPEC, unit: 'request' } as const;
+    const untold = trial(1, false);
+    expect(uncheckedWhereMoved(byRequest, untold, true)).toEqual(untold);
+  });
+});
