@@ -1,4 +1,8 @@
-import { aaTestIsOfOneVersion, sameVersionSamePackage } from './checks/aa-test.ts';
+import {
+  aaTestComparesCustomersAlike,
+  aaTestIsOfOneVersion,
+  sameVersionSamePackage,
+} from './checks/aa-test.ts';
 import {
   addressesAreUnique,
   candidatesOffBaselineCluster,
@@ -37,6 +41,7 @@ import type { PlanProblem } from './problem.ts';
 const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   versionsAreUnique,
   aaTestIsOfOneVersion,
+  aaTestComparesCustomersAlike,
   sameVersionSamePackage,
   packagesCoverFleet,
   onePackagePerOs,

@@ -64,6 +64,38 @@ describe('a plan of an A/A test', () => {
     expect(problemsOf(aaPlan('1.4', { trial }))).toEqual([]);
   });
 
+  test('compares customers alike: groups that have a cluster each would differ by themselves', () => {
+    const { traffic } = aaPlan('2.0');
+    const withPolicy = (policy: PlanInput['traffic']['policy']): readonly string[] =>
+      problemsOf(
+        aaPlan('2.0', { traffic: { ...traffic, policy, key: { ...traffic.key, lookup: 'ages.csv' } } }),
+      );
+    const byAge = (
+      young: string | Record<string, number>,
+      old: typeof young,
+    ): PlanInput['traffic']['policy'] => ({
+      kind: 'range',
+      rules: [
+        { below: 35, to: young },
+        { from: 35, to: old },
+      ],
+    });
+    const dealt = { '2.0@blue': 50, '2.0@green': 50 };
+    expect(withPolicy(byAge('2.0@blue', '2.0@green'))).toEqual([
+      'decision.aaTest: must not be there where traffic.policy is range and gives each group of customers one cluster: a difference would come from the groups. Deal each group at random, `to: { 2.0@blue: 50, 2.0@green: 50 }`, or take a policy by tail or hash',
+    ]);
+    expect(withPolicy(byAge(dealt, dealt))).toEqual([]);
+    expect(
+      withPolicy({
+        kind: 'tail',
+        rules: [
+          { tail: 'odd', to: '2.0@blue' },
+          { tail: 'even', to: '2.0@green' },
+        ],
+      }),
+    ).toEqual([]);
+  });
+
   test('has something to compare, and one package of the version', () => {
     const { candidates, clusters, traffic } = aaPlan('2.0');
     const { green: _, ...others } = clusters;

@@ -1,4 +1,5 @@
-import type { PackagesDraft, PlanDraft } from '../draft.ts';
+import { comparisonOf } from '../../decision/comparison-of.ts';
+import { versionsOf, type PackagesDraft, type PlanDraft } from '../draft.ts';
 import { planProblem, type PlanProblem } from '../problem.ts';
 
 /** An A/A test: the same version on two clusters or more, all of them compared. */
@@ -18,6 +19,16 @@ export function aaTestIsOfOneVersion({ decision, trial, baseline, candidates }: 
   if (differing.length > 0 || candidates.length + (hasControl ? 1 : 0) > 1) return differing;
   const message =
     'must have two clusters to compare: give a second candidate the same version, or keep a trial.baselineShare of it';
+  return [planProblem({ path: ['decision', 'aaTest'], value: true, message })];
+}
+
+/** Groups of customers differ by themselves: nobody could tell that from what the measuring does. */
+export function aaTestComparesCustomersAlike(plan: PlanDraft): PlanProblem[] {
+  const policy = plan.traffic?.policy;
+  if (plan.decision?.aaTest !== true || policy === undefined || comparisonOf(policy) !== 'segment') return [];
+  const names = versionsOf(plan)?.candidates ?? [];
+  const weights = names.map((name) => `${name}: ${Math.round(100 / names.length)}`).join(', ');
+  const message = `must not be there where traffic.policy is ${policy.kind} and gives each group of customers one cluster: a difference would come from the groups. Deal each group at random, \`to: { ${weights} }\`, or take a policy by tail or hash`;
   return [planProblem({ path: ['decision', 'aaTest'], value: true, message })];
 }
 
