@@ -1,6 +1,7 @@
 import type { ArmEvidence, DecisionRule } from '../domain/decision/decision.ts';
 import { evidenceOf } from '../domain/decision/evidence.ts';
 import { judge } from '../domain/decision/judge.ts';
+import { RULES_VERSION } from '../domain/decision/rule.ts';
 import { readBlocks, stateOfTotals, type RuleProgress } from '../domain/decision/rule-reading.ts';
 import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { NO_BLOCKS } from '../domain/decision/rule-state.ts';
@@ -28,6 +29,8 @@ export interface CollectMetricsInput extends StepContext {
   /** Length of the trial before this reading, in milliseconds. */
   readonly elapsedMs: number;
   readonly progress: RuleProgress;
+  /** Versions that are beaten, and whose traffic the routes have taken away. Absent: nobody knows. */
+  readonly out?: readonly string[];
   /** Where units and outcomes are read, and since when they count. */
   readonly source: SourcePlan;
   readonly since: string;
@@ -198,11 +201,15 @@ async function read(
   const fresh = await freshBlocks(deps, input, { isPull: pulls.length > 0, source });
   const blocks = uncheckedWhereMoved(spec, fresh.blocks, moved.length > 0);
   const remarks = [...fresh.remarks, ...moved];
-  const next = readBlocks(spec, progress, { blocks, pulled, isOver: final && fresh.isComplete, remarks });
-  const decision = { ...next.progress, ...fresh.progress, blocks };
+  const { tableVersion } = traffic;
+  const next = readBlocks(spec, progress, {
+    ...{ blocks, pulled, remarks, isOver: final && fresh.isComplete },
+    ...(input.out === undefined ? {} : { routes: { tableVersion, out: input.out } }),
+  });
+  const decision = { ...next.progress, ...fresh.progress, blocks, rulesVersion: RULES_VERSION };
   const goesOn = ended === true && !final && next.verdict.kind === 'collecting';
   return {
-    ...{ ...found, arms, verdict: next.verdict, decision },
+    ...{ ...found, tableVersion, arms, verdict: next.verdict, decision },
     ...(goesOn ? { goesOn } : {}),
     ...noted(remarks),
   };

@@ -6,6 +6,8 @@ import { assess } from '../domain/decision/assess.ts';
 import { evidenceOf } from '../domain/decision/evidence.ts';
 import { judge } from '../domain/decision/judge.ts';
 import { readBlocks, stateOfTotals, type RuleProgress } from '../domain/decision/rule-reading.ts';
+import { RULES_VERSION } from '../domain/decision/rule.ts';
+import { evidenceIn, substanceOf } from '../domain/decision/substance.ts';
 import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { VOLUME_KINDS } from '../domain/measure.ts';
 import type { AnyVerdict, ReadingResult } from '../domain/upgrade/results.ts';
@@ -16,7 +18,13 @@ export interface RecordedVerdict {
   readonly at: string;
   readonly recorded: { readonly kind: string; readonly sentence: string };
   readonly derived: Pick<AnyVerdict, 'kind' | 'sentence'>;
+  /** The recorded numbers lead to what was decided, on the same evidence. */
   readonly agrees: boolean;
+  /**
+   * What is otherwise in this version and decides nothing: how it is told (`words`), or, in readings of an earlier version
+   * of the rules, what they keep for later readings (`evidence`).
+   */
+  readonly differs: readonly ('words' | 'evidence')[];
 }
 
 /** What an operator said to the upgrade. */
@@ -38,6 +46,7 @@ const inputSchema = z.object({
   versions: z.array(z.object({ version: z.string(), role: z.enum(['baseline', 'candidate']) })),
   pulled: z.record(z.string(), z.string()),
   final: z.boolean(),
+  out: z.array(z.string()).optional(),
   /** Of runs that began before plans named a rule. */
   rule: z
     .object({
@@ -53,13 +62,14 @@ const inputSchema = z.object({
   elapsedMs: z.number().default(0),
 });
 
-const verdictSchema = z.looseObject({ kind: z.string(), sentence: z.string() });
 const resultSchema = z.object({
   at: z.string(),
   totals,
-  verdict: verdictSchema.nullable(),
+  /** As some version of this program wrote it. */
+  verdict: z.custom<AnyVerdict>().nullable(),
   pulls: z.array(z.object({ release: z.string(), reason: z.string() })),
   elapsedMs: z.number(),
+  tableVersion: z.number().optional(),
   decision: z.custom<NonNullable<ReadingResult['decision']>>().optional(),
   remarks: z.array(z.string()).optional(),
 });
@@ -88,19 +98,32 @@ function rederive(rawInput: unknown, rawResult: unknown): Omit<RecordedVerdict, 
   const { at, verdict, decision } = result;
   if (input.base === null || verdict === null) return undefined;
   const { derived, progress } = derivedFrom(input, result);
-  const isSameState = decision === undefined || isDeepStrictEqual(stateIn(decision), progress);
+  // Of readings by totals, nothing is kept.
+  const kept = progress === undefined ? undefined : decision;
+  const isEvidence = isSame(evidenceIn(verdict, kept), evidenceIn(derived, progress));
+  const isOfEarlier = decision !== undefined && decision.rulesVersion !== RULES_VERSION;
   return {
     at,
     recorded: verdict,
     derived,
-    agrees: isDeepStrictEqual(verdict, asJson(derived)) && isSameState,
+    agrees: isSame(substanceOf(verdict), substanceOf(derived)) && (isEvidence || isOfEarlier),
+    differs: [
+      ...(isSame(verdict, derived) ? [] : ['words' as const]),
+      ...(isEvidence ? [] : ['evidence' as const]),
+    ],
   };
 }
 
+/** As it would come back from the history. */
+function isSame(a: unknown, b: unknown): boolean {
+  return isDeepStrictEqual(asJson(a), asJson(b));
+}
+
 function derivedFrom(
-  { base, versions, pulled, rule, spec, progress, final, elapsedMs }: z.output<typeof inputSchema>,
-  { totals: now, pulls, decision, elapsedMs: readingMs, verdict, remarks }: z.output<typeof resultSchema>,
-): { readonly derived: AnyVerdict; readonly progress?: unknown } {
+  { base, versions, pulled, rule, spec, progress, final, out, elapsedMs }: z.output<typeof inputSchema>,
+  result: z.output<typeof resultSchema>,
+): { readonly derived: AnyVerdict; readonly progress?: RuleProgress } {
+  const { totals: now, pulls, decision, elapsedMs: readingMs, tableVersion, verdict, remarks } = result;
   const reasons = { ...pulled, ...Object.fromEntries(pulls.map(({ release, reason }) => [release, reason])) };
   const arms = evidenceOf({ versions, base: base ?? {}, totals: now, pulled: reasons });
   if (spec === undefined || progress === undefined) {
@@ -115,18 +138,14 @@ function derivedFrom(
     blocks: decision.blocks,
     pulled: reasons,
     isOver,
+    ...(out === undefined || tableVersion === undefined ? {} : { routes: { out, tableVersion } }),
     ...(remarks && { remarks }),
   });
-  return { derived: next.verdict, progress: asJson(stateIn(next.progress)) };
+  return { derived: next.verdict, progress: next.progress };
 }
 
 const NO_RULE = { rule: 'max-efficacy', volume: 'successes', minSamples: 1, beatBaseline: false } as const;
 
-function stateIn({ state, after }: RuleProgress): Pick<RuleProgress, 'state' | 'after'> {
-  return { state, after };
-}
-
-/** As it would come back from the history. */
 function asJson(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }

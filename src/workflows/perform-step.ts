@@ -130,6 +130,7 @@ function collect(
     source: sourceOf(plan.measure),
     since: state.trial.since ?? state.startedAt,
     lateMs: plan.decision.outcomeWithinMs,
+    out: state.trial.dropped ?? [],
     progress: state.trial.decision ?? { state: beginRule(spec), after: 0 },
     final: step.final,
     ended: state.trial.ended,

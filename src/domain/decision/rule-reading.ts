@@ -5,6 +5,7 @@ import { judge } from './judge.ts';
 import { observe, withPulled } from './rule.ts';
 import type { RuleSpec } from './rule-spec.ts';
 import { NO_BLOCKS, type RuleState } from './rule-state.ts';
+import type { RoutesNow } from './rules/anytime.ts';
 import type { RuleVerdict } from './rule-verdict.ts';
 import type { SourceProgress } from './source-progress.ts';
 
@@ -23,6 +24,8 @@ export interface BlockReading {
   readonly pulled: Readonly<Record<string, string>>;
   /** The trial ends with this reading. */
   readonly isOver: boolean;
+  /** Absent in runs that began before it was noted: nobody who returns is then taken to have been out. */
+  readonly routes?: RoutesNow;
   /** What a person should know of the data, one sentence each. */
   readonly remarks?: readonly string[];
 }
@@ -31,11 +34,11 @@ export interface BlockReading {
 export function readBlocks(
   spec: RuleSpec,
   before: RuleProgress,
-  { blocks, pulled, isOver, remarks }: BlockReading,
+  { blocks, pulled, isOver, routes, remarks }: BlockReading,
 ): { readonly progress: RuleProgress; readonly verdict: RuleVerdict } {
   const fresh = blocks.filter(({ number }) => number > before.after);
   const observed = fresh.reduce((state, block) => observe(spec, state, onlyArms(spec, block)), before.state);
-  const state = withPulled(spec, observed, pulled);
+  const state = withPulled(spec, observed, pulled, routes);
   const after = fresh.at(-1)?.number ?? before.after;
   return { progress: { ...before, state, after }, verdict: judge(spec, state, isOver, remarks) };
 }

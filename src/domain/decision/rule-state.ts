@@ -46,14 +46,10 @@ export interface RuleState {
   readonly pairs: readonly PairEvidence[];
   readonly dropped: Readonly<Record<string, Dropped>>;
   /**
-   * Version → when it took part again, since what had beaten it was pulled, and the last table it was out under. It may
-   * be dropped once more.
+   * Version → when it took part again, since what had beaten it was pulled, and the table it was out under, where routes
+   * had taken it out. It may be dropped once more.
    */
-  readonly returned?: Readonly<
-    Record<string, { readonly atMs: number; readonly tableVersion?: number | undefined }>
-  >;
-  /** The latest table of a block, noted while versions are dropped. */
-  readonly tableVersion?: number;
+  readonly returned?: Readonly<Record<string, { readonly atMs: number; readonly tableVersion?: number }>>;
   /** The sums at the one look of `fixed-sample`, once it was taken. */
   readonly look?: Sums;
   /** ... by group, where there are several. */

@@ -1,9 +1,15 @@
 import type { Block } from './block.ts';
 import type { FixedSampleSpec, RuleSpec } from './rule-spec.ts';
 import { counted, NO_BLOCKS, totalsOf, type RuleState } from './rule-state.ts';
-import { observeAnytime, restored } from './rules/anytime.ts';
+import { observeAnytime, restored, type RoutesNow } from './rules/anytime.ts';
 import { decideOnce, isComplete } from './rules/fixed-sample.ts';
 import { noEvidence } from './rules/pair-evidence.ts';
+
+/**
+ * Raised whenever the same blocks come to another state: who derives a recorded decision anew has to know by which rules
+ * it was kept.
+ */
+export const RULES_VERSION = 1;
 
 /**
  * The interface of every rule: blocks of counter differences in, a verdict out (`judge`). Pure; the state in between is
@@ -39,13 +45,14 @@ export function withPulled(
   spec: RuleSpec,
   before: RuleState,
   pulled: Readonly<Record<string, string>>,
+  routes?: RoutesNow,
 ): RuleState {
   const isPulled = before.decided !== null && Object.hasOwn(pulled, before.decided.version);
   const state = { ...before, pulled, decided: isPulled ? null : before.decided };
   if (Object.keys(pulled).every((version) => Object.hasOwn(before.pulled, version))) return state;
   switch (spec.rule) {
     case 'anytime':
-      return restored(spec, state);
+      return restored(spec, state, routes);
     case 'max-efficacy':
       return state;
     case 'fixed-sample':

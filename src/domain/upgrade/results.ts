@@ -52,6 +52,8 @@ export interface PushResult {
 
 export interface ReadingResult {
   readonly at: string;
+  /** Of the routes in effect then; with blocks only. */
+  readonly tableVersion?: number;
   /** How long this reading took, in milliseconds: the trial's clock. */
   readonly elapsedMs: number;
   /** Counters by version since the service was adopted; the first ones are the base. */
@@ -60,7 +62,11 @@ export interface ReadingResult {
   readonly arms: readonly ArmEvidence[];
   readonly verdict: AnyVerdict | null;
   /** What the rule rests on: the blocks since the last reading, and where it stands with them. */
-  readonly decision?: RuleProgress & { readonly blocks: readonly (Block & { readonly number: number })[] };
+  readonly decision?: RuleProgress & {
+    readonly blocks: readonly (Block & { readonly number: number })[];
+    /** `RULES_VERSION` of who read it; absent in readings from before it was noted. */
+    readonly rulesVersion?: number;
+  };
   /** What the verdict notes of the data beside it, one sentence each; absent: nothing. */
   readonly remarks?: readonly string[];
   readonly pulls: readonly { readonly release: string; readonly reason: string; readonly at: string }[];

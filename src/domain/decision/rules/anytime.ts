@@ -27,7 +27,7 @@ import { evidenceIn, nextEvidence, type Evidence } from './pair-evidence.ts';
  */
 export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Block): RuleState {
   const pairs = nextEvidence(spec, before, block);
-  const state: RuleState = { ...counted(before, block), pairs, ...latestTable(before, block) };
+  const state: RuleState = { ...counted(before, block), pairs };
   if (state.decided !== null || state.alarm !== null) return state;
   const evidence = evidenceIn(spec, state);
   // A segment policy compares groups of customers: nothing is concluded from it, not even that one is worse.
@@ -44,21 +44,28 @@ export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Bloc
   return { ...next, decided: decide(spec, next, evidence) };
 }
 
-/** Whoever is dropped may return, and what it was assigned before is told from what it is assigned then. */
-function latestTable(before: RuleState, { tableVersion = 0 }: Block): Pick<RuleState, 'tableVersion'> {
-  if (Object.keys(before.dropped).length === 0) return {};
-  return { tableVersion: Math.max(before.tableVersion ?? 0, tableVersion) };
+/** Where the routes stand when versions are found to be pulled. */
+export interface RoutesNow {
+  readonly tableVersion: number;
+  /** Versions that were dropped, and whose traffic the routes have taken away. */
+  readonly out: readonly string[];
 }
 
-/** With arms pulled: who is not shown to be worse than one of those that are left takes part again. */
-export function restored(spec: AnytimeSpec, state: RuleState): RuleState {
+/**
+ * With arms pulled: who is not shown to be worse than one of those that are left takes part again. Where the routes had
+ * taken it out, all that it was assigned by now is of before, and its windows were cut short; where they had not, none
+ * were.
+ */
+export function restored(spec: AnytimeSpec, state: RuleState, routes?: RoutesNow): RuleState {
   const evidence = evidenceIn(spec, state);
   const dropped: Record<string, Dropped> = {};
   const returned = { ...state.returned };
   for (const [version, before] of Object.entries(state.dropped)) {
     const found = Object.hasOwn(state.pulled, version) ? before : beaten(spec, evidence, state, version);
-    if (found === undefined) returned[version] = { atMs: state.elapsedMs, tableVersion: state.tableVersion };
-    else dropped[version] = { atMs: before.atMs, ...found };
+    if (found === undefined) {
+      const isOut = routes?.out.includes(version) === true;
+      returned[version] = { atMs: state.elapsedMs, ...(isOut ? { tableVersion: routes.tableVersion } : {}) };
+    } else dropped[version] = { atMs: before.atMs, ...found };
   }
   return { ...state, dropped, ...(Object.keys(returned).length === 0 ? {} : { returned }) };
 }
