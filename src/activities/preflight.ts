@@ -1,8 +1,9 @@
 import { mayEnterTwice } from '../domain/decision/counting-of.ts';
-import { ACCOUNTS_AT_SEVERAL } from '../domain/decision/rule-words.ts';
+import { ACCOUNTS_AT_SEVERAL, SOURCE_OF_ACCOUNTS } from '../domain/decision/rule-words.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import { packageFor } from '../domain/plan/package-for.ts';
 import type { Plan, PlanServer } from '../domain/plan/schema.ts';
+import { sourceOf } from '../domain/plan/source-of.ts';
 import { minServing } from '../domain/upgrade/fleet.ts';
 import { splitTransitions } from '../domain/upgrade/route-changes.ts';
 import { initialState } from '../domain/upgrade/state.ts';
@@ -47,8 +48,7 @@ export function preflight(dependencies: PreflightDependencies) {
         await checkServers(dependencies, plan, present);
         await checkGateways(dependencies, plan, present);
         const notes = await checkCapacity(dependencies, plan, present);
-        const ofAccounts = mayEnterTwice(plan) ? [ACCOUNTS_AT_SEVERAL] : [];
-        return { fence, tableVersion, notes: [...notes, ...ofAccounts], gateways };
+        return { fence, tableVersion, notes: [...notes, ...accountNotes(plan)], gateways };
       } catch (error) {
         if (error instanceof ChangeoverError && !error.retryable) {
           await dependencies.lock.release(service, { fence, step });
@@ -56,6 +56,16 @@ export function preflight(dependencies: PreflightDependencies) {
         throw error;
       }
     });
+}
+
+/** What a plan that counts accounts should be sure of. */
+function accountNotes(plan: Plan): readonly string[] {
+  const { unit, rule } = plan.decision;
+  const isElsewhere = sourceOf(plan.measure).from !== 'gateways' && rule !== 'max-efficacy';
+  return [
+    ...(mayEnterTwice(plan) ? [ACCOUNTS_AT_SEVERAL] : []),
+    ...(isElsewhere && unit === 'account' ? [SOURCE_OF_ACCOUNTS] : []),
+  ];
 }
 
 function fail(problems: readonly string[]): never {

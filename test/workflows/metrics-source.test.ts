@@ -202,7 +202,10 @@ describe('a run that decides by what Prometheus counts', () => {
     prometheus.expose({ 'accounts_total{version="2.0-a"}': 1, 'purchases_total{version="2.0-a"}': 1 });
     await expectTold(run, /version 2\.0-a (fell|went) from \d+ to 1\b/);
     await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'counters began anew' });
-    expect(await run.handle.result()).toMatchObject({ outcome: 'rolledBack' });
+    const report = await run.handle.result();
+    expect(report).toMatchObject({ outcome: 'rolledBack' });
+    // Told from the beginning, for by accounts is the default.
+    expect(report.notes.join()).toContain('measure.source has to count accounts, each once');
   });
 });
 

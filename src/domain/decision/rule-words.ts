@@ -105,5 +105,7 @@ export function describeBound(spec: RuleSpec): string | undefined {
   return `No interval can be said: nothing bounds ${what} of a ${spec.unit}, decision.cap would`;
 }
 
+export const SOURCE_OF_ACCOUNTS =
+  'Accounts are the unit (decision.unit), so that measure.source has to count accounts, each once. Where its queries count requests, say decision.unit: request: else the check of the split will alarm.';
 export const ACCOUNTS_AT_SEVERAL =
   'Several gateways count accounts, and nothing keeps an account from entering at each that it comes by: such units depend on each other, and the error rate does not hold. Set decision.accountsAt: any-gateway has each count its part, one-gateway says that a balancer keeps each account on one.';

@@ -63,7 +63,7 @@ export function splitAlarm({ split }: Pick<RuleSpec, 'split'>): string {
       return 'The source does not count the requests that the gateways allotted';
     case 'sourceAccounts':
     case 'sourceHeldBack':
-      return 'The source’s accounts are not split as they were dealt: it misses some, counts others, or counts no accounts at all';
+      return 'The source’s accounts are not split as they were dealt: it misses some, counts others, or counts requests, of which the plan has to say decision.unit: request';
     default:
       return 'The traffic was not split as asked';
   }

@@ -17,6 +17,7 @@ import {
 } from './checks/clusters.ts';
 import { decisionFitsRule, decisionTimesFit, unitsHaveOutcomes } from './checks/decision.ts';
 import { haproxyKeepsWindows, haproxyReadsNoBaggage } from './checks/gateways.ts';
+import { guardrailsHaveBaseline, lossIsOfLikeCustomers } from './checks/guardrails.ts';
 import { groupsAreCountedApart, groupsHaveAccounts, groupsHaveAllCandidates } from './checks/groups.ts';
 import { candidatesGetTraffic, policyIsTotal, policyVersionsExist } from './checks/policy.ts';
 import { sourceFitsKind, sourceNamesVersions, sourceSettlesInTrial } from './checks/source.ts';
@@ -76,6 +77,8 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   decisionFitsRule,
   decisionTimesFit,
   unitsHaveOutcomes,
+  guardrailsHaveBaseline,
+  lossIsOfLikeCustomers,
 ];
 
 export function checkPlan(plan: PlanDraft): PlanProblem[] {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { OS_TYPES } from '../upgrade-params.ts';
 import { namesOf, type NamedVersion } from './arm-names.ts';
 import { decisionSchema } from './decision-schema.ts';
-import { trialSchema } from './schema.ts';
+import { guardrailsSchema, trialSchema } from './schema.ts';
 import { measureSchema, policySchema } from './traffic-schema.ts';
 
 /**
@@ -38,6 +38,7 @@ const planDraft = z.object({
   trial: maybe(trialSchema),
   measure: maybe(measureSchema),
   decision: maybe(decisionSchema),
+  guardrails: maybe(guardrailsSchema),
   minServing: maybe(z.number()),
 });
 

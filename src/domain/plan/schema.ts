@@ -110,7 +110,7 @@ const minRequests = z
   .positive()
   .exactOptional()
   .describe('Requests below which it is not judged; evidence is enough without it');
-const guardrailsSchema = z
+export const guardrailsSchema = z
   .strictObject({
     errorRate: z
       .strictObject({ max: shareSchema, minRequests })
@@ -123,7 +123,9 @@ const guardrailsSchema = z
     errorsAgainstBaseline: z
       .strictObject({ times: z.number().min(1, 'must be 1 or more, such as 2') })
       .exactOptional()
-      .describe('A candidate that fails more than this many times as often as the baseline is pulled'),
+      .describe(
+        'A candidate that fails more than this many times as often as the baseline is pulled; where they have other customers (groups by range or list that are dealt differently), these may be the reason',
+      ),
     lossBudget: z
       .number()
       .positive()

@@ -157,6 +157,14 @@ const ROWS: readonly Row[] = [
     says: '2.0-a got 4500 of 6300 expected',
   },
   {
+    state: 'a source counts requests, and the plan says that they are accounts',
+    spec: { ...ANYTIME, unit: 'account', split: 'sourceAccounts' },
+    successes: FAR,
+    shares: { '2.0-a': 0.7, '2.0-b': 0.3 },
+    verdict: { kind: 'untrustedData', reason: 'sampleRatio' },
+    says: 'or counts requests, of which the plan has to say decision.unit: request, nothing is decided',
+  },
+  {
     state: 'versions were given to groups of customers',
     spec: { ...ANYTIME, comparison: 'segment' },
     successes: FAR,

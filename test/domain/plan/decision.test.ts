@@ -12,6 +12,7 @@ function plan(edits: Edits = {}): Plan {
   return read.plan;
 }
 
+const NO_BASELINE = { 'trial.baselineShare': '0%', 'guardrails.errorsAgainstBaseline': undefined };
 const ANYTIME = { rule: 'anytime', epsilon: '1%', expectedRate: '10%' };
 
 describe('the decision of a plan', () => {
@@ -34,7 +35,7 @@ describe('the decision of a plan', () => {
         { version: '2.0-b', role: 'candidate' },
       ],
     });
-    const alone = ruleSpecOf(plan({ decision: ANYTIME, 'trial.baselineShare': '0%' }));
+    const alone = ruleSpecOf(plan({ decision: ANYTIME, ...NO_BASELINE }));
     expect(alone.arms.map(({ version }) => version)).toEqual(['2.0-a', '2.0-b']);
   });
 
@@ -133,7 +134,7 @@ describe('the decision of a plan', () => {
     ],
     [
       'a candidate that may be worse than nothing',
-      { decision: { ...ANYTIME, nonInferiority: '1%' }, 'trial.baselineShare': '0%' },
+      { decision: { ...ANYTIME, nonInferiority: '1%' }, ...NO_BASELINE },
       /^decision.nonInferiority: must have a baseline to compare with/,
     ],
     [

@@ -1,0 +1,52 @@
+import { dealAlike, versionsOfTarget } from '../../policy/groups.ts';
+import { versionsOf, type PlanDraft, type PolicyDraft } from '../draft.ts';
+import { planProblem, type PlanProblem } from '../problem.ts';
+import { sourceOf } from '../source-of.ts';
+
+/** Guardrails that compare a candidate with the baseline: without one, or with other customers, they would say nothing. */
+
+export function guardrailsHaveBaseline(plan: PlanDraft): PlanProblem[] {
+  const { guardrails, trial, traffic } = plan;
+  const last = trial?.stages.at(-1);
+  const baseline = versionsOf(plan)?.baseline;
+  if (guardrails === undefined || trial === undefined || last === undefined) return [];
+  if (traffic?.policy === undefined || baseline === undefined) return [];
+  const isHeld = trial.baselineShare > 0 || last.share < 1;
+  if (isHeld || targetsOf(traffic.policy).includes(baseline)) return [];
+  const { errorsAgainstBaseline, lossBudget } = guardrails;
+  const message =
+    'must have a baseline to compare with: the last stage leaves none of the customers on it, set trial.baselineShare';
+  return Object.entries({ errorsAgainstBaseline, lossBudget }).flatMap(([field, value]) =>
+    value === undefined ? [] : [planProblem({ path: ['guardrails', field], value, message })],
+  );
+}
+
+function targetsOf(policy: PolicyDraft): readonly string[] {
+  if (policy.kind === 'hash') return versionsOfTarget(policy.weights);
+  const named = [...policy.rules.map(({ to }) => to), policy.otherwise ?? []];
+  return named.flat().flatMap(versionsOfTarget);
+}
+
+/** What was lost is estimated from totals: at the gateways, and of customers that are alike. */
+export function lossIsOfLikeCustomers(plan: PlanDraft): PlanProblem[] {
+  const { guardrails, measure, traffic } = plan;
+  const { lossBudget } = guardrails ?? {};
+  if (lossBudget === undefined) return [];
+  const problem = (message: string): PlanProblem[] => [
+    planProblem({ path: ['guardrails', 'lossBudget'], value: lossBudget, message }),
+  ];
+  const source = measure === undefined ? 'gateways' : sourceOf(measure).from;
+  const { kind, match = {}, amountHeader } = measure?.volume ?? {};
+  const isCounted = Object.keys(match).length > 0 && (kind !== 'amount' || amountHeader !== undefined);
+  if (source !== 'gateways' && !isCounted) {
+    const needed = kind === 'amount' ? 'measure.volume.match and amountHeader' : 'measure.volume.match';
+    return problem(
+      `must not be there without ${needed}: it goes by what the gateways count, whatever measure.source (${source}) says`,
+    );
+  }
+  const baseline = versionsOf(plan)?.baseline;
+  if (traffic?.policy === undefined || dealAlike(traffic.policy, baseline)) return [];
+  return problem(
+    `must not be there: it compares totals, and traffic.policy (${traffic.policy.kind}) gives candidates other customers than the baseline has. Deal every group by the same weights, or take a policy by hash or tail`,
+  );
+}
