@@ -4,7 +4,9 @@ import {
   watched,
   type GuardrailBounds,
   type GuardrailState,
+  type Outcomes,
 } from '../domain/decision/guardrail-evidence.ts';
+import type { Start } from '../domain/decision/guardrail-starts.ts';
 import { NO_ALLOTTED, type AllottedTotals } from './release-totals.ts';
 
 /**
@@ -26,6 +28,8 @@ const allottedSchema = z.strictObject({
   volume: number,
 });
 const unitsSchema = z.strictObject({ units: number, volume: number });
+const outcomesSchema = z.strictObject({ finished: number, errors: number, slow: number });
+const startSchema = z.strictObject({ number, assigned: number, ended: outcomesSchema });
 /** Evidence of an arming, by candidate. */
 export const armedEvidenceSchema = z.strictObject({
   format: z.literal(1),
@@ -43,11 +47,25 @@ export const armedEvidenceSchema = z.strictObject({
       counted: z.strictObject({ candidate: allottedSchema, baseline: allottedSchema }),
     }),
   ),
+  starts: z
+    .record(z.string(), z.strictObject({ incidents: number, starts: z.array(startSchema) }))
+    .exactOptional(),
+  recent: z.array(outcomesSchema).exactOptional(),
 });
 export interface ArmedEvidence {
   readonly format: 1;
   readonly armedAt: string;
   readonly candidates: Readonly<Record<string, CandidateEvidence>>;
+  /** From where evidence is begun anew, by candidate. Absent in files from before it was kept. */
+  readonly starts?: Readonly<Record<string, BegunEvidence>>;
+  /** The baseline's totals at the readings of the last seconds: a start and what befell everybody since belong together. */
+  readonly recent?: readonly Outcomes[];
+}
+
+/** Totals at earlier readings, since so many incidents were over. */
+export interface BegunEvidence {
+  readonly incidents: number;
+  readonly starts: readonly Start[];
 }
 
 export function beginEvidence(

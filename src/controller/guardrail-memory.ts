@@ -6,6 +6,7 @@ import {
   armedEvidenceSchema,
   beginEvidence,
   type ArmedEvidence,
+  type BegunEvidence,
   type CandidateEvidence,
 } from './candidate-evidence.ts';
 import { readJsonFile } from './json-files.ts';
@@ -34,6 +35,11 @@ export interface WatchedTrial {
   grewAtMs(release: string): number;
 }
 
+interface KeptTrial extends WatchedTrial {
+  /** What is to be on disk, so that a controller that starts anew goes on from there. */
+  begunSoFar(): Required<Pick<ArmedEvidence, 'starts' | 'recent'>>;
+}
+
 interface Base {
   readonly totals: Readonly<Record<string, ReleaseTotals>>;
   readonly baseline: string;
@@ -54,23 +60,24 @@ export async function openGuardrailMemory(deps: {
 }): Promise<GuardrailMemory> {
   const fileOf = (service: string): string => join(deps.stateDir, `${service}.guardrails.json`);
   const kept = new Map<string, ArmedEvidence>();
-  const written = new Map<string, ArmedEvidence>();
-  const trials = new Map<string, { readonly armedAt: string; readonly trial: WatchedTrial }>();
+  const written = new Map<string, string>();
+  const trials = new Map<string, { readonly armedAt: string; readonly trial: KeptTrial }>();
   for (const service of deps.store.names()) {
     const known = await readJsonFile<ArmedEvidence>(fileOf(service), armedEvidenceSchema);
     if (known === undefined) continue;
     kept.set(service, known);
-    written.set(service, known);
   }
 
-  function begin(service: string, { armedAt }: ArmedGuardrails, { totals, baseline }: Base): WatchedTrial {
+  function begin(service: string, { armedAt }: ArmedGuardrails, { totals, baseline }: Base): KeptTrial {
     const fresh = (release: string): CandidateEvidence =>
       beginEvidence(totals[release]?.allotted, totals[baseline]?.allotted);
     if (kept.get(service)?.armedAt !== armedAt) kept.set(service, { format: 1, armedAt, candidates: {} });
     const beganAtMs = performance.now();
-    let readings: readonly { readonly atMs: number; readonly totals: Outcomes }[] = [];
+    const before = kept.get(service);
+    // Those from before a restart stand for a while, however long it took: what befell everybody meanwhile shows by them.
+    let readings = (before?.recent ?? []).map((recent) => ({ atMs: beganAtMs, totals: recent }));
     const growth = new Map<string, { readonly assigned: number; readonly atMs: number }>();
-    const starts = new Map<string, { readonly incidents: number; readonly starts: readonly Start[] }>();
+    const starts = new Map<string, BegunEvidence>(Object.entries(before?.starts ?? {}));
     // By the time since the arming: what was bet before a restart of the controller is not bet once more.
     const numberNow = (): number => 2 + Math.floor((Date.now() - Date.parse(armedAt)) / START_MS);
     return {
@@ -104,6 +111,10 @@ export async function openGuardrailMemory(deps: {
         if (known?.assigned !== assigned) growth.set(release, { assigned, atMs: performance.now() });
       },
       grewAtMs: (release) => growth.get(release)?.atMs ?? beganAtMs,
+      begunSoFar: () => ({
+        starts: Object.fromEntries(starts),
+        recent: readings.map((reading) => reading.totals),
+      }),
     };
   }
 
@@ -117,13 +128,17 @@ export async function openGuardrailMemory(deps: {
     },
     known: (service) => trials.get(service)?.trial,
     async persist() {
-      const snapshot = [...kept];
+      const snapshot = [...kept].map(([service, evidence]) => {
+        const known = trials.get(service);
+        const begun = known?.armedAt === evidence.armedAt ? known.trial.begunSoFar() : {};
+        return [service, `${JSON.stringify({ ...evidence, ...begun })}\n`] as const;
+      });
       // Totals first: evidence must not rest on more than is on disk, or what is read again would be missed.
       await deps.observatory.persist();
-      for (const [service, evidence] of snapshot) {
-        if (written.get(service) === evidence) continue;
-        await writeFileAtomic(fileOf(service), `${JSON.stringify(evidence)}\n`);
-        written.set(service, evidence);
+      for (const [service, text] of snapshot) {
+        if (written.get(service) === text) continue;
+        await writeFileAtomic(fileOf(service), text);
+        written.set(service, text);
       }
     },
   };

@@ -27,20 +27,25 @@ async function startGuarded(guardrails: Guardrails, kind: 'embedded' | 'haproxy'
   const traffic = () => controller.client.traffic(service);
   let candidate = row('2.0-a', {});
   let baseline = row('1.4', {});
+  const add = (ofCandidate: Partial<TrafficCount>, ofBaseline: Partial<TrafficCount>): void => {
+    candidate = plus(candidate, ofCandidate);
+    baseline = plus(baseline, ofBaseline);
+    gateway.counts = [candidate, baseline];
+  };
   return {
     gateway,
     traffic,
     pulled: async () => (await traffic()).pulls.map(({ release, reason }) => `${release}: ${reason}`),
     /** Adds to what the gateway counted of the candidate and of the baseline, and waits until that is judged. */
     async count(ofCandidate: Partial<TrafficCount>, ofBaseline: Partial<TrafficCount>) {
-      candidate = plus(candidate, ofCandidate);
-      baseline = plus(baseline, ofBaseline);
-      gateway.counts = [candidate, baseline];
+      add(ofCandidate, ofBaseline);
       // A second look of the loop has judged what the first one read.
       for (let look = 0; look < 2; look++) await gateway.nextReading();
     },
-    async restart() {
+    /** `meanwhile`: what comes while no controller is there. */
+    async restart(meanwhile?: Parameters<typeof add>) {
       await controller.close();
+      if (meanwhile !== undefined) add(...meanwhile);
       controller = await open();
     },
     async [Symbol.asyncDispose]() {
@@ -120,6 +125,22 @@ describe('guardrails by evidence', () => {
     expect((await up.pulled())[0]).toMatch(/more than 2 times as many as the baseline's/);
   });
 
+  it('know after a restart of the controller what failed late, after a long good past', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    await using up = await startGuarded({ errorRate: { max: 0.05 } });
+    await up.count(ended(20_000, 0), ended(100_000, 0));
+    // From now on evidence is begun once more.
+    vi.setSystemTime(Date.now() + 1_000);
+    await up.count({}, {});
+    await up.count(ended(100, 15), ended(500, 0));
+    expect(await up.pulled()).toEqual([]);
+    await up.restart();
+    expect(await up.pulled()).toEqual([]);
+    await up.count(ended(100, 17), ended(500, 0));
+    await vi.waitFor(async () => expect(await up.pulled()).toHaveLength(1), eventually);
+    expect(await up.pulled()).toEqual(['2.0-a: 32 of the last 200 requests failed, allowed are 5 %']);
+  });
+
   it('do not learn the same twice when the controller is restarted', async () => {
     const of = (requests: number, volumeCount: number) => ({
       ...ended(requests, 0),
@@ -173,6 +194,18 @@ describe('an incident of the environment', () => {
     await up.count(ended(20, 20), ended(100, 0));
     await vi.waitFor(async () => expect(await up.pulled()).toHaveLength(1), eventually);
     expect((await up.pulled())[0]).toMatch(/^2.0-a: 20 of (20|30) requests failed/);
+  });
+
+  it('is seen by a controller that was away when it began: nobody is pulled for it', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    await using up = await startGuarded({ errorRate: { max: 0.05 } });
+    await up.count(ended(20_000, 0), ended(100_000, 0));
+    vi.setSystemTime(Date.now() + 1_000);
+    await up.count({}, {});
+    await up.restart([ended(200, 120), ended(1000, 600)]);
+    await up.count({}, {});
+    expect((await up.traffic()).incident?.reason).toMatch(/120 of the last 200 .*the baseline: 600 of 1000/);
+    expect(await up.pulled()).toEqual([]);
   });
 
   it('does not clear a candidate that does worse than the baseline', async () => {
