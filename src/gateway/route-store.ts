@@ -8,6 +8,7 @@ import { routeTableSchema } from '../protocol/routes.ts';
 export class RouteStore {
   readonly #folder: string;
   readonly #path: string;
+  #hasFolder = false;
 
   constructor(stateDir: string) {
     this.#folder = stateDir;
@@ -28,7 +29,8 @@ export class RouteStore {
 
   /** Durable when it returns: written beside, synced, renamed. */
   async save(table: RouteTable): Promise<void> {
-    await mkdir(this.#folder, { recursive: true });
+    if (!this.#hasFolder) await mkdir(this.#folder, { recursive: true });
+    this.#hasFolder = true;
     await writeFileAtomic(this.#path, `${JSON.stringify(table, null, 2)}\n`);
   }
 }
