@@ -80,7 +80,12 @@ export async function createHaproxyGateway(
     const outcome = await syncFiles(
       {
         ...{ name, service, controllerUrl, filesDir: folder, stateDir: join(folder, 'state') },
-        ...{ lookupDir: undefined, controllerToken: undefined, patienceMs: LISTEN_TIMEOUT_MS },
+        ...{
+          lookupDir: undefined,
+          controllerToken: undefined,
+          socket: undefined,
+          patienceMs: LISTEN_TIMEOUT_MS,
+        },
       },
       logger,
     );

@@ -6,6 +6,8 @@ import { RouteKeeper } from '../gateway/route-keeper.ts';
 import { RoutePuller } from '../gateway/route-puller.ts';
 import { RouteStore } from '../gateway/route-store.ts';
 import { FilesPlane } from './files-plane.ts';
+import { readProcess } from './runtime-answers.ts';
+import { parseSocketAddress, RuntimeConnection, type SocketAddress } from './runtime-api.ts';
 
 /** How long one question may take, and the pause before the next one, in milliseconds. */
 const PULL_MS = 3_000;
@@ -19,11 +21,15 @@ export interface SyncConfig {
   readonly lookupDir: string | undefined;
   readonly controllerUrl: string;
   readonly controllerToken: string | undefined;
+  /** The Runtime API of the HAProxy: while somebody answers there, its companion sees to the files. */
+  readonly socket: string | undefined;
   /** How long to ask where the routes must not be served by yet, in milliseconds. */
   readonly patienceMs: number;
 }
 
 export type SyncOutcome =
+  /** It runs already: nothing was changed. */
+  | { kind: 'running'; pid: number }
   /** The files hold the current routes. */
   | { kind: 'current'; version: number }
   /** The controller is away, and no upgrade was under way when it was heard of last: the files stand. */
@@ -35,10 +41,12 @@ export type SyncOutcome =
  * Brings the files of an HAProxy up to date before it starts, as `ExecStartPre=` of its service: it serves from its first
  * moment, and must not do so by routes that the others have left behind (invariant 2).
  *
- * @throws ChangeoverError `InvalidRequest` where the files do not fit the routes.
+ * @throws ChangeoverError `InvalidRequest` where the files do not fit the routes, or `socket` is no address.
  */
 export async function syncFiles(config: SyncConfig, logger: Logger): Promise<SyncOutcome> {
   const { name, service, controllerUrl } = config;
+  const running = config.socket === undefined ? null : await runningAt(parseSocketAddress(config.socket));
+  if (running !== null) return { kind: 'running', pid: running };
   const plane = new FilesPlane({ ...config, logger });
   const store = new RouteStore(config.stateDir);
   const keeper = new RouteKeeper({ service, store, plane, pulls: true, logger });
@@ -60,6 +68,22 @@ export async function syncFiles(config: SyncConfig, logger: Logger): Promise<Syn
   } finally {
     await puller.close();
     keeper.close();
+  }
+}
+
+/** Number of the process that answers there; null where none does. */
+async function runningAt(address: SocketAddress): Promise<number | null> {
+  try {
+    const connection = await RuntimeConnection.open(address);
+    try {
+      const [info = ''] = await connection.send(['show info']);
+      return readProcess(info).pid;
+    } finally {
+      connection.close();
+    }
+  } catch (error) {
+    if (error instanceof ChangeoverError) return null;
+    throw error;
   }
 }
 

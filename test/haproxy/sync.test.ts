@@ -19,11 +19,11 @@ async function away(upgrade?: string) {
   await fixture.admin.publish(table, {});
   await fixture.companion.close();
   await fixture.haproxy.kill();
-  const sync = (controllerUrl: string): Promise<SyncOutcome> =>
+  const sync = (controllerUrl: string, socket?: string): Promise<SyncOutcome> =>
     syncFiles(
       {
         ...{ name: 'gw-1', service: SERVICE, filesDir: fixture.folder, stateDir: `${fixture.folder}/state` },
-        ...{ lookupDir: undefined, controllerToken: undefined, controllerUrl, patienceMs: 0 },
+        ...{ lookupDir: undefined, controllerToken: undefined, controllerUrl, patienceMs: 0, socket },
       },
       pino({ level: 'silent' }),
     );
@@ -71,6 +71,19 @@ describe('haproxy sync, before HAProxy starts', () => {
     expect(await all.sync(controller.url)).toEqual({ ...held, version: 6, reached: true });
     // The routes on the disk may be current; that they are fenced is remembered.
     expect(await all.sync(NOBODY)).toEqual({ ...held, version: 6, reached: false });
+  });
+
+  it('changes nothing beside an HAProxy that runs already (invariant 4)', async (test) => {
+    requireComponent('HAProxy', HAPROXY !== null, test);
+    await using all = await away();
+    const socket = `unix@${all.fixture.socket}`;
+    await using controller = await new StubController({ ...all.table, version: 9 }).listen();
+    await all.answering();
+    const before = await all.fixture.routesOnDisk();
+    expect(await all.sync(controller.url, socket)).toMatchObject({ kind: 'running' });
+    expect([await all.fixture.routesOnDisk(), controller.acknowledged]).toEqual([before, []]);
+    await all.fixture.haproxy.kill();
+    expect(await all.sync(controller.url, socket)).toEqual({ kind: 'current', version: 9 });
   });
 
   it('lets it start by the routes it had where no upgrade was under way, and says so', async (test) => {

@@ -12,6 +12,7 @@ interface SyncOptions {
   readonly name: string;
   readonly service: string;
   readonly files: string;
+  readonly socket?: string;
   readonly controller?: string;
   readonly state: string;
   readonly lookupDir?: string;
@@ -25,6 +26,10 @@ export function haproxySyncCommand({ out, env }: CliContext): Command {
     ),
   )
     .option('--files <dir>', 'folder of its maps and of its server-state file', DEFAULT_FILES)
+    .option(
+      '--socket <address>',
+      'its Runtime API, unix@PATH or HOST:PORT: where an HAProxy answers there, nothing is changed',
+    )
     .option('--controller <url>', 'the flow controller; CHANGEOVER_CONTROLLER_URL by default')
     .requiredOption('--state <dir>', 'state folder of its companion')
     .option('--lookup-dir <dir>', 'folder of the lookup files that policies may name')
@@ -33,7 +38,7 @@ export function haproxySyncCommand({ out, env }: CliContext): Command {
       'after',
       `
 Exit codes: 0 HAProxy may start: its files hold the current routes, or no upgrade was under way when the flow controller
-was heard of last; 2 the files do not fit; 3 it is fenced; 4 an upgrade was under way and the flow controller is away.
+was heard of last; or it runs at --socket already; 2 the files do not fit; 3 it is fenced; 4 an upgrade was under way and the flow controller is away.
 
 Environment: CHANGEOVER_CONTROLLER_URL, CHANGEOVER_CONTROLLER_TOKEN, LOG_LEVEL; secrets also by file, as <NAME>_FILE.
 
@@ -47,6 +52,7 @@ Examples:
         {
           ...options,
           lookupDir: options.lookupDir,
+          socket: options.socket,
           filesDir: files,
           stateDir: state,
           controllerUrl: controller ?? central.url,
@@ -56,7 +62,12 @@ Examples:
         // One line says it all.
         processLogger('sync', { logLevel: 'silent' }),
       );
-      if (outcome.kind === 'current')
+      if (outcome.kind === 'running')
+        print(
+          out,
+          `HAProxy runs already, as process ${outcome.pid}; nothing was changed, its companion hands it the routes.`,
+        );
+      else if (outcome.kind === 'current')
         print(out, `HAProxy starts by the current routes, version ${outcome.version}.`);
       else if (outcome.kind === 'asLeft')
         print(
