@@ -18,6 +18,11 @@ export const LAYERS = {
     instead:
       'The domain is pure and runs inside workflows: hand it values, and do I/O in src/activities or src/adapters.',
   },
+  os: {
+    may: [],
+    packages: /^node:/,
+    instead: 'This is what the operating system shows, for whoever asks: what it means belongs to them.',
+  },
   protocol: {
     may: ['domain'],
     packages: ALL_BUT_TEMPORAL,
@@ -54,13 +59,13 @@ export const LAYERS = {
     instead: 'The data plane runs without Temporal and its neighbours: talk to them over src/protocol.',
   },
   haproxy: {
-    may: ['domain', 'protocol', 'gateway'],
+    may: ['domain', 'protocol', 'gateway', 'os'],
     packages: ALL_BUT_TEMPORAL,
     instead:
       'The companion of an HAProxy is a gateway with another data plane: it shares src/gateway, and knows no neighbours.',
   },
   agent: {
-    may: ['domain', 'protocol'],
+    may: ['domain', 'protocol', 'os'],
     packages: ALL_BUT_TEMPORAL,
     instead: 'The agent runs without Temporal and its neighbours: talk to them over src/protocol.',
   },

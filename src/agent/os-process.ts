@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { type ProcessStat, readProcessStat } from '../os/process-stat.ts';
 
 /** One process, told apart from a later one that got the same number. */
 export interface ProcessIdentity {
@@ -10,18 +11,11 @@ export interface ProcessIdentity {
 
 const onLinux = process.platform === 'linux';
 
-interface ProcStat {
-  readonly pid: number;
-  readonly state: string;
-  readonly group: number;
-  readonly started: string;
-}
-
 /** The live process with this number, or undefined. A zombie is not alive. */
 export function identityOf(pid: number): ProcessIdentity | undefined {
   if (!onLinux) return identityByPs(pid);
-  const stat = readStat(pid);
-  return stat && isLive(stat) ? { pid, started: stat.started } : undefined;
+  const stat = readProcessStat(pid);
+  return stat?.isLive === true ? { pid, started: startOf(stat) } : undefined;
 }
 
 export function isAlive(identity: ProcessIdentity): boolean {
@@ -34,14 +28,15 @@ export function isAlive(identity: ProcessIdentity): boolean {
  */
 export function liveGroup(leader: ProcessIdentity): number[] {
   if (!onLinux) return groupExists(leader.pid) ? [-leader.pid] : [];
-  const present = readStat(leader.pid);
+  const present = readProcessStat(leader.pid);
   // Its number is taken by another process: a number is not reused while a group of that name exists.
-  if (present && present.started !== leader.started) return [];
+  if (present && startOf(present) !== leader.started) return [];
   // One question for all of them, before every process of the host is looked at.
   if (!groupExists(leader.pid)) return [];
-  return allStats()
-    .filter((stat) => stat.group === leader.pid && isLive(stat))
-    .map((stat) => stat.pid);
+  return allPids().filter((pid) => {
+    const stat = readProcessStat(pid);
+    return stat?.group === leader.pid && stat.isLive;
+  });
 }
 
 /**
@@ -69,7 +64,7 @@ function isStartedWith(pid: number, entry: Buffer): boolean {
 }
 
 export function leadsGroup(pid: number): boolean {
-  return readStat(pid)?.group === pid;
+  return readProcessStat(pid)?.group === pid;
 }
 
 /** The environment with which a process started; empty where the system does not tell. */
@@ -103,28 +98,6 @@ export function signal(target: number, name: NodeJS.Signals): boolean {
   }
 }
 
-/** Fields 3, 5 and 22 of /proc/pid/stat (proc_pid_stat(5)); the name in field 2 may contain anything. */
-function readStat(pid: number): ProcStat | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    const [state = 'X'] = fields;
-    return { pid, state, group: Number(fields[2]), started: `${bootId()}:${fields[19] ?? ''}` };
-  } catch {
-    return undefined;
-  }
-}
-
-function isLive(stat: ProcStat): boolean {
-  return stat.state !== 'Z' && stat.state !== 'X';
-}
-
-function allStats(): ProcStat[] {
-  return allPids()
-    .map(readStat)
-    .filter((stat) => stat !== undefined);
-}
-
 function allPids(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -133,9 +106,9 @@ function allPids(): number[] {
 
 let knownBootId: string | undefined;
 /** Start times count from boot: without its id a process of before a reboot might be taken for another. */
-function bootId(): string {
+function startOf({ started }: ProcessStat): string {
   knownBootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  return knownBootId;
+  return `${knownBootId}:${started}`;
 }
 
 function identityByPs(pid: number): ProcessIdentity | undefined {

@@ -1,27 +1,20 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readlink } from 'node:fs/promises';
+import { readTcpConnections, TCP_STATE } from '../os/tcp-connections.ts';
 
-/** States of a TCP connection in which nothing is under way on it any more, or never was: TIME_WAIT, CLOSE, LISTEN. */
-const WITHOUT_BUSINESS = new Set(['06', '07', '0A']);
+/** States in which nothing is under way on a connection any more, or never was. */
+const WITHOUT_BUSINESS: readonly number[] = [TCP_STATE.timeWait, TCP_STATE.close, TCP_STATE.listen];
 
 /**
- * Ports of the other ends of a process's TCP connections, as /proc shows them (proc_pid_net(5), proc_pid_fd(5)): a process
- * that has none to a server has nothing in flight there. Null where the system does not show them.
+ * Ports of the other ends of a process's TCP connections (proc_pid_fd(5)): a process that has none to a server has nothing
+ * in flight there. Null where the system does not show them.
  */
 export async function connectedPorts(pid: number): Promise<ReadonlySet<number> | null> {
   try {
-    const [sockets, ...tables] = await Promise.all([
-      socketsOf(pid),
-      ...['tcp', 'tcp6'].map((name) => readFile(`/proc/${pid}/net/${name}`, 'utf8').catch(() => '')),
-    ]);
-    const ports = tables.flatMap((table) =>
-      table
-        .split('\n')
-        .slice(1)
-        .map((line) => line.trim().split(/\s+/))
-        .filter((fields) => sockets.has(fields[9] ?? '') && !WITHOUT_BUSINESS.has(fields[3] ?? ''))
-        .map((fields) => Number.parseInt(fields[2]?.split(':')[1] ?? '', 16)),
+    const [sockets, connections = []] = await Promise.all([socketsOf(pid), readTcpConnections(pid)]);
+    const used = connections.filter(
+      ({ inode, state }) => sockets.has(inode) && !WITHOUT_BUSINESS.includes(state),
     );
-    return new Set(ports);
+    return new Set(used.map(({ remotePort }) => remotePort));
   } catch {
     return null;
   }

@@ -3,18 +3,18 @@ import { ChangeoverError } from '../domain/errors.ts';
 import type { TrafficCount } from '../domain/measure.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { GatewayServer, GatewayStats, GatewayUnits } from '../protocol/gateway.ts';
+import { readProcessStat } from '../os/process-stat.ts';
 import type { AccountReader } from './account-reader.ts';
 import { type CountLedger } from './count-ledger.ts';
 import { countsOf } from './count-rows.ts';
 import type { Executing, HaproxyPlane } from './haproxy-plane.ts';
 import { TABLES } from './layout.ts';
 import { openTransactions } from './open-transactions.ts';
-import { connectedPorts } from './connected-ports.ts';
 import { argument, type RuntimeConnection } from './runtime-api.ts';
 import { readProcess, readServerStats, readTable, type ServerStat } from './runtime-answers.ts';
 import { addressOf } from './server-address.ts';
 import { readSlots } from './slot-stats.ts';
-import type { WorkersBeside } from './worker-processes.ts';
+import { UnreadProcesses } from './unread-processes.ts';
 
 /** The frontends, with the connections of clients. */
 const FRONTEND_STATS = 'show stat -1 1 -1';
@@ -35,10 +35,7 @@ export class TrafficReader {
   readonly #accounts: AccountReader;
   readonly #logger: Logger;
   readonly #old = new Set<RuntimeConnection>();
-  /** Processes that were read to the end of their business, whoever else keeps them alive. */
-  readonly #finished = new Set<number>();
-  /** Processes that were told of because they cannot be read. */
-  readonly #unreadable = new Set<number>();
+  readonly #unread: UnreadProcesses;
   readonly #clusters = new Map<string, string>();
 
   constructor(parts: {
@@ -55,6 +52,7 @@ export class TrafficReader {
     this.#ledger = parts.ledger;
     this.#accounts = parts.accounts;
     this.#logger = parts.logger;
+    this.#unread = new UnreadProcesses(parts.logger);
   }
 
   /** A process that was replaced: read until it has nothing under way, which the connection keeps it alive for. */
@@ -96,7 +94,13 @@ export class TrafficReader {
     const all = [now, ...before].filter((read) => read !== null);
     const servers = loadOf(
       all.flatMap((read) => read.servers),
-      { table, transactions, unread: await this.#unread(beside, all) },
+      {
+        ...{ table, transactions },
+        unread: await this.#unread.portsOf(
+          beside?.older ?? [],
+          all.map((read) => read.pid),
+        ),
+      },
     );
     const units = this.#report(table);
     return {
@@ -108,27 +112,6 @@ export class TrafficReader {
       servers,
       counts: this.#ledger.totals().filter(({ requests }) => requests > 0),
     };
-  }
-
-  /**
-   * Processes from before this one started that still end what they had under way: which it is, only a connection to each
-   * of them could tell, from before they were replaced. To which ports each is connected; null where nobody knows.
-   */
-  async #unread(
-    beside: WorkersBeside | null,
-    read: readonly { pid: number }[],
-  ): Promise<readonly (ReadonlySet<number> | null)[]> {
-    const unread = (beside?.older ?? []).filter(
-      (one) => !this.#finished.has(one) && !read.some((each) => each.pid === one),
-    );
-    for (const one of unread.filter((each) => !this.#unreadable.has(each))) {
-      this.#unreadable.add(one);
-      this.#logger.warn(
-        { pid: one },
-        'an HAProxy process from before the start of this companion still ends its connections; what it has in flight cannot be read, so that a drain waits until it has no connection to the server',
-      );
-    }
-    return Promise.all(unread.map(connectedPorts));
   }
 
   async #read(connection: RuntimeConnection, replaced = false): Promise<ReadProcess> {
@@ -200,7 +183,7 @@ export class TrafficReader {
         this.#old.delete(old);
         // Read once more than it had anybody: what was counted last is in it.
         await this.#read(old, true);
-        this.#finished.add(read.pid);
+        this.#unread.finished(readProcessStat(read.pid));
         old.close();
       }
       return read;

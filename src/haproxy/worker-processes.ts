@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
+import { processKey, type ProcessStat, readProcessStat } from '../os/process-stat.ts';
 
 /** So long a process that is on its way is waited for, in milliseconds: it loads the configuration, and its maps. */
 const SUCCESSOR_MS = 10_000;
@@ -9,17 +10,9 @@ export interface WorkersBeside {
   /** The master reads its configuration, and with it files as they were some time ago: a new worker is to come of it. */
   readonly loading: boolean;
   /** Started after this worker: about to take its place. */
-  readonly newer: readonly number[];
+  readonly newer: readonly ProcessStat[];
   /** Started before it, and still ending what they had under way. */
-  readonly older: readonly number[];
-}
-
-interface Stat {
-  readonly pid: number;
-  readonly name: string;
-  readonly parent: number;
-  /** Clock ticks since the system's start. */
-  readonly started: number;
+  readonly older: readonly ProcessStat[];
 }
 
 /**
@@ -35,7 +28,7 @@ export class WorkerProcesses {
   /** A master that seems to load for ever is of a version of which its arguments do not tell. */
   #tellsLoading = true;
   /** Took nobody's place for long. */
-  readonly #stuck = new Set<number>();
+  readonly #stuck = new Set<string>();
   #awaitedSinceMs: number | null = null;
 
   constructor({ onThisMachine, logger }: { onThisMachine: boolean; logger: Logger }) {
@@ -50,7 +43,7 @@ export class WorkerProcesses {
   /** Whether another process is about to take this one's place, as far as the system tells. To be asked again and again. */
   async hasSuccessor(pid: number): Promise<boolean> {
     const beside = await this.beside(pid);
-    const newer = beside?.newer.filter((one) => !this.#stuck.has(one)) ?? [];
+    const newer = beside?.newer.filter((one) => !this.#stuck.has(processKey(one))) ?? [];
     const loading = beside?.loading === true && this.#tellsLoading;
     if (!loading && newer.length === 0) {
       this.#awaitedSinceMs = null;
@@ -61,15 +54,15 @@ export class WorkerProcesses {
     this.#logger.warn({ ...beside }, 'HAProxy seems to be reloaded, but no new process takes over');
     this.#awaitedSinceMs = null;
     if (loading) this.#tellsLoading = false;
-    for (const one of newer) this.#stuck.add(one);
+    for (const one of newer) this.#stuck.add(processKey(one));
     return false;
   }
 }
 
 async function workersBeside(pid: number): Promise<WorkersBeside | null> {
-  const worker = await statOf(pid);
-  const master = worker === null ? null : await statOf(worker.parent);
-  if (worker === null || master === null) return null;
+  const worker = liveStat(pid);
+  const master = worker === undefined ? undefined : liveStat(worker.parent);
+  if (worker === undefined || master === undefined) return null;
   if (!worker.name.startsWith('haproxy') || master.name !== worker.name) return null;
   const [children, command] = await Promise.all([
     contentOf(`/proc/${master.pid}/task/${master.pid}/children`),
@@ -77,27 +70,23 @@ async function workersBeside(pid: number): Promise<WorkersBeside | null> {
   ]);
   if (children === null || command === null) return null;
   const pids = children.trim().split(' ').filter(Boolean).map(Number);
-  const others = (await Promise.all(pids.filter((other) => other !== pid).map(statOf)))
-    .filter((stat) => stat !== null)
+  const others = pids
+    .filter((other) => other !== pid)
+    .map(liveStat)
+    .filter((stat) => stat !== undefined)
     .filter(({ name }) => name === worker.name);
-  const isNewer = (stat: Stat): boolean =>
+  const isNewer = (stat: ProcessStat): boolean =>
     stat.started > worker.started || (stat.started === worker.started && stat.pid > worker.pid);
   return {
     loading: command.split('\0').includes('-sf'),
-    newer: others.filter(isNewer).map((stat) => stat.pid),
-    older: others.filter((stat) => !isNewer(stat)).map((stat) => stat.pid),
+    newer: others.filter(isNewer),
+    older: others.filter((stat) => !isNewer(stat)),
   };
 }
 
-/** Fields 2, 4 and 22 of /proc/pid/stat (proc_pid_stat(5)); null where there is no such process, or a dead one. */
-async function statOf(pid: number): Promise<Stat | null> {
-  const text = await contentOf(`/proc/${pid}/stat`);
-  if (text === null) return null;
-  const end = text.lastIndexOf(')');
-  const fields = text.slice(end + 2).split(' ');
-  if (fields[0] === 'Z' || fields[0] === 'X') return null;
-  const name = text.slice(text.indexOf('(') + 1, end);
-  return { pid, name, parent: Number(fields[1]), started: Number(fields[19]) };
+function liveStat(pid: number): ProcessStat | undefined {
+  const stat = readProcessStat(pid);
+  return stat?.isLive === true ? stat : undefined;
 }
 
 function contentOf(path: string): Promise<string | null> {
