@@ -132,7 +132,8 @@ export class AccountLedger {
   read({ table, nowMs, process, startedSecond, rows, used, full }: AccountReading): void {
     const counting = table.split?.counting;
     if (table.split === null || counting === undefined) return;
-    const state = this.#next(table, table.split);
+    const next = this.#next(table, table.split);
+    const state = { ...next, counts: next.counts.map((count) => ({ ...count })) };
     state.beyond += state.full.process === process ? Math.max(0, full - state.full.seen) : full;
     state.full = { process, seen: full };
     const releases = new Map(state.releases.map((release) => [hasher.h32(encoded(release)), release]));
@@ -156,7 +157,8 @@ export class AccountLedger {
         this.#enter(window, { state, counting, table, startedSecond, part, groupOf });
     }
     this.#settled = settled;
-    this.#pending = Math.max(0, used - settled.length);
+    // Of whose part those are that are within their windows only HAProxy knows: accounts fall to all parts alike.
+    this.#pending = part === undefined ? 0 : Math.ceil(Math.max(0, used - settled.length) / part.of);
     this.#state = state;
   }
 
@@ -178,7 +180,7 @@ export class AccountLedger {
     return {
       trial,
       since: before?.since ?? table.version,
-      counts: before?.counts.map((count) => ({ ...count })) ?? [],
+      counts: before?.counts ?? [],
       releases: [...new Set([...(before?.releases ?? []), ...releases])],
       allotment,
       changes: isMoved

@@ -124,8 +124,11 @@ describe('Accounts that HAProxy counts', () => {
 
   it('are those of the part that this gateway counts', () => {
     const ledger = ledgerOf({ part: { part: 2, of: 2 } });
-    read(ledger, [row('a', { slot: 4 }), row('b', { slot: 7 })]);
+    const open = { second: START_S + 60 };
+    read(ledger, [row('a', { slot: 4 }), row('b', { slot: 7 }), row('c', open), row('d', open)]);
     expect(countsOf(ledger)).toEqual([{ release: '2.0', n: 1, sum: 1 }]);
+    // Of two that are within their windows, half are expected to be its own.
+    expect(ledger.report(table())?.pending).toBe(1);
   });
 
   it('of another trial are others', () => {
