@@ -5,7 +5,7 @@ import { uncheckedWhereMoved } from '../../../src/domain/decision/moved.ts';
 import { beginRule, observe } from '../../../src/domain/decision/rule.ts';
 import { effectGrid, type AnytimeSpec } from '../../../src/domain/decision/rule-spec.ts';
 import type { RuleState } from '../../../src/domain/decision/rule-state.ts';
-import { seededRandom } from '../../../src/domain/decision/simulation/random.ts';
+import { binomial, seededRandom } from '../../../src/domain/decision/simulation/random.ts';
 
 /** A candidate that has no server for a while: its accounts go elsewhere, and never enter. */
 
@@ -31,8 +31,7 @@ const OUTAGE = [20, 24] as const;
 function trial(seed: number, isTold: boolean): readonly Block[] {
   const random = seededRandom(seed);
   return Array.from({ length: BLOCKS }, (_, i) => {
-    let dealt = 0;
-    for (let account = 0; account < EACH; account += 1) if (random() < 0.5) dealt += 1;
+    const dealt = binomial(random, EACH, 0.5);
     const isOut = i >= OUTAGE[0] && i < OUTAGE[1];
     const passed = isTold ? { passed: 0 } : {};
     return {
