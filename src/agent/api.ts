@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Hono } from 'hono';
 import type { Logger } from 'pino';
 import {
@@ -14,10 +15,6 @@ import type { Journal, UpgradeRecord } from './journal.ts';
 import type { ServerState } from './server-state.ts';
 import type { UpgradeSteps } from './upgrade-steps.ts';
 import type { Upgrader } from './upgrader.ts';
-import { waitUntil } from './wait.ts';
-
-/** How soon a caller who waits hears that an upgrade is over, in milliseconds. */
-const OVER_POLL_MS = 10;
 
 /** `GET /v1/status`, `POST /v1/prepare`, `PUT /v1/upgrade`, `GET /health`; see src/protocol/agent.ts. */
 export function createAgentApi(
@@ -47,16 +44,20 @@ export function createAgentApi(
     };
   };
 
+  const untilOver = async (end: AbortSignal): Promise<void> => {
+    const ended = end.aborted ? Promise.resolve() : once(end, 'abort');
+    for (;;) {
+      const { upgrade, pending } = parts.journal.state;
+      if (end.aborted || (pending === null && upgrade?.state !== 'running')) return;
+      await Promise.race([parts.journal.nextChange(), ended]);
+    }
+  };
+
   const app = createControlApp({ logger, ...(token !== undefined && { token }) });
   app.get('/health', (c) => c.json({ status: 'ok' }));
   app.get('/v1/status', async (c) => {
     const { waitMs } = readValue(c.req.query(), statusQuerySchema);
-    const { signal } = c.req.raw;
-    const isOver = (): boolean => {
-      const { upgrade, pending } = parts.journal.state;
-      return signal.aborted || (pending === null && upgrade?.state !== 'running');
-    };
-    await waitUntil(isOver, { timeoutMs: waitMs, intervalMs: OVER_POLL_MS });
+    if (waitMs > 0) await untilOver(AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(waitMs)]));
     return c.json(await status());
   });
   app.post('/v1/prepare', async (c) => {

@@ -47,6 +47,8 @@ export interface Journal {
   updateUpgrade(change: (upgrade: UpgradeRecord) => UpgradeRecord): Promise<void>;
   /** The upgrade is at this step. */
   reach(step: UpgradeRecord['step']): Promise<void>;
+  /** Resolves when `state` changes next. */
+  nextChange(): Promise<void>;
 }
 
 /**
@@ -64,12 +66,17 @@ export async function openJournal(stateDir: string): Promise<Journal> {
   const notePath = join(stateDir, 'step.json');
   const inTurn = createExclusive();
   let state = withNote(await readJournal(path), await readNote(notePath));
+  const waiting: (() => void)[] = [];
 
+  const become = (next: JournalState): void => {
+    state = next;
+    for (const wake of waiting.splice(0)) wake();
+  };
   const update: Journal['update'] = (change) =>
     inTurn(async () => {
       const next = { ...state, ...change(state) };
       await writeFileAtomic(path, `${JSON.stringify(next, undefined, 2)}\n`, { mode: 0o600 });
-      state = next;
+      become(next);
     });
   const updateUpgrade: Journal['updateUpgrade'] = (change) =>
     update(({ upgrade }) => ({ upgrade: upgrade && change(upgrade) }));
@@ -86,9 +93,10 @@ export async function openJournal(stateDir: string): Promise<Journal> {
         if (upgrade === null) return;
         const note: z.infer<typeof noteSchema> = { key: upgrade.request.key, step };
         await writeFileAtomic(notePath, JSON.stringify(note), { mode: 0o600, fsync: false });
-        state = { ...state, upgrade: { ...upgrade, step } };
+        become({ ...state, upgrade: { ...upgrade, step } });
       });
     },
+    nextChange: () => new Promise((resolve) => waiting.push(resolve)),
   };
 }
 
@@ -127,8 +135,11 @@ async function readJournal(path: string): Promise<JournalState> {
   }
 }
 
-export function newRecord(request: UpgradeRequest, at: Date): UpgradeRecord {
-  return { request, state: 'running', step: 'fetching', startedAt: at.toISOString(), notes: [] };
+export function newRecord(
+  request: UpgradeRequest,
+  { step, at }: { step: UpgradeRecord['step']; at: Date },
+): UpgradeRecord {
+  return { request, state: 'running', step, startedAt: at.toISOString(), notes: [] };
 }
 
 export function withKey(keys: readonly string[], key: string): string[] {

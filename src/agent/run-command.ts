@@ -11,10 +11,12 @@ import {
   environmentOf,
   identityOf,
   isAlive,
+  isInGroup,
   leadsGroup,
   liveGroup,
   processesWithEnv,
   signal,
+  signalGroup,
   workingFolderOf,
   type ProcessIdentity,
 } from './os-process.ts';
@@ -60,6 +62,8 @@ export async function createRunCommand(
   let exit: string | undefined;
   /** Of the child that this agent started itself. */
   let childEnd: Promise<void> | undefined;
+  /** It was seen that nothing lives, and nothing was started since. */
+  let nothingLives = false;
 
   const remember = async (next: ProcessRecord | undefined): Promise<void> => {
     record = next;
@@ -97,16 +101,34 @@ export async function createRunCommand(
     return { state: 'running', release };
   };
 
+  /** Looks at once when the child has told of its end. */
+  const gone = async (timeoutMs: number): Promise<boolean> => {
+    const fromMs = performance.now();
+    if (childEnd !== undefined) {
+      const ended = new AbortController();
+      void childEnd.then(() => ended.abort());
+      await delay(timeoutMs, undefined, { signal: ended.signal }).catch(() => undefined);
+    }
+    const leftMs = Math.max(0, timeoutMs - (performance.now() - fromMs));
+    return waitUntil(isGone, { timeoutMs: leftMs, intervalMs: POLL_MS });
+  };
+
+  /** First those who are known: they end while the whole host is looked through for others. */
+  const terminate = (): void => {
+    const leader = record;
+    if (leader) signalGroup(leader, 'SIGTERM');
+    const others = marked().filter(({ pid }) => !leader || !isInGroup(pid, leader));
+    for (const { pid } of others) signal(pid, 'SIGTERM');
+  };
+
   const stop: Software['stop'] = async () => {
-    const gone = async (timeoutMs: number): Promise<boolean> =>
-      waitUntil(isGone, { timeoutMs, intervalMs: POLL_MS });
-    signalAll(livePids(), 'SIGTERM');
+    terminate();
     let note: string | undefined;
     if (!(await gone(config.stopGraceMs))) {
       const pids = livePids();
       note = `The software did not stop within ${config.stopGraceMs} ms of SIGTERM and was killed (SIGKILL; processes ${pids.join(', ')}).`;
       deps.logger.warn({ pids }, note);
-      signalAll(pids, 'SIGKILL');
+      for (const pid of pids) signal(pid, 'SIGKILL');
       if (!(await gone(KILL_WAIT_MS))) {
         throw new ChangeoverError(
           'StopFailed',
@@ -115,6 +137,7 @@ export async function createRunCommand(
         );
       }
     }
+    nothingLives = true;
     await remember(undefined);
     exit = undefined;
     childEnd = undefined;
@@ -123,11 +146,12 @@ export async function createRunCommand(
 
   const start: Software['start'] = async (release) => {
     // To look through all processes of a host takes long where a server is out of traffic meanwhile: once will do.
-    const live = marked();
+    const live = nothingLives ? [] : marked();
     if (!record) await adoptOrphan(live);
     const present = await running();
     if (present.state === 'running' && present.release?.name === release.name) return;
     if (live.length > 0 || (record && liveGroup(record).length > 0)) await stop();
+    nothingLives = false;
     // Before the spawn: from here on, a process that nobody wrote down is the one started next.
     await remember(undefined);
     exit = undefined;
@@ -209,10 +233,6 @@ async function releaseOf(pid: number, releases: Releases): Promise<Release | und
     if (release) return release;
   }
   return undefined;
-}
-
-function signalAll(pids: readonly number[], name: NodeJS.Signals): void {
-  for (const pid of pids) signal(pid, name);
 }
 
 async function readRecord(path: string): Promise<ProcessRecord | undefined> {

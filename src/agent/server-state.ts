@@ -8,7 +8,7 @@ import type { Release } from './releases.ts';
 import type { Running, Software } from './software.ts';
 import { waitUntil } from './wait.ts';
 
-const FIRST_PROBES_MS = 25;
+const FIRST_PROBES_MS = 10;
 /** Pause between two probes, as a share of the time that the software takes already; the interval at most. */
 const PAUSE_PER_WAITED = 0.03;
 
@@ -66,17 +66,15 @@ export function createServerState(
     }));
 
   const isUp = async (release: Release): Promise<boolean> => {
+    const found = await inTurn(() => health.check());
+    // Asked afterwards: whoever answered, it must be this release that runs. Another process may hold the port.
     const now = await software.running();
     if (now.state === 'stopped')
       throw await startFailed(`it ended by itself (${now.exit ?? 'how is not known'})`);
-    const found = await inTurn(() => health.check());
-    if (!found.healthy) return false;
-    // Whoever answered, it must be this release that runs: another process may hold the port.
-    const after = await software.running();
-    if (after.state === 'stopped') return false;
     return (
-      versionOf(after, found) === release.version &&
-      (after.release === undefined || after.release.name === release.name)
+      found.healthy &&
+      versionOf(now, found) === release.version &&
+      (now.release === undefined || now.release.name === release.name)
     );
   };
 

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { ChangeoverError, type ErrorBody } from '../domain/errors.ts';
 import { UPGRADE_STEPS, type UpgradeRequest } from '../protocol/agent.ts';
 import { createExclusive, type Exclusive } from './exclusive.ts';
-import { newRecord, withKey, type Journal } from './journal.ts';
+import { newRecord, withKey, type Journal, type JournalState } from './journal.ts';
 import type { PackageSource } from './package-source.ts';
 import type { Releases } from './releases.ts';
 import type { ServerState } from './server-state.ts';
@@ -44,6 +44,8 @@ class Interrupted extends Error {}
 export function createUpgrader(deps: UpgraderDeps): Upgrader {
   const { journal, releases, software, server, logger } = deps;
   let active: Promise<void> | undefined;
+  /** Something came while `active` was perhaps past looking for it. */
+  let again = false;
   let interrupt = new AbortController();
   const closing = new AbortController();
   const inTurn = createExclusive();
@@ -66,6 +68,13 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
       );
     }
     const known = { fence: request.fence, keys: withKey(state.keys, request.key) };
+    if (!running && state.pending === null) {
+      // Begun in the same write: the server is out of traffic, and each one waits for the disk.
+      const begun = await beginning(request);
+      await journal.update(() => ({ ...known, ...begun }));
+      resume();
+      return;
+    }
     if (running && samePackage(present.request, request) && !present.restoring && !state.pending) {
       // Another attempt at the same thing: the work under way is now this attempt's.
       await journal.update(({ upgrade }) => ({ ...known, upgrade: upgrade && { ...upgrade, request } }));
@@ -76,21 +85,32 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
     resume();
   };
 
-  const begin = async (request: UpgradeRequest): Promise<void> => {
-    const present = journal.state.upgrade;
+  /** What the journal holds from the moment at which a request is begun. */
+  const beginning = async (request: UpgradeRequest): Promise<Pick<JournalState, 'good' | 'upgrade'>> => {
+    const [{ upgrade: present, good }, current] = [journal.state, await releases.current()];
     // A superseded upgrade may have left its half-started version as current (after a power cut nobody knows how far it
     // came after `stopping`): the good one stays what it was.
     const midway =
       present?.state === 'running' &&
       UPGRADE_STEPS.indexOf(present.step) >= UPGRADE_STEPS.indexOf('stopping');
-    const good = midway ? journal.state.good : ((await releases.current())?.name ?? null);
+    // What makes no sense fails by its step.
+    const release = await releases.find(request.params).catch(() => undefined);
+    // What is there already need neither be fetched nor noted step by step; unless it runs, which is looked at first.
+    const step = release === undefined || release.name === current?.name ? 'fetching' : 'stopping';
+    logger.info({ key: request.key, version: request.params.version, step }, 'upgrade begins');
+    return {
+      good: midway ? good : (current?.name ?? null),
+      upgrade: newRecord(request, { step, at: new Date() }),
+    };
+  };
+
+  const begin = async (request: UpgradeRequest): Promise<void> => {
+    const begun = await beginning(request);
     await journal.update(({ pending }) => ({
       // An even newer request may have come meanwhile.
       pending: pending?.key === request.key ? null : pending,
-      good,
-      upgrade: newRecord(request, new Date()),
+      ...begun,
     }));
-    logger.info({ key: request.key, version: request.params.version }, 'upgrade begins');
   };
 
   const runsAlready = async (request: UpgradeRequest): Promise<boolean> => {
@@ -201,12 +221,12 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
   };
 
   const resume = (): void => {
+    again = active !== undefined;
     active ??= run()
       .catch((error: unknown) => logger.error({ err: error }, 'an upgrade stands still'))
       .finally(() => {
         active = undefined;
-        // A request that came while the last one was ending.
-        if (!closing.signal.aborted && journal.state.pending) resume();
+        if (!closing.signal.aborted && again) resume();
       });
   };
 

@@ -37,7 +37,7 @@ describe('the journal of an agent', () => {
       sha256: '0'.repeat(64),
     } as const;
     const request = { key: 'upgrade-1/3', fence: 1, service: 'wealth', params };
-    await journal.update(() => ({ upgrade: newRecord(request, new Date()) }));
+    await journal.update(() => ({ upgrade: newRecord(request, { step: 'fetching', at: new Date() }) }));
     for (const step of ['stopping', 'switching', 'starting'] as const) await journal.reach(step);
     expect((await openJournal(dir)).state.upgrade?.step).toBe('starting');
     await writeFile(join(dir, 'step.json'), '');

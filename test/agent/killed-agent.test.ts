@@ -76,6 +76,27 @@ describe('an agent that was killed (-9) goes on by itself when it starts again',
     expect(await leftovers(server)).toEqual([]);
   });
 
+  it.each(['stopping', 'stopping:done', 'starting:spawned', 'waitingForHealth'])(
+    'killed at %s, with its package prepared',
+    { timeout: 60_000 },
+    async (killAt) => {
+      await using server = await createServerFixture();
+      const next = await server.pack('2.0-a');
+      {
+        await using agent = await server.agent(surviving(server));
+        await agent.upgraded(await server.pack('1.4'), { key: 'first' });
+        await agent.prepare(next);
+      }
+      await upgradeUntilKilled(server, { params: next, killAt });
+
+      await using agent = await server.agent();
+      const status = await agent.settled('killed');
+      expect(status).toMatchObject({ runningVersion: '2.0-a', healthy: true, upgrade: { state: 'done' } });
+      expect(await server.violations()).toEqual([]);
+      expect(await server.starts()).toEqual(['1.4', '2.0-a']);
+    },
+  );
+
   it('puts the old release back, also when it was killed while doing so', { timeout: 60_000 }, async () => {
     await using server = await createServerFixture();
     {
