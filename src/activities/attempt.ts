@@ -170,7 +170,6 @@ function isMemory(value: unknown): value is Memory {
 export async function attempt<T>(step: number, run: (attempt: Attempt) => Promise<T>): Promise<T> {
   const context = Context.current();
   const present = new Attempt(step);
-  present.heartbeat();
   const pulse = setInterval(() => present.heartbeat(), HEARTBEAT_MS);
   const work = run(present);
   try {

@@ -92,9 +92,14 @@ async function pushOne(
     if (pushed.has(server)) {
       return judge(await agents.status(target, { waitMs }), target, key(), present);
     }
-    // The agent knows the number of tries for sure: an attempt that was lost may have made one more.
-    present.atLeastTries(server, tryOf(await agents.status(target), target.key));
-    let status = await push();
+    let status = await push().catch(async (error: unknown) => {
+      if (!(error instanceof ChangeoverError) || error.code !== 'Fenced') throw error;
+      // The agent knows the number of tries for sure: an attempt that was lost may have made one more.
+      const tries = tryOf(await agents.status(target), target.key);
+      if (tries <= present.triesOf(server)) throw error;
+      present.atLeastTries(server, tries);
+      return push();
+    });
     if (failedInPassing(status, key())) {
       present.countTry(server);
       status = await push();
