@@ -63,6 +63,11 @@ export class Attempt {
     return this.memory.startedAtMs;
   }
 
+  /** An attempt before this one ended without the step being done. */
+  get isRepetition(): boolean {
+    return this.context.info.attempt > 1;
+  }
+
   isDone(server: string): boolean {
     return this.memory.done.includes(server);
   }

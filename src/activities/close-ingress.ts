@@ -1,3 +1,4 @@
+import type { Transition } from '../domain/routes/transitions.ts';
 import type { RoutesResult } from '../domain/upgrade/results.ts';
 import { attempt, type StepContext } from './attempt.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -5,6 +6,8 @@ import { publishUntilAcknowledged } from './publish.ts';
 
 export interface CloseIngressInput extends StepContext {
   readonly servers: readonly string[];
+  /** What opens the servers of the batch before, by the same table. */
+  readonly opening?: readonly Transition[];
 }
 
 /**
@@ -14,11 +17,11 @@ export interface CloseIngressInput extends StepContext {
 export function closeIngress({ registry }: Pick<ActivityDependencies, 'registry'>) {
   return (input: CloseIngressInput): Promise<RoutesResult> =>
     attempt(input.step, async (present) => {
-      const { service, fence, step, servers } = input;
+      const { service, fence, step, servers, opening = [] } = input;
       const { version } = await registry.activate(service, {
         fence,
         step,
-        transitions: [{ kind: 'close', servers }],
+        transitions: [...opening, { kind: 'close', servers }],
       });
       const gateways = await publishUntilAcknowledged(registry, present, { service, version });
       return { version, gateways };

@@ -82,12 +82,16 @@ async function pushOne(
   const { server } = target;
   const key = () => `${target.key}/${present.triesOf(server)}`;
   const push = () =>
-    agents.upgrade(target, {
-      key: key(),
-      fence: input.fence * STEPS_PER_FENCE + input.step,
-      service: input.service,
-      params: target.package,
-    });
+    agents.upgrade(
+      target,
+      {
+        key: key(),
+        fence: input.fence * STEPS_PER_FENCE + input.step,
+        service: input.service,
+        params: target.package,
+      },
+      { waitMs },
+    );
   try {
     if (pushed.has(server)) {
       return judge(await agents.status(target, { waitMs }), target, key(), present);
@@ -100,7 +104,7 @@ async function pushOne(
       present.atLeastTries(server, tries);
       return push();
     });
-    if (failedInPassing(status, key())) {
+    if (present.isRepetition && failedInPassing(status, key())) {
       present.countTry(server);
       status = await push();
     }
@@ -117,7 +121,7 @@ function tryOf({ upgrade }: AgentStatus, key: string): number {
   return upgrade?.key.startsWith(`${key}/`) === true ? Number(upgrade.key.slice(key.length + 1)) : 0;
 }
 
-/** The last attempt failed in a way that may have passed meanwhile. */
+/** It failed in a way that may have passed when it is tried next. */
 function failedInPassing({ upgrade }: AgentStatus, key: string): boolean {
   if (upgrade?.key !== key || upgrade.state !== 'failed') return false;
   return upgrade.error !== undefined && ERROR_CODES[upgrade.error.code].retryable;

@@ -11,25 +11,18 @@ const PREPARE_TIMEOUT_MS = 10 * 60_000;
 export function createAgentOverHttp(
   options: { token?: string; timeoutMs?: number; prepareTimeoutMs?: number } = {},
 ): ServerAgent {
-  const callOf = (address: AgentAddress) => ({
+  const callOf = (address: AgentAddress, waitMs = 0) => ({
     baseUrl: address.agent,
     token: options.token,
     answer: agentStatusSchema,
-    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    query: { waitMs: waitMs > 0 ? waitMs : undefined },
+    timeoutMs: (options.timeoutMs ?? TIMEOUT_MS) + waitMs,
     peer: `the agent of ${address.server}`,
     unreachable: 'AgentUnreachable' as const,
   });
   return {
-    status: (address, { waitMs } = { waitMs: 0 }): Promise<AgentStatus> => {
-      const call = callOf(address);
-      return callControl({
-        ...call,
-        method: 'GET',
-        path: '/v1/status',
-        query: { waitMs },
-        timeoutMs: call.timeoutMs + waitMs,
-      });
-    },
+    status: (address, wait): Promise<AgentStatus> =>
+      callControl({ ...callOf(address, wait?.waitMs), method: 'GET', path: '/v1/status' }),
     prepare: (address, request): Promise<void> =>
       callControl({
         ...callOf(address),
@@ -39,7 +32,7 @@ export function createAgentOverHttp(
         answer: z.undefined(),
         timeoutMs: options.prepareTimeoutMs ?? PREPARE_TIMEOUT_MS,
       }),
-    upgrade: (address, request): Promise<AgentStatus> =>
-      callControl({ ...callOf(address), method: 'PUT', path: '/v1/upgrade', body: request }),
+    upgrade: (address, request, wait): Promise<AgentStatus> =>
+      callControl({ ...callOf(address, wait?.waitMs), method: 'PUT', path: '/v1/upgrade', body: request }),
   };
 }

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import type { Logger } from 'pino';
 import {
   prepareRequestSchema,
-  statusQuerySchema,
   upgradeRequestSchema,
+  waitQuerySchema,
   type AgentStatus,
   type UpgradeRequest,
 } from '../protocol/agent.ts';
@@ -44,7 +44,10 @@ export function createAgentApi(
     };
   };
 
-  const untilOver = async (end: AbortSignal): Promise<void> => {
+  const untilOver = async (c: Context): Promise<void> => {
+    const { waitMs } = readValue(c.req.query(), waitQuerySchema);
+    if (waitMs === 0) return;
+    const end = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(waitMs)]);
     const ended = end.aborted ? Promise.resolve() : once(end, 'abort');
     for (;;) {
       const { upgrade, pending } = parts.journal.state;
@@ -56,8 +59,7 @@ export function createAgentApi(
   const app = createControlApp({ logger, ...(token !== undefined && { token }) });
   app.get('/health', (c) => c.json({ status: 'ok' }));
   app.get('/v1/status', async (c) => {
-    const { waitMs } = readValue(c.req.query(), statusQuerySchema);
-    if (waitMs > 0) await untilOver(AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(waitMs)]));
+    await untilOver(c);
     return c.json(await status());
   });
   app.post('/v1/prepare', async (c) => {
@@ -70,6 +72,7 @@ export function createAgentApi(
     const request = await readBody(c, upgradeRequestSchema);
     assertService(request.service, service);
     await parts.upgrader.accept(request);
+    await untilOver(c);
     return c.json(await status());
   });
   return app;

@@ -1,3 +1,4 @@
+import { createConnection } from 'node:net';
 import { request } from 'undici';
 import { z } from 'zod';
 import { uncounted, type InFlightCount } from './in-flight.ts';
@@ -20,6 +21,8 @@ export interface HealthCheck {
   check(): Promise<{ readonly healthy: boolean; readonly version: string | null }>;
   /** Something answers at the health URL, whatever it says. */
   answers(): Promise<boolean>;
+  /** Something listens there: what can be asked often, while it starts. */
+  listens(): Promise<boolean>;
 }
 
 export function createHealthCheck(url: string, versionUrl: string | undefined): HealthCheck {
@@ -33,7 +36,22 @@ export function createHealthCheck(url: string, versionUrl: string | undefined): 
       };
     },
     answers: async () => (await ask(url)) !== undefined,
+    listens: () => listensAt(new URL(url)),
   };
+}
+
+function listensAt({ protocol, hostname, port }: URL): Promise<boolean> {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return new Promise((resolve) => {
+    const socket = createConnection({ host, port: Number(port) || (protocol === 'https:' ? 443 : 80) });
+    const end = (listens: boolean): void => {
+      socket.destroy();
+      resolve(listens);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('error', () => end(false));
+    socket.setTimeout(PROBE_TIMEOUT_MS, () => end(false));
+  });
 }
 
 interface Answer {

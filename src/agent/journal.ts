@@ -37,7 +37,8 @@ const EMPTY: JournalState = { fence: 0, keys: [], good: null, upgrade: null, pen
 const KEYS_KEPT = 500;
 
 /**
- * What the agent has to know after it was killed. `state` is what is on the disk: nobody is told of anything that a kill
+ * What the agent has to know after it was killed. Written in one go: a server is out of traffic meanwhile, and each turn
+ * of a busy machine costs as long as the disk. `state` is what is on the disk: nobody is told of anything that a kill
  * could undo. A change is computed from the state that it follows, and is on the disk when the call returns.
  */
 export interface Journal {
@@ -75,7 +76,7 @@ export async function openJournal(stateDir: string): Promise<Journal> {
   const update: Journal['update'] = (change) =>
     inTurn(async () => {
       const next = { ...state, ...change(state) };
-      await writeFileAtomic(path, `${JSON.stringify(next, undefined, 2)}\n`, { mode: 0o600 });
+      writeFileAtomic.sync(path, `${JSON.stringify(next, undefined, 2)}\n`, { mode: 0o600 });
       become(next);
     });
   const updateUpgrade: Journal['updateUpgrade'] = (change) =>
@@ -92,7 +93,7 @@ export async function openJournal(stateDir: string): Promise<Journal> {
         const { upgrade } = state;
         if (upgrade === null) return;
         const note: z.infer<typeof noteSchema> = { key: upgrade.request.key, step };
-        await writeFileAtomic(notePath, JSON.stringify(note), { mode: 0o600, fsync: false });
+        writeFileAtomic.sync(notePath, JSON.stringify(note), { mode: 0o600, fsync: false });
         become({ ...state, upgrade: { ...upgrade, step } });
       });
     },

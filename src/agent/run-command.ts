@@ -67,7 +67,7 @@ export async function createRunCommand(
 
   const remember = async (next: ProcessRecord | undefined): Promise<void> => {
     record = next;
-    if (next) await writeFileAtomic(recordPath, `${JSON.stringify(next)}\n`, { mode: 0o600 });
+    if (next) writeFileAtomic.sync(recordPath, `${JSON.stringify(next)}\n`, { mode: 0o600 });
     else await rm(recordPath, { force: true });
   };
 

@@ -12,6 +12,8 @@ const FIRST_PROBES_MS = 10;
 /** Pause between two probes, as a share of the time that the software takes already; the interval at most. */
 const PAUSE_PER_WAITED = 0.03;
 
+const NOT_UP = { healthy: false, version: null };
+
 export interface ServerReading extends InFlightCount {
   readonly runningVersion: string | null;
   readonly healthy: boolean;
@@ -61,12 +63,12 @@ export function createServerState(
       queued = undefined;
       const now = await running();
       const business = await countInFlight(now);
-      const found = now.state === 'stopped' ? { healthy: false, version: null } : await health.check();
+      const found = now.state === 'stopped' ? NOT_UP : await health.check();
       return { runningVersion: versionOf(now, found), healthy: found.healthy, ...business };
     }));
 
   const isUp = async (release: Release): Promise<boolean> => {
-    const found = await inTurn(() => health.check());
+    const found = await inTurn(async () => ((await health.listens()) ? health.check() : NOT_UP));
     // Asked afterwards: whoever answered, it must be this release that runs. Another process may hold the port.
     const now = await software.running();
     if (now.state === 'stopped')

@@ -229,7 +229,7 @@ export class HaproxyPlane implements DataPlane {
     for (;;) {
       const connection = await this.#connect();
       const [info = ''] = await connection.send(['show info']);
-      if (!(await this.workers.hasSuccessor(readProcess(info).pid))) return connection;
+      if (!this.workers.hasSuccessor(readProcess(info).pid)) return connection;
       await delay(SUCCESSOR_POLL_MS);
     }
   }

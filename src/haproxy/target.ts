@@ -101,9 +101,9 @@ export async function writeTargetFiles(
     .filter(({ backend }) => backend === slotName(service, 1))
     .map(({ id, name, address }) => ({ id, name, address: addresses.get(name) ?? parseAddress(address) }));
   const stateIn = stateBy(target);
-  if (lookup !== null) await writeFileAtomic(files.lookup, mapText(lookupEntries(lookup)));
-  await writeFileAtomic(files.servers, serverStateFile(service, slotCountOf(rows), servers, stateIn));
-  await writeFileAtomic(files.routes, mapText(target.entries));
+  if (lookup !== null) writeFileAtomic.sync(files.lookup, mapText(lookupEntries(lookup)));
+  writeFileAtomic.sync(files.servers, serverStateFile(service, slotCountOf(rows), servers, stateIn));
+  writeFileAtomic.sync(files.routes, mapText(target.entries));
 }
 
 function slotCountOf(rows: readonly ServerRow[]): number {

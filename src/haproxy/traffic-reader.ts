@@ -83,7 +83,7 @@ export class TrafficReader {
     if (!(await this.#readUnits(connection, process, table))) return null;
     await this.#ledger.save();
     await this.#forgetUnits(connection);
-    const beside = await this.#plane.workers.beside(now.pid);
+    const beside = this.#plane.workers.beside(now.pid);
     const transactions = await openTransactions(connection, {
       table,
       serverIds: () => this.#plane.serverIds(connection),

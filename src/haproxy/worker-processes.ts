@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { processKey, type ProcessStat, readProcessStat } from '../os/process-stat.ts';
 
@@ -36,13 +36,13 @@ export class WorkerProcesses {
     this.#logger = logger;
   }
 
-  async beside(pid: number): Promise<WorkersBeside | null> {
+  beside(pid: number): WorkersBeside | null {
     return this.#onThisMachine ? workersBeside(pid) : null;
   }
 
   /** Whether another process is about to take this one's place, as far as the system tells. To be asked again and again. */
-  async hasSuccessor(pid: number): Promise<boolean> {
-    const beside = await this.beside(pid);
+  hasSuccessor(pid: number): boolean {
+    const beside = this.beside(pid);
     const newer = beside?.newer.filter((one) => !this.#stuck.has(processKey(one))) ?? [];
     const loading = beside?.loading === true && this.#tellsLoading;
     if (!loading && newer.length === 0) {
@@ -59,15 +59,13 @@ export class WorkerProcesses {
   }
 }
 
-async function workersBeside(pid: number): Promise<WorkersBeside | null> {
+function workersBeside(pid: number): WorkersBeside | null {
   const worker = liveStat(pid);
   const master = worker === undefined ? undefined : liveStat(worker.parent);
   if (worker === undefined || master === undefined) return null;
   if (!worker.name.startsWith('haproxy') || master.name !== worker.name) return null;
-  const [children, command] = await Promise.all([
-    contentOf(`/proc/${master.pid}/task/${master.pid}/children`),
-    contentOf(`/proc/${master.pid}/cmdline`),
-  ]);
+  const children = contentOf(`/proc/${master.pid}/task/${master.pid}/children`);
+  const command = contentOf(`/proc/${master.pid}/cmdline`);
   if (children === null || command === null) return null;
   const pids = children.trim().split(' ').filter(Boolean).map(Number);
   const others = pids
@@ -89,6 +87,11 @@ function liveStat(pid: number): ProcessStat | undefined {
   return stat?.isLive === true ? stat : undefined;
 }
 
-function contentOf(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').catch(() => null);
+/** Of /proc, which never waits for a disk. */
+function contentOf(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
 }

@@ -18,9 +18,10 @@ export interface ServerAgent {
   status(address: AgentAddress, options?: { waitMs: number }): Promise<AgentStatus>;
   /** Fetches, verifies and unpacks a package ahead of its use; the running software is not touched. */
   prepare(address: AgentAddress, request: { service: string; params: UpgradeParams }): Promise<void>;
-  /** Starts the upgrade and returns at once; `status` says how it goes. */
+  /** Starts the upgrade; `status` says how it goes. `waitMs`: as there. */
   upgrade(
     address: AgentAddress,
     request: { key: string; fence: number; service: string; params: UpgradeParams },
+    options?: { waitMs: number },
   ): Promise<AgentStatus>;
 }

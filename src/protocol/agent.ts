@@ -3,12 +3,12 @@ import { OS_TYPES } from '../domain/upgrade-params.ts';
 import { errorBodySchema } from './errors.ts';
 
 /**
- * Wire of the server agent: `GET /v1/status` (with `?waitMs=` it answers once no upgrade is under way, or after that
- * time), `POST /v1/prepare` (PrepareRequest → 204: package fetched, verified and unpacked, nothing that runs touched),
- * `PUT /v1/upgrade` (UpgradeRequest → AgentStatus). JSON over HTTP, optional bearer token.
+ * Wire of the server agent: `GET /v1/status`, `POST /v1/prepare` (PrepareRequest → 204: package fetched, verified and
+ * unpacked, nothing that runs touched), `PUT /v1/upgrade` (UpgradeRequest → AgentStatus). With `?waitMs=` status and
+ * upgrade are answered once no upgrade is under way, or after that time. JSON over HTTP, optional bearer token.
  */
 
-export const statusQuerySchema = z.object({ waitMs: z.coerce.number().int().min(0).max(30_000).default(0) });
+export const waitQuerySchema = z.object({ waitMs: z.coerce.number().int().min(0).max(30_000).default(0) });
 
 const upgradeParamsSchema = z.strictObject({
   os: z.enum(OS_TYPES),

@@ -34,7 +34,11 @@ export async function performStep(plan: Plan, state: UpgradeState, step: Activit
     case 'closeIngress':
       return {
         kind: step.kind,
-        result: await activities.closeIngress({ ...context, servers: step.servers }),
+        result: await activities.closeIngress({
+          ...context,
+          servers: step.servers,
+          ...(step.opening === undefined ? {} : { opening: step.opening.transitions }),
+        }),
       };
     case 'awaitDrain':
       return {

@@ -18,6 +18,9 @@ import { UpgradeRun, type CarriedOver } from './upgrade-run.ts';
 /** Batches after the trial open without a step that stages their routes. */
 const STAGES_TRIAL_ONLY = 'only-the-trial-is-staged';
 
+/** Between two batches one table opens the one and closes the other. */
+const OPENS_WITH_NEXT = 'a-batch-opens-as-the-next-closes';
+
 /** History events after which a run goes on as a new one; well below Temporal's warning at 10,240. */
 const EVENTS_PER_RUN = 4000;
 
@@ -53,6 +56,7 @@ async function checked(input: PlanInput): Promise<CarriedOver> {
     upgradeId: upgradeIdOf(workflowId, firstExecutionRunId),
     at: new Date().toISOString(),
     stagesTrialOnly: patched(STAGES_TRIAL_ONLY),
+    opensWithNext: patched(OPENS_WITH_NEXT),
   };
   return { plan, state: initialState(plan, run) };
 }

@@ -62,6 +62,18 @@ export function describeServerAgent(name: string, createWorld: () => Promise<Ser
       });
     });
 
+    it('answers who pushes and waits once the upgrade is over', async () => {
+      await using world = await createWorld();
+      const params = await world.pack('1.4');
+      expect(
+        await world.port.upgrade(world.address, request('a', 1, params), { waitMs: 30_000 }),
+      ).toMatchObject({
+        runningVersion: '1.4',
+        healthy: true,
+        upgrade: { key: 'a', state: 'done' },
+      });
+    });
+
     it('takes the same key twice as once (invariant 9)', async () => {
       await using world = await createWorld();
       const params = await world.pack('1.4');

@@ -24,7 +24,11 @@ export function beginStep(state: UpgradeState, step: Step, at: string): UpgradeS
 function mark(state: UpgradeState, step: Step): UpgradeState {
   switch (step.kind) {
     case 'closeIngress':
-      return withStage(state, step.servers, (server) => ({ ...server, stage: 'closing' }));
+      return withStage(
+        withStage(state, step.opening?.servers ?? [], (server) => ({ ...server, stage: 'opening' })),
+        step.servers,
+        (server) => ({ ...server, stage: 'closing' }),
+      );
     case 'pushUpgradeParams':
       return withStage(
         state,
@@ -129,7 +133,7 @@ function describeStep(step: Step): string {
     case 'preflight':
       return 'Checking the plan, agents, gateways, packages and capacity';
     case 'closeIngress':
-      return `Closing the ingress of ${list(step.servers)}`;
+      return `${step.opening === undefined ? '' : `Opening ${list(step.opening.servers)}; `}Closing the ingress of ${list(step.servers)}`;
     case 'awaitDrain':
       return `Awaiting the drain of ${list(step.servers)}`;
     case 'stageRoutes':

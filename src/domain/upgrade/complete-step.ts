@@ -41,7 +41,10 @@ export function completeStep(
       };
     case 'closeIngress':
       return afterRoutes(
-        withStage(settled, serversOf(step), (server) => ({ ...server, stage: 'draining' })),
+        withStage(opened(settled, openingOf(step)), serversOf(step), (server) => ({
+          ...server,
+          stage: 'draining',
+        })),
         done.result,
       );
     case 'awaitDrain':
@@ -102,12 +105,26 @@ function afterRoutes(state: UpgradeState, result: RoutesResult): UpgradeState {
   return { ...state, routes: { ...state.routes, version: result.version } };
 }
 
-function afterApply(state: UpgradeState, step: Step, result: RoutesResult): UpgradeState {
-  const removed = step.kind === 'applyRoutes' && step.purpose === 'remove';
-  const moved = withStage(state, serversOf(step), ({ changeStep: _past, ...server }) => ({
+function openingOf(step: Step): readonly string[] {
+  return step.kind === 'closeIngress' ? (step.opening?.servers ?? []) : [];
+}
+
+/** Their change is over. */
+function opened(state: UpgradeState, servers: readonly string[]): UpgradeState {
+  return withStage(state, servers, ({ changeStep: _past, ...server }) => ({
     ...server,
-    stage: removed ? 'removed' : unlessOut(server, 'open'),
+    stage: unlessOut(server, 'open'),
   }));
+}
+
+function afterApply(state: UpgradeState, step: Step, result: RoutesResult): UpgradeState {
+  const moved =
+    step.kind === 'applyRoutes' && step.purpose === 'remove'
+      ? withStage(state, step.servers, ({ changeStep: _past, ...server }) => ({
+          ...server,
+          stage: 'removed',
+        }))
+      : opened(state, serversOf(step));
   const share = step.kind === 'applyRoutes' ? shareIn(step) : undefined;
   const out = step.kind === 'applyRoutes' ? outAfter(moved.trial.dropped, step) : undefined;
   const leader = step.kind === 'applyRoutes' ? step.leader : undefined;

@@ -130,8 +130,17 @@ function towardsWinner(plan: Plan, state: UpgradeState): Step {
     }
     return { kind: 'promoteOptimal', winner, transitions: [{ kind: 'main', release: winner }] };
   }
-  // What is ready opens before the next batch leaves: capacity only grows.
-  return openStep(plan, state) ?? changeCycle(plan, state) ?? conclude(plan, state);
+  return openAndChange(plan, state) ?? conclude(plan, state);
+}
+
+/** What is ready opens no later than the next batch leaves: that is never more than one. */
+function openAndChange(plan: Plan, state: UpgradeState): Step | undefined {
+  const open = openStep(plan, state);
+  const cycle = changeCycle(plan, state);
+  if (open === undefined) return cycle;
+  if (cycle?.kind !== 'closeIngress' || state.opensWithNext !== true) return open;
+  // One table does both, at each gateway in one moment.
+  return { ...cycle, opening: { servers: open.servers, transitions: open.transitions } };
 }
 
 /** The rollback: traffic to servers that run the baseline, everything else back to it. */
@@ -168,7 +177,7 @@ function towardsBaseline(plan: Plan, state: UpgradeState): Step {
 }
 
 /** Servers that run what they should and are out of traffic are opened. */
-function openStep(plan: Plan, state: UpgradeState): Step | undefined {
+function openStep(plan: Plan, state: UpgradeState): (Step & { kind: 'applyRoutes' }) | undefined {
   const servers = reopenable(plan, state);
   if (servers.length === 0) return undefined;
   const transitions = openTransitions(plan, state, servers);

@@ -147,6 +147,8 @@ export interface UpgradeState {
   readonly outcome: Outcome | null;
   /** Absent in runs that began under an earlier version of the workflow: they stage the opening of every batch. */
   readonly stagesTrialOnly?: true;
+  /** Absent in runs that began under an earlier version of the workflow: a batch opens before the next one closes. */
+  readonly opensWithNext?: true;
   /** Every gateway as the last change of the routes saw it. */
   readonly gateways?: GatewaysView;
   readonly exclusions?: readonly Exclusion[];
@@ -155,10 +157,10 @@ export interface UpgradeState {
 /** Entries of the timeline that are kept in the state; the whole of it is in the history. */
 const TIMELINE_LIMIT = 300;
 
-/** @param run.stagesTrialOnly false while a run of an earlier version of the workflow is replayed */
+/** @param run `stagesTrialOnly`, `opensWithNext`: false while a run of an earlier version of the workflow is replayed */
 export function initialState(
   plan: Plan,
-  run: { upgradeId: string; at: string; stagesTrialOnly?: boolean },
+  run: { upgradeId: string; at: string; stagesTrialOnly?: boolean; opensWithNext?: boolean },
 ): UpgradeState {
   const servers: Record<string, ServerState> = {};
   for (const [cluster, { servers: members }] of Object.entries(plan.clusters)) {
@@ -203,6 +205,7 @@ export function initialState(
     notes: [],
     outcome: null,
     ...(run.stagesTrialOnly === false ? {} : { stagesTrialOnly: true }),
+    ...(run.opensWithNext === false ? {} : { opensWithNext: true }),
   };
 }
 

@@ -22,7 +22,12 @@ export type RoutesPurpose =
 /** What an upgrade does next. A step may be taken up again after an interruption, with the effect of once. */
 export type Step =
   | { readonly kind: 'preflight' }
-  | { readonly kind: 'closeIngress'; readonly servers: readonly string[] }
+  | {
+      readonly kind: 'closeIngress';
+      readonly servers: readonly string[];
+      /** Servers of the batch before, which take business again by the same table. */
+      readonly opening?: { readonly servers: readonly string[]; readonly transitions: readonly Transition[] };
+    }
   | { readonly kind: 'awaitDrain'; readonly servers: readonly string[] }
   | { readonly kind: 'stageRoutes'; readonly transitions: readonly Transition[] }
   | {

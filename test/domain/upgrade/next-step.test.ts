@@ -58,13 +58,25 @@ describe('the order of an upgrade', () => {
     expect(world.steps.filter((step) => step === 'closeIngress')).toHaveLength(3);
   });
 
-  test('after the decision each batch takes business again before the next one leaves', () => {
+  const turnsOfPromotion = (began: { opensWithNext?: boolean }) => {
     const plan = examplePlan({ approval: 'automatic', promotion: { batch: 2 } });
-    const world = new SimulatedWorld(plan, winnerAtEnd);
+    const world = new SimulatedWorld(plan, winnerAtEnd, began);
     world.run();
-    const promotion = world.steps.slice(world.steps.indexOf('promoteOptimal') + 1);
-    const turns = promotion.filter((step) => step === 'closeIngress' || step === 'applyRoutes:open');
-    expect(turns).toEqual(Array.from({ length: 4 }, () => ['closeIngress', 'applyRoutes:open']).flat());
+    expect(world.state.outcome).toBe('promoted');
+    return world.steps
+      .slice(world.steps.indexOf('promoteOptimal') + 1)
+      .filter((step) => step.startsWith('closeIngress') || step.startsWith('applyRoutes'));
+  };
+
+  test('after the decision each batch takes business again by the table by which the next one leaves', () => {
+    const between = 'closeIngress:opening';
+    expect(turnsOfPromotion({})).toEqual(['closeIngress', between, between, between, 'applyRoutes:open']);
+  });
+
+  test('in a run of an earlier version each batch takes business again before the next one leaves', () => {
+    expect(turnsOfPromotion({ opensWithNext: false })).toEqual(
+      Array.from({ length: 4 }, () => ['closeIngress', 'applyRoutes:open']).flat(),
+    );
   });
 
   test('a skipped server is left out, and the run asks before it ends without it', () => {

@@ -22,10 +22,11 @@ export class SimulatedWorld {
   verdict: (final: boolean) => Verdict;
   private readonly plan: Plan;
 
-  constructor(plan: Plan, verdict: (final: boolean) => Verdict) {
+  /** @param began what runs of an earlier version of the workflow began with */
+  constructor(plan: Plan, verdict: (final: boolean) => Verdict, began: { opensWithNext?: boolean } = {}) {
     this.plan = plan;
     this.verdict = verdict;
-    this.state = initialState(plan, { upgradeId: 'upgrade-1', at: AT });
+    this.state = initialState(plan, { upgradeId: 'upgrade-1', at: AT, ...began });
     this.table = baselineRoutes(plan);
     this.software = new Map(this.table.servers.map(({ name }) => [name, plan.baseline.version]));
   }
@@ -47,7 +48,13 @@ export class SimulatedWorld {
       case 'preflight':
         return { kind: step.kind, result: { fence: 1, tableVersion: this.table.version, notes: [] } };
       case 'closeIngress':
-        return { kind: step.kind, result: this.apply([{ kind: 'close', servers: step.servers }]) };
+        return {
+          kind: step.kind,
+          result: this.apply([
+            ...(step.opening?.transitions ?? []),
+            { kind: 'close', servers: step.servers },
+          ]),
+        };
       case 'awaitDrain': {
         const { version } = this.apply([{ kind: 'seal', servers: step.servers }]);
         return { kind: step.kind, result: { drained: true, version, left: [] } };
@@ -79,7 +86,7 @@ export class SimulatedWorld {
   /** Takes one step to its end; false when the run is over or waits for the operator. */
   take(): boolean {
     const step = this.begin();
-    this.steps.push(step.kind === 'applyRoutes' ? `${step.kind}:${step.purpose}` : step.kind);
+    this.steps.push(nameOf(step));
     const done = this.effect(step);
     if (done === undefined) return false;
     this.state = completeStep(this.plan, this.state, step, done, { at: AT, overtaken: false });
@@ -120,4 +127,9 @@ export class SimulatedWorld {
     }
     this.software.set(name, version);
   }
+}
+
+function nameOf(step: Step): string {
+  if (step.kind === 'applyRoutes') return `${step.kind}:${step.purpose}`;
+  return step.kind === 'closeIngress' && step.opening !== undefined ? `${step.kind}:opening` : step.kind;
 }
