@@ -50,6 +50,25 @@ describe('an upgrade', () => {
     expect(run.world.versions()).toEqual(new Set(['2.0-a']));
   });
 
+  test('opens each batch by the table by which the next one closes, and the last one by itself', async () => {
+    const plan = examplePlanInput({ ...quick, approval: 'automatic', promotion: { batch: 2 } });
+    await using run = await bench.upgrade(plan);
+    await run.handle.result();
+    const { events } = await run.handle.fetchHistory();
+    const activities = (events ?? []).flatMap(
+      (event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? [],
+    );
+    const promotion = activities.slice(activities.indexOf('promoteOptimal') + 1);
+    const batch = ['closeIngress', 'awaitDrain', 'pushUpgradeParams', 'reportReady'];
+    expect(promotion).toEqual([
+      ...Array.from({ length: 4 }, () => batch).flat(),
+      'applyRoutes',
+      'finishUpgrade',
+    ]);
+    expect(run.world.versions()).toEqual(new Set(['2.0-a']));
+    expect(run.world.table.servers.every(({ ingress }) => ingress === 'open')).toBe(true);
+  });
+
   test('answers its queries after it has ended', async () => {
     await using run = await bench.upgrade(examplePlanInput({ ...quick, approval: 'automatic' }));
     await run.handle.result();
