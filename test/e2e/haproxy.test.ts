@@ -23,6 +23,9 @@ const RATE = 60;
 /** Answers of which a reload leaves only server and status: those of half a second, and what was under way. */
 const WITHOUT_VOLUME_PER_RELOAD = RATE;
 
+/** So long after its start an HAProxy waits for tables of others, locally and then elsewhere, and hands nothing over. */
+const HANDS_OVER_AFTER_MS = 11_000;
+
 const present = (await findHaproxy(process.env)) !== null;
 
 let up: FleetUnderLoad;
@@ -47,7 +50,12 @@ beforeAll(async () => {
     },
     { planOf, loaded: ({ gateways }) => [gateways[0]!, gateways[2]!], ratePerSecond: RATE },
   );
+  const upAt = performance.now();
   ({ fleet, watch, load, client } = up);
+  // Sooner after its start a reload hands no transactions over (README, limits).
+  await until('a reload hands transactions over', () => performance.now() - upAt > HANDS_OVER_AFTER_MS, {
+    timeoutMs: 2 * HANDS_OVER_AFTER_MS,
+  });
 });
 afterAll(async () => {
   if (present) await up[Symbol.asyncDispose]();
