@@ -29,6 +29,15 @@ export async function hasAnsible(): Promise<boolean> {
   }
 }
 
+/** Ways to talk to HAProxy that are possible here: a playbook without its program would wait for ever. */
+export async function mannersHere(): Promise<readonly Manner[]> {
+  const isThere = await run('socat', ['-V']).then(
+    () => true,
+    () => false,
+  );
+  return isThere ? ['module', 'socat'] : ['module'];
+}
+
 /** A rolling upgrade of ten servers by Ansible behind a plain HAProxy, under load. */
 export async function measureAnsible(
   { folder, ratePerSecond, beforeMs, onProgress }: RollingRun,

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError } from 'commander';
-import { hasAnsible, measureAnsible } from './ansible-run.ts';
+import { hasAnsible, mannersHere, measureAnsible } from './ansible-run.ts';
 import { measureChangeover } from './changeover-run.ts';
 import type { RollingResult } from './rolling-result.ts';
 
 const WHAT_COUNTS = `
 Ten servers behind HAProxy under the same load are upgraded: by Changeover, and by Ansible with community.general.haproxy
-and with socat (drain, wait for the last connection, stop, unpack, switch, start, health, take back; serial 1 and 3).
+and, where it is here, with socat (drain, wait for the last connection, stop, unpack, switch, start, health, take back; serial 1 and 3).
 Wall time: the playbook from its start to its end; Changeover from the closing of the first ingress to the last batch
 open, without preflight, trial and decision. Lower bound: stop and start of the slowest server in each batch, added up.
 Overhead: wall time beyond the lower bound. Goal: ours at most a tenth of the best playbook's.
@@ -26,6 +26,7 @@ interface Options {
   readonly runs: number;
   readonly rate: number;
   readonly before: number;
+  readonly serial: readonly number[];
   readonly json: boolean;
 }
 
@@ -35,7 +36,11 @@ function positive(text: string): number {
   throw new InvalidArgumentError('It has to be a number above 0.');
 }
 
-async function main({ runs, rate, before, json }: Options): Promise<void> {
+function positives(text: string): number[] {
+  return text.split(',').map(positive);
+}
+
+async function main({ runs, rate, before, serial, json }: Options): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'rolling-'));
   const rows: Row[] = [];
   const ansible = await hasAnsible();
@@ -49,8 +54,8 @@ async function main({ runs, rate, before, json }: Options): Promise<void> {
       });
       rows.push({ by: 'Changeover, 3', ...(await measureChangeover(run('Changeover'))) });
       if (!ansible) continue;
-      for (const manner of ['module', 'socat'] as const) {
-        for (const batch of [3, 1]) {
+      for (const manner of await mannersHere()) {
+        for (const batch of serial) {
           const by = `Ansible ${manner}, ${batch}`;
           rows.push({ by, ...(await measureAnsible(run(by), { manner, batch })) });
         }
@@ -120,6 +125,7 @@ await new Command('bench:rolling')
   .option('--runs <count>', 'of each; medians count', positive, 3)
   .option('--rate <count>', 'requests in a second', positive, 500)
   .option('--before <seconds>', 'how long p99 is measured before', positive, 5)
+  .option('--serial <counts>', 'how many servers the playbooks take at once', positives, [3, 1])
   .option('--json', 'everything as JSON', false)
   .action(main)
   .parseAsync();
