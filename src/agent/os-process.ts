@@ -41,13 +41,13 @@ export function liveGroup(leader: ProcessIdentity): number[] {
 
 /** Signals the process group that this process leads, also when it is gone already; false if there is none any more. */
 export function signalGroup(leader: ProcessIdentity, name: NodeJS.Signals): boolean {
-  const present = onLinux ? readStat(leader.pid) : undefined;
-  return (present === undefined || present.started === leader.started) && signal(-leader.pid, name);
+  const present = onLinux ? readProcessStat(leader.pid) : undefined;
+  return (present === undefined || startOf(present) === leader.started) && signal(-leader.pid, name);
 }
 
 /** Whether a process belongs to the group that this one leads; never where the system does not tell. */
 export function isInGroup(pid: number, leader: ProcessIdentity): boolean {
-  return readStat(pid)?.group === leader.pid;
+  return readProcessStat(pid)?.group === leader.pid;
 }
 
 /**
