@@ -6,7 +6,7 @@ import { until } from '../../demo/fleet/until.ts';
 import { createGatewayOverHttp } from '../../src/adapters/gateway-over-http.ts';
 import { bindToThisProcess, endProcess } from '../../src/dev-server/bound-process.ts';
 import { answers, freePorts } from '../../src/dev-server/free-port.ts';
-import { filesIn, slotName } from '../../src/haproxy/layout.ts';
+import { COUNT_KEY, filesIn, GO, slotName } from '../../src/haproxy/layout.ts';
 import { renderConfig, seedFiles } from '../../src/haproxy/render.ts';
 import type { Plan } from '../../src/domain/plan/schema.ts';
 import { benchPlan, trialTable } from './bench-plan.ts';
@@ -126,11 +126,12 @@ function leastConfig(port: number, plan: Plan, folder: string): string {
   const releases = [...new Set(servers.map(({ release }) => release))];
   return [
     ...webSection(port, [
-      `http-request set-var(txn.go) req.fhdr(x-account,1),map_end(${digits}),map_str(${routes})`,
+      `http-request set-var(txn.go) req.fhdr(x-account,1),map_end(${digits}),map_str(${routes}),add(0)`,
       'http-request set-var(txn.began) date(0,ms)',
-      'use_backend %[var(txn.go),field(1,:)]',
+      `use_backend ${plan.service}_%[var(txn.go),div(${GO.slot})]`,
       'http-response set-var(txn.took) date(0,ms),sub(txn.began)',
-      'http-response track-sc0 srv_name,concat(:,txn.go,:),concat(,txn.took) table counts',
+      `http-response set-var(txn.took) var(txn.go),and(${GO.number}),mul(${COUNT_KEY.number}),add(txn.took)`,
+      `http-response track-sc0 srv_id,mul(${COUNT_KEY.server}),add(txn.took) table counts`,
     ]),
     ...backend('counts', ['stick-table type string len 400 size 200k store http_req_cnt']),
     ...backend('transactions', ['stick-table type string len 256 size 100k expire 60s']),

@@ -1,4 +1,6 @@
 import { OWN_PREFIX } from '../gateway/baggage.ts';
+import type { Files, RuleParts } from './layout.ts';
+import { releaseBy } from './unit-rules.ts';
 
 /**
  * Members of W3C baggage with a routing decision, as in src/gateway/baggage.ts: what clients send of them is taken out,
@@ -49,11 +51,12 @@ export const STRIP_RULES = [
 export const NOT_WAITING = ' !{ var(txn.hop) -m found }';
 
 /** What was decided here, for sidecars behind the service (docs/routing-context.md). */
-export function contextRules(service: string, { transactions }: { transactions: boolean }): string[] {
+export function contextRules(service: string, files: Files, parts: RuleParts): string[] {
+  const transactions = parts.transactions !== null && parts.transactions !== undefined;
   const here = transactions ? NOT_WAITING : '';
   return [
     '# What was decided here travels on.',
-    `http-request add-header baggage changeover.route.${service}=%[var(txn.go),field(2,:)]${here === '' ? '' : ` if${here}`}`,
+    `http-request add-header baggage changeover.route.${service}=%[${releaseBy(files.routes)}]${here === '' ? '' : ` if${here}`}`,
     `http-request add-header baggage changeover.key=%[var(txn.key),url_enc] if { var(txn.key) -m found } { var(txn.key) -m reg -- '${UTF8}' }${here}`,
     ...(transactions
       ? [

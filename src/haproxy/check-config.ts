@@ -1,10 +1,9 @@
 import type { Plan } from '../domain/plan/schema.ts';
 import { HANDED_OVER, handoverNeeds, SUCCESSOR } from './handover.ts';
 import { MARKS, marksOf, serversOf, slotId, slotName, TABLES } from './layout.ts';
-import { handedOver, renderConfig, rulePartsOf } from './render.ts';
+import { COUNTS_LINE, handedOver, renderConfig, rulePartsOf, transactionsLine } from './render.ts';
 import { addressOf, addressText } from './server-address.ts';
 import { unitTables } from './unit-tables.ts';
-import { stickRules } from './stick-rules.ts';
 
 export interface ConfigProblem {
   /** Where to look, or where to write what is missing; from 1. */
@@ -116,14 +115,17 @@ function checkMarks(global: Section, plan: Plan): ConfigProblem[] {
     return [
       {
         line: line?.number ?? global.line,
-        missing:
-          held === undefined
-            ? `nothing says for which ${name} the rules are`
-            : `the rules are for ${name} ${safelyDecoded(held)}, the plan has ${wanted[name]}`,
+        missing: whatDiffers(name, held === undefined ? undefined : safelyDecoded(held), wanted[name]),
         write: `render the frontend anew with \`changeover haproxy render\`; it sets ${MARKS[name]}`,
       },
     ];
   });
+}
+
+function whatDiffers(name: keyof typeof MARKS, held: string | undefined, wanted: string): string {
+  if (name === 'rules') return `another Changeover wrote the rules: version ${held ?? 0}, not ${wanted}`;
+  if (held === undefined) return `nothing says for which ${name} the rules are`;
+  return `the rules are for ${name} ${held}, the plan has ${wanted}`;
 }
 
 function safelyDecoded(text: string): string {
@@ -134,11 +136,15 @@ function safelyDecoded(text: string): string {
   }
 }
 
-/** All rules that `render` would write, in their order, and wherever they stand among others. */
-function checkFrontend(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
-  const frontend = sections.find(
+function routingFrontend(sections: readonly Section[]): Section | undefined {
+  return sections.find(
     ({ kind, lines }) => kind === 'frontend' && lines.some(({ words }) => words.includes('(txn.go)')),
   );
+}
+
+/** All rules that `render` would write, in their order, and wherever they stand among others. */
+function checkFrontend(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
+  const frontend = routingFrontend(sections);
   if (frontend === undefined)
     return [
       {
@@ -147,23 +153,29 @@ function checkFrontend(sections: readonly Section[], plan: Plan, last: number): 
         write: 'take the frontend’s rules from `changeover haproxy render`',
       },
     ];
-  const folder = /map_(?:int|str)\((\S*?)\/routes\.map\)/.exec(
-    frontend.lines.map(({ words }) => words).join('\n'),
-  )?.[1];
-  const rendered = sectionsOf(
-    renderConfig(plan, { bind: ':0', socket: '-', files: folder ?? '/var/lib/changeover/haproxy' }),
-  ).find(({ kind, name }) => kind === 'frontend' && name === plan.service);
-  const rules = (rendered?.lines ?? []).filter(({ words }) => /^(http-|acl |use_backend )/.test(words));
+  return missingRules(frontend, renderedFor(plan, frontend), plan.service);
+}
+
+/** What would be rendered, with the maps where the rules at hand look for them. */
+function renderedFor(plan: Plan, at: Section | undefined): Section[] {
+  const words = at?.lines.map((line) => line.words).join('\n') ?? '';
+  const folder = /map_(?:int|str)\((\S*?)\/routes\.map\)/.exec(words)?.[1] ?? '/var/lib/changeover/haproxy';
+  return sectionsOf(renderConfig(plan, { bind: ':0', socket: '-', files: folder }));
+}
+
+function missingRules(section: Section, rendered: readonly Section[], as: string): ConfigProblem[] {
+  const own = rendered.find(({ kind, name }) => kind === section.kind && name === as);
   const problems: ConfigProblem[] = [];
   let at = 0;
-  for (const { words } of rules) {
-    const found = frontend.lines.findIndex((line, index) => index >= at && line.words === words);
+  for (const { words } of own?.lines ?? []) {
+    if (!/^(http-|acl |use_backend |stick )/.test(words)) continue;
+    const found = section.lines.findIndex((line, index) => index >= at && line.words === words);
     if (found >= 0) {
       at = found + 1;
       continue;
     }
     problems.push({
-      line: frontend.lines[at - 1]?.number ?? frontend.line,
+      line: section.lines[at - 1]?.number ?? section.line,
       missing: 'after this line a rule is missing',
       write: words,
     });
@@ -173,6 +185,7 @@ function checkFrontend(sections: readonly Section[], plan: Plan, last: number): 
 
 function checkSlots(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
+  const rendered = renderedFor(plan, routingFrontend(sections));
   for (let slot = 1; slot <= plan.candidates.length + 1; slot += 1) {
     const name = slotName(plan.service, slot);
     const backend = sections.find((section) => section.kind === 'backend' && section.name === name);
@@ -190,10 +203,7 @@ function checkSlots(sections: readonly Section[], plan: Plan, last: number): Con
         missing: 'the backend has no fixed id: the server-state file would not find it',
         write: `id ${slotId(slot)}`,
       });
-    for (const write of stickRules(rulePartsOf(plan))) {
-      if (backend.lines.some(({ words }) => words === write)) continue;
-      problems.push({ line: backend.line, missing: 'transactions are not followed by this rule', write });
-    }
+    problems.push(...missingRules(backend, rendered, name));
     for (const server of serversOf(plan)) {
       const address = addressText(addressOf(server.url));
       const line = backend.lines.find(({ words }) => words.startsWith(`server ${server.name} `));
@@ -217,16 +227,16 @@ function checkTables(sections: readonly Section[], plan: Plan, last: number): Co
   const parts = rulePartsOf(plan);
   const { transactions, measure } = parts;
   const needed: [name: string, write: string][] = [
-    [TABLES.counts, 'stick-table type string len 400 size 200000 nopurge store http_req_cnt'],
+    [TABLES.counts, COUNTS_LINE],
     ...unitTables(parts).map(({ name, line }): [string, string] => [name, line]),
     ...(measure.volume.amountHeader === undefined
       ? []
       : ([[TABLES.amounts, 'take it from `changeover haproxy render`']] as [string, string][])),
     ...(transactions === null || transactions === undefined
       ? []
-      : ([TABLES.allotted, TABLES.transactions, TABLES.ended].map((name) => [
+      : ([TABLES.unallotted, TABLES.transactions, TABLES.ended].map((name) => [
           name,
-          `stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}${HANDED_OVER}`,
+          transactionsLine(transactions.idleMs),
         ]) as [string, string][])),
   ];
   return needed.flatMap(([name, write]) => {
@@ -251,7 +261,7 @@ function checkHandover(sections: readonly Section[], plan: Plan, last: number): 
   const global = sections.find(({ kind }) => kind === 'global');
   const why = what.transactions ? 'a reload would cut transactions' : 'a reload would forget accounts';
   const needs = handoverNeeds(what);
-  const handed: readonly string[] = [TABLES.allotted, TABLES.transactions, TABLES.ended, TABLES.accounts];
+  const handed: readonly string[] = [TABLES.unallotted, TABLES.transactions, TABLES.ended, TABLES.accounts];
   const tables = sections.filter(({ name }) => handed.includes(name));
   return [
     ...needs.global

@@ -14,6 +14,7 @@ import {
 import { CountLedger } from './count-ledger.ts';
 import { HaproxyPlane } from './haproxy-plane.ts';
 import { InnerMap } from './inner-map.ts';
+import { filesIn } from './layout.ts';
 import { companionMetrics } from './companion-metrics.ts';
 import { parseSocketAddress } from './runtime-api.ts';
 import { TrafficReader } from './traffic-reader.ts';
@@ -61,6 +62,7 @@ export function createCompanion(
     plane,
     ledger,
     accounts: new AccountReader({ ledger: ledger.accounts, store, now: deps.now ?? Date.now }),
+    routesFile: filesIn(config.filesDir).routes,
     logger,
   });
   plane.onReplaced = (old) => reader.keep(old);

@@ -1,5 +1,6 @@
 import { LATENCY_BOUNDS_MS, type TrafficCount } from '../domain/measure.ts';
-import { AMOUNT_BITS, AMOUNT_DECIMALS, ENDING } from './layout.ts';
+import type { KeyDecision } from '../domain/policy/route-key.ts';
+import { AMOUNT_BITS, AMOUNT_DECIMALS, AMOUNT_KEY, COUNT_KEY, ENDING } from './layout.ts';
 import type { TableRow } from './runtime-answers.ts';
 
 /** A `TrafficCount` that is being added up. */
@@ -60,25 +61,57 @@ const NUMBERS = [
   'latencySumMs',
 ] as const;
 
-/** `slot:release:bucket[:open]`: the fourth field is there while a stage holds keys back. */
-function decision([, release, bucket]: readonly string[]): { release: string; bucket: string } | null {
-  if (release === undefined || bucket === undefined) return null;
-  return { release: decodeURIComponent(release), bucket: decodeURIComponent(bucket) };
+/** Stick tables of one HAProxy process. */
+export interface CountTables {
+  readonly counts: readonly TableRow[];
+  readonly amounts: readonly TableRow[];
 }
 
-/** Counts of one HAProxy process, from its stick tables. */
+/** A key by `COUNT_KEY` or `AMOUNT_KEY`; null for what is none. */
+function partsOf(
+  key: string,
+  { number, server }: typeof COUNT_KEY | typeof AMOUNT_KEY,
+): { server: number; decision: number; rest: number } | null {
+  if (!/^\d+$/.test(key)) return null;
+  const all = BigInt(key);
+  return {
+    server: Number(all / BigInt(server)),
+    decision: Number((all % BigInt(server)) / BigInt(number)),
+    rest: Number(all % BigInt(number)),
+  };
+}
+
+/** Numbers of the decisions that were counted, by `DecisionNumbers`. */
+export function decisionsIn({ counts, amounts }: CountTables): Set<number> {
+  const keys = [
+    ...counts.map(({ key }) => partsOf(key, COUNT_KEY)),
+    ...amounts.map(({ key }) => partsOf(key, AMOUNT_KEY)),
+  ];
+  return new Set(keys.flatMap((parts) => (parts === null ? [] : [parts.decision])));
+}
+
+/** Counts of one HAProxy process, by its own numbers of decisions and servers; nothing of what it has no name for. */
 export function countsOf(
-  tables: { counts: readonly TableRow[]; amounts: readonly TableRow[] },
-  clusterOf: (server: string) => string,
+  tables: CountTables,
+  names: {
+    readonly decisions: ReadonlyMap<number, KeyDecision>;
+    readonly servers: ReadonlyMap<number, string>;
+    readonly clusterOf: (server: string) => string;
+  },
 ): TrafficCount[] {
   const rows = new CountRows();
+  const rowOf = (decision: number, id: number): Row | null => {
+    const found = names.decisions.get(decision);
+    const server = names.servers.get(id);
+    if (found === undefined || server === undefined) return null;
+    return rows.row({ ...found, server, cluster: names.clusterOf(server) });
+  };
   for (const { key, fields } of tables.counts) {
-    const [server = '', ...rest] = key.split(':');
-    const ending = Number(rest.pop());
-    const found = decision(rest);
-    if (found === null || !Number.isInteger(ending)) continue;
+    const parts = partsOf(key, COUNT_KEY);
+    const row = parts === null ? null : rowOf(parts.decision, parts.server);
+    if (parts === null || row === null) continue;
+    const ending = parts.rest;
     const count = fields.get('http_req_cnt') ?? 0;
-    const row = rows.row({ ...found, server, cluster: clusterOf(server) });
     row.requests += count;
     const status = Math.floor((ending % ENDING.allocated) / ENDING.statusClass);
     if (status === 4) row.clientErrors += count;
@@ -92,15 +125,12 @@ export function countsOf(
     row.latencySumMs += count * middleOf(bucket);
   }
   for (const { key, fields } of tables.amounts) {
-    const rest = key.split(':');
-    const sign = rest.pop();
-    const server = rest.pop() ?? '';
-    const found = decision(rest);
-    if (found === null) continue;
+    const parts = partsOf(key, AMOUNT_KEY);
+    const row = parts === null ? null : rowOf(parts.decision, parts.server);
+    if (parts === null || row === null) continue;
     let units = 0;
     for (let bit = 0; bit < AMOUNT_BITS; bit += 1) units += 2 ** bit * (fields.get(`gpc${bit}`) ?? 0);
-    const row = rows.row({ ...found, server, cluster: clusterOf(server) });
-    row.volumeAmount += (sign === '-' ? -units : units) / 10 ** AMOUNT_DECIMALS;
+    row.volumeAmount += (parts.rest === 1 ? -units : units) / 10 ** AMOUNT_DECIMALS;
   }
   return rows.all;
 }

@@ -5,7 +5,7 @@ import type { RouteTable } from '../domain/routes/table.ts';
 import type { DataPlane } from '../gateway/data-plane.ts';
 import { LookupFile, resolveLookup } from '../gateway/lookup-file.ts';
 import { filesIn, slotName } from './layout.ts';
-import { storedSlots } from './map-files.ts';
+import { storedRoutes } from './map-files.ts';
 import { readServers, type ServerRow } from './runtime-answers.ts';
 import { type Target, targetOf, writeTargetFiles } from './target.ts';
 
@@ -31,7 +31,7 @@ export class FilesPlane implements DataPlane {
   async prepare(table: RouteTable, { restored }: { restored: boolean }): Promise<() => Promise<void>> {
     const lookup = await this.#lookup(table, restored);
     const rows = await this.#rows();
-    const target = targetOf(table, rows, await storedSlots(filesIn(this.#folder).routes));
+    const target = targetOf(table, rows, await storedRoutes(filesIn(this.#folder).routes));
     return async () => {
       await writeTargetFiles(this.#folder, target, lookup);
       this.#target = target;
@@ -40,7 +40,7 @@ export class FilesPlane implements DataPlane {
 
   async check(table: RouteTable): Promise<void> {
     await this.#lookup(table, false);
-    targetOf(table, await this.#rows(), await storedSlots(filesIn(this.#folder).routes));
+    targetOf(table, await this.#rows(), await storedRoutes(filesIn(this.#folder).routes));
   }
 
   close(): void {

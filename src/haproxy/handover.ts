@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { TABLES } from './layout.ts';
 
 /**
  * What a reload must not lose. A process that was replaced is told no routes any more, but gets one more request on each
@@ -22,7 +21,7 @@ const WAITING = 'changeover_waiting';
 /** One round of waiting, in milliseconds. Few long ones: what waits holds a connection for each round that it has made. */
 const ROUND_MS = 250;
 /**
- * So long after its first request of a transaction a process waits for what it does not know, in milliseconds: 100,000
+ * So long after its first request of a transaction that it does not know a process waits for it, in milliseconds: 100,000
  * entries, which is a full table, take 300 ms to be handed over on two busy cores.
  */
 const SETTLED_MS = 700;
@@ -55,17 +54,16 @@ export const HANDOVER_RULES = [
   `http-request set-var(txn.hop) str(${SUCCESSOR}) if { stopping }`,
 ];
 
-/** Once `txn.id` is known to be an id or unset. */
+/** A transaction of which no server is known. */
+const UNKNOWN = '{ var(txn.at) -m int eq 0 }';
+
+/** Once `txn.at` is known to be the number of a transaction's server, 0, or unset. */
 export const WAITING_RULES = [
   '# While transactions are handed over, one that is not known yet waits a moment.',
-  'http-request set-var(proc.settling) date(0,ms) if { var(txn.id) -m found } !{ var(proc.settling) -m found }',
-  `http-request set-var(txn.age) date(0,ms),sub(proc.settling) if { var(txn.id) -m found } !{ var(txn.hop) -m found } !{ var(txn.id),in_table(${TABLES.transactions}) }`,
-  `http-request set-var(txn.hop) str(${LATER}) if { var(txn.age) -m int lt ${SETTLED_MS} } { date(0,ms),sub(proc.started) lt ${GROWN_MS} }`,
+  `http-request set-var(proc.settling) date(0,ms) if ${UNKNOWN} !{ var(proc.settling) -m found }`,
+  `http-request set-var(txn.hop) str(${LATER}) if ${UNKNOWN} !{ var(txn.hop) -m found } { date(0,ms),sub(proc.settling) lt ${SETTLED_MS} } { date(0,ms),sub(proc.started) lt ${GROWN_MS} }`,
 ];
 export const HANDOVER_WAY = 'use_backend %[var(txn.hop)] if { var(txn.hop) -m found }';
-
-/** What is passed on is counted where it is answered. */
-export const HANDOVER_UNCOUNTED = 'http-response allow if { var(txn.hop) -m found }';
 
 /** Where processes of one HAProxy meet: abstract sockets, which a chroot does not hide, and nobody else's. */
 function meetingPoint({ files, socket }: { files: string; socket: string }, what: string): string {

@@ -6,8 +6,8 @@ import type { RouteTable } from '../domain/routes/table.ts';
 import type { DataPlane } from '../gateway/data-plane.ts';
 import { type LookupFile, openLookup } from '../gateway/lookup-file.ts';
 import { filesIn, slotName, SPECIAL } from './layout.ts';
-import { lookupEntries, mapText, storedSlots } from './map-files.ts';
-import { refuseOtherRules, refuseUncountable } from './running-rules.ts';
+import { lookupEntries, mapText, storedRoutes } from './map-files.ts';
+import { refuseOtherRules, refuseRulesOfAnother, refuseUncountable } from './running-rules.ts';
 import { RuntimeConnection, type SocketAddress } from './runtime-api.ts';
 import { readMapValue, readProcess, type ServerRow } from './runtime-answers.ts';
 import { applyTarget, fillMap } from './runtime-changes.ts';
@@ -104,8 +104,8 @@ export class HaproxyPlane implements DataPlane {
       if (fitting === null) {
         take();
         // HAProxy need not be there yet; whoever asks for its state sees to it that this table is in effect.
-        const slots = await storedSlots(this.#files.routes);
-        this.#target = { table, slots, entries: [], rows: [], addresses: new Map() };
+        const stored = await storedRoutes(this.#files.routes);
+        this.#target = { table, ...stored, entries: [], rows: [], addresses: new Map() };
         this.#executed = this.#target;
         return;
       }
@@ -161,9 +161,9 @@ export class HaproxyPlane implements DataPlane {
     return this.#targetOf(table, rows);
   }
 
-  /** Slots stay with their releases, those included that the files of an HAProxy before this companion's start give them. */
+  /** What was given stays, also by the files of an HAProxy before this companion's start: slots, and numbers of decisions. */
   async #targetOf(table: RouteTable, rows: readonly ServerRow[]): Promise<Target> {
-    return targetOf(table, rows, this.#target?.slots ?? (await storedSlots(this.#files.routes)));
+    return targetOf(table, rows, this.#target ?? (await storedRoutes(this.#files.routes)));
   }
 
   close(): void {
@@ -215,6 +215,7 @@ export class HaproxyPlane implements DataPlane {
     this.#established = '';
     for (;;) {
       const connection = await this.#withoutSuccessor();
+      await refuseRulesOfAnother(connection);
       const { rows, isRemembered } = await this.#servers.of(connection);
       const target = fitting?.rows === rows ? fitting : await this.#targetOf(table, rows);
       await writeTargetFiles(this.#filesDir, target, this.#lookup?.values ?? null);

@@ -3,8 +3,9 @@ import { dealtGroups } from '../domain/policy/groups.ts';
 import type { KeySource, TrafficPolicy } from '../domain/policy/policy.ts';
 import { KEY_MEMBER, routeMember } from '../gateway/baggage.ts';
 import { NOT_WAITING } from './baggage-rules.ts';
-import { encoded, type filesIn, plain, type RuleParts } from './layout.ts';
+import { encoded, type Files, plain, type RuleParts } from './layout.ts';
 import { decisionRules, keyFetch } from './rules.ts';
+import { releaseBy } from './unit-rules.ts';
 
 /** A service behind the one that HAProxy serves: how its routes decide is rules, what they decide is in a map of its own. */
 export interface InnerService {
@@ -18,8 +19,6 @@ export interface InnerPlan {
   readonly service: string;
   readonly traffic: { readonly key: KeySource; readonly policy: TrafficPolicy };
 }
-
-type Files = ReturnType<typeof filesIn>;
 
 /** @throws ChangeoverError `InvalidRequest` for what HAProxy cannot decide by. */
 export function innerServicesOf(plans: readonly InnerPlan[]): InnerService[] {
@@ -74,13 +73,14 @@ export function innerRules(
     const scope = `in${index + 1}_`;
     const theirs: RuleParts = { ...undealt, key, policy };
     const isOwn = key.from === 'baggage' || plain(key) === plain({ ...parts.key, lookup: undefined });
-    const rules = decisionRules(theirs, { ...files, routes: files.inner(service) });
+    const routes = files.inner(service);
+    const rules = decisionRules(theirs, { ...files, routes });
     return [
       `# What the routes of ${service} decide.`,
       ...(isOwn ? [] : [`http-request set-var(txn.${scope}key) ${keyFetch(key)}`]),
       `http-request set-var(txn.${scope}key) var(${ownKey})${isOwn ? '' : ` if !{ var(txn.${scope}key) -m found }`}`,
       ...rules.map((rule) => onOwnNames(rule, scope)),
-      `http-request add-header baggage ${routeMember(service)}=%[var(txn.${scope}go),field(2,:)] if { var(txn.${scope}go) -m found }${NOT_WAITING}`,
+      `http-request add-header baggage ${routeMember(service)}=%[${releaseBy(routes, `txn.${scope}go`)}] if { var(txn.${scope}go) -m found }${NOT_WAITING}`,
     ];
   });
 }

@@ -22,14 +22,14 @@ export function slotId(slot: number): number {
 
 /** Backends that hold nothing but a stick table. */
 export const TABLES = {
-  /** Key `server:decision:ending` → `http_req_cnt`, one more for each answered request; the ending by `ENDING`. */
+  /** Key by `COUNT_KEY` → `http_req_cnt`, one more for each answered request. */
   counts: 'changeover_counts',
-  /** Key `decision:server:sign` → amount of the transaction volume in binary, digit i in `gpc(i)`. */
+  /** Key by `AMOUNT_KEY` → amount of the transaction volume in binary, digit i in `gpc(i)`. */
   amounts: 'changeover_amounts',
-  /** Id of a transaction → server, for as long as it is not idle. */
+  /** Id of a transaction that the policy sent where it began → server, for as long as it is not idle. */
   transactions: 'changeover_transactions',
-  /** Ids of transactions that the policy sent where they began. */
-  allotted: 'changeover_allotted',
+  /** The same of those that came there otherwise. */
+  unallotted: 'changeover_unallotted',
   /** Ids of transactions of which a server said that they are over. */
   ended: 'changeover_ended',
   /** Key `moment:table version:release` → units of the trial in `http_req_cnt`, their outcomes by `UNIT_DIGITS`. */
@@ -39,7 +39,30 @@ export const TABLES = {
 } as const;
 
 /** How an exchange ended, as a number: the class of its latency, which is less than `slow`, and these for what else holds. */
-export const ENDING = { slow: 16, statusClass: 32, allocated: 512, volume: 1_024 } as const;
+export const ENDING = { slow: 16, statusClass: 32, allocated: 512, volume: 1_024, all: 2_048 } as const;
+
+/**
+ * What is decided for a request, as a number: whatever is compared or kept for each request is one, since HAProxy copies
+ * text wherever it keeps it. From the lowest bit on: the number of release and bucket (`DecisionNumbers`), and these.
+ */
+export const GO = {
+  /** Of the number of release and bucket, in a transaction that began otherwise than by the policy. */
+  otherwise: 2 ** 31,
+  number: 2 ** 32 - 1,
+  /** The policy did not allot it. */
+  unallotted: 2 ** 32,
+  /** While a stage holds keys back: one more than the slot of a second hash from which on it does. */
+  open: 2 ** 33,
+  openMost: 2 ** 14 - 1,
+  /** Slot of the release. */
+  slot: 2 ** 47,
+} as const;
+/** Bucket of a transaction that goes on where it began. */
+export const TRANSACTION = 'transaction';
+/** Keys of what is counted: an `ENDING`, and from these on the number of release and bucket, and HAProxy's of the server. */
+export const COUNT_KEY = { number: ENDING.all, server: ENDING.all * 2 ** 32 } as const;
+/** The same of amounts, with 1 for those below zero first. */
+export const AMOUNT_KEY = { number: 2, server: 2 * 2 ** 32 } as const;
 
 /**
  * Keys of the routes map that stand for no key of a client. They are numbers beyond all that policies use, so that the
@@ -56,19 +79,20 @@ export const SPECIAL = {
   version: '9000000000000000008',
   units: '9000000000000000009',
 } as const;
+/** Entry of a number of `DecisionNumbers`: the release and the bucket that it stands for. */
+export const DECISION_BASE = 6_000_000_000_000_000_000n;
 /** Entry of slot n: the release that has it. */
 export const SLOT_BASE = 7_000_000_000_000_000_000n;
 /** Entry of server id n: where transactions that began on it go on. */
 export const HOME_BASE = 8_000_000_000_000_000_000n;
 /**
- * Groups that are dealt at random: group n has the numbers from `GROUP_BASE + n · SLOTS` on, one for each slot of the
- * hash. The map holds beginnings of these numbers as they are written, so that a few of them are all slots of a version.
+ * Groups that are dealt at random. The entry of a key that is of such a group is a number below `GO.slot`: group n has
+ * those from `GROUP_BASE + n · SLOTS` on, one for each slot of the hash. The map holds beginnings of these numbers as they
+ * are written, so that a few of them are all slots of a version.
  */
 export const GROUP_BASE = 600_000_000;
 /** This much further on: what a stage holds back of the group. */
 export const GROUP_HELD_BACK = 100_000_000;
-/** Begins the entry of a key that is of such a group; the group's first number follows. */
-export const GROUP_MARK = '=';
 
 /** Numbers of a range policy lie around it: HAProxy's ranges know no negative numbers. */
 export const RANGE_ZERO = 4_000_000_000_000_000_000n;
@@ -149,16 +173,19 @@ export function filesIn(folder: string) {
   };
 }
 
+export type Files = ReturnType<typeof filesIn>;
+
 /** What the running configuration tells of the rules it was rendered for, by `show env`. */
 export const MARKS = {
+  rules: 'CHANGEOVER_RULES',
   key: 'CHANGEOVER_KEY',
   policy: 'CHANGEOVER_POLICY',
   transactions: 'CHANGEOVER_TRANSACTIONS',
   measure: 'CHANGEOVER_MEASURE',
   units: 'CHANGEOVER_UNITS',
 } as const;
-/** Another one whenever the rules count units in another way. */
-const UNIT_RULES_VERSION = '3';
+/** Another one whenever maps, rules or tables mean something else than before. */
+export const RULES_VERSION = '4';
 export type Marks = Record<keyof typeof MARKS, string>;
 
 /** Parts of a plan (or of a route table) that are rules in the configuration; all else is data in maps and tables. */
@@ -190,11 +217,12 @@ export function accountOf({
 
 export function marksOf(parts: RuleParts): Marks {
   return {
+    rules: RULES_VERSION,
     key: plain(parts.key),
     policy: parts.account === undefined ? parts.policy : `${parts.policy} dealt by ${plain(parts.account)}`,
     transactions: plain(parts.transactions ?? null),
     measure: plain(parts.measure),
-    units: `${parts.unit} ${UNIT_RULES_VERSION}`,
+    units: parts.unit,
   };
 }
 
@@ -221,6 +249,11 @@ export function encodedOctets(octets: string): string {
 
 function percent(char: string): string {
   return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+}
+
+/** One argument of a configuration line, quoted where it has to be (configuration.txt 2.2). */
+export function quoted(argument: string): string {
+  return /^[\w./:%()[\],|=*-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Servers of a plan with their ids, which are the same in each slot. */

@@ -1,17 +1,29 @@
 import { readFile } from 'node:fs/promises';
-import { encodedOctets, SLOT_BASE } from './layout.ts';
+import { DECISION_BASE, encodedOctets, GO, SLOT_BASE } from './layout.ts';
 import type { MapEntry } from './route-map.ts';
 
-/** Which release has which slot, by the file that HAProxy would start with. */
-export async function storedSlots(routesFile: string): Promise<Map<string, number>> {
+/** What the routes map has of tables before. */
+export interface StoredRoutes {
+  /** Slot of each release. */
+  readonly slots: ReadonlyMap<string, number>;
+  /** Number of each decision, the oldest first. */
+  readonly decisions: ReadonlyMap<string, number>;
+}
+
+/** By the file that HAProxy would start with. */
+export async function storedRoutes(routesFile: string): Promise<StoredRoutes> {
   const slots = new Map<string, number>();
+  const decisions = new Map<string, number>();
   const text = await readFile(routesFile, 'utf8').catch(() => '');
   for (const line of text.split('\n')) {
     const [key = '', value = '-'] = line.split(' ');
-    const slot = /^\d+$/.test(key) ? Number(BigInt(key) - SLOT_BASE) : 0;
+    if (!/^\d+$/.test(key)) continue;
+    const slot = Number(BigInt(key) - SLOT_BASE);
     if (slot > 0 && slot < 1_000 && value !== '-') slots.set(decodeURIComponent(value), slot);
+    const decision = Number(BigInt(key) - DECISION_BASE);
+    if (decision >= 0 && decision <= GO.number) decisions.set(value, decision);
   }
-  return slots;
+  return { slots, decisions };
 }
 
 export function lookupEntries(values: ReadonlyMap<string, string>): MapEntry[] {

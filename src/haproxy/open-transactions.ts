@@ -2,7 +2,7 @@ import type { RouteTable } from '../domain/routes/table.ts';
 import { TABLES } from './layout.ts';
 import { argument, type RuntimeConnection } from './runtime-api.ts';
 import { hasPeersData, readTable } from './runtime-answers.ts';
-import { FEW_SERVERS, transactionsByServer } from './runtime-changes.ts';
+import { FEW_SERVERS, TRANSACTION_TABLES, transactionsByServer } from './runtime-changes.ts';
 
 /**
  * Open transactions by server, of draining servers only: who else has how many, nobody waits for. While those of a
@@ -25,10 +25,10 @@ export async function openTransactions(
   const draining = table.servers.filter(({ ingress }) => ingress === 'draining').map(({ name }) => name);
   const [endedTable = '', peers = ''] = await connection.send([`show table ${TABLES.ended}`, 'show peers']);
   const ended = readTable(endedTable).map(({ key }) => key);
-  // What a server said to be over is forgotten in both tables, in this order: it is at no moment open again.
+  // What a server said to be over is forgotten in all tables, in this order: it is at no moment open again.
   await connection.send(
     ended.flatMap((id) => [
-      `clear table ${TABLES.transactions} key ${argument(id)}`,
+      ...TRANSACTION_TABLES.map((table) => `clear table ${table} key ${argument(id)}`),
       `clear table ${TABLES.ended} key ${argument(id)}`,
     ]),
   );
@@ -48,8 +48,12 @@ async function countsOf(
     const byServer = await transactionsByServer(connection);
     return names.map((name) => byServer.get(ids.get(name) ?? 0)?.length ?? 0);
   }
-  const answers = await connection.send(
-    names.map((name) => `show table ${TABLES.transactions} data.server_id eq ${ids.get(name) ?? 0}`),
+  const perTable = await Promise.all(
+    TRANSACTION_TABLES.map((table) =>
+      connection.send(names.map((name) => `show table ${table} data.server_id eq ${ids.get(name) ?? 0}`)),
+    ),
   );
-  return answers.map((answer) => readTable(answer).length);
+  return names.map((_, index) =>
+    perTable.reduce((sum, answers) => sum + readTable(answers[index] ?? '').length, 0),
+  );
 }

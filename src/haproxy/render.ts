@@ -6,6 +6,7 @@ import { innerMarkLines, type InnerPlan, innerRules, innerServicesOf } from './i
 import {
   accountOf,
   AMOUNT_BITS,
+  type Files,
   filesIn,
   MARKS,
   marksOf,
@@ -16,12 +17,14 @@ import {
   TABLES,
 } from './layout.ts';
 import { slotRoutes } from './route-map.ts';
-import { countingRules, destinationRules, type Files, markOf, noteRules, routingRules } from './rules.ts';
+import { countingRules, endingRules, noteRules } from './count-rules.ts';
+import { destinationRules, markOf, routingRules } from './rules.ts';
 import { addressOf, addressText } from './server-address.ts';
 import { serverStateFile } from './server-states.ts';
 import { hasStateScript, STATE_SCRIPT, stateScriptFile, stateScriptLines } from './state-script.ts';
+import { stickRules, transactionsExpire } from './stick-rules.ts';
+import { assignmentRules } from './unit-rules.ts';
 import { unitTables } from './unit-tables.ts';
-import { stickRules } from './stick-rules.ts';
 
 export interface RenderOptions {
   /** Where traffic comes in, as `bind` takes it. */
@@ -46,8 +49,14 @@ export interface RenderOptions {
 const RESPONSE_TIMEOUT = '60s';
 /** Looks at servers that HAProxy takes at most. */
 const CHECKS_PER_SECOND = 1_000;
-/** Rows of counters; each takes about 200 bytes. */
-const COUNT_ROWS = 200_000;
+/** Of a number as text. */
+const NUMBER_LENGTH = 20;
+/** 200,000 rows of counters; each takes about 200 bytes. */
+export const COUNTS_LINE = `stick-table type string len ${NUMBER_LENGTH} size 200000 nopurge store http_req_cnt`;
+
+export function transactionsLine(idleMs: number): string {
+  return `stick-table type string len 256 size 100k expire ${transactionsExpire(idleMs)}${HANDED_OVER}`;
+}
 
 export function rulePartsOf(plan: Plan): RuleParts {
   const { traffic, measure } = plan;
@@ -76,7 +85,9 @@ export function renderConfig(plan: Plan, options: RenderOptions): string {
     ...frontendSection(plan, options, files, parts),
     ...tableSections(parts),
     ...handoverSections(options, handedOver(parts)),
-    ...Array.from({ length: slots }, (_, index) => slotSection(plan, index + 1, parts)).flat(),
+    ...Array.from({ length: slots }, (_, index) =>
+      slotSection(plan, index + 1, slotRules(parts, files)),
+    ).flat(),
   ].join('\n');
 }
 
@@ -170,7 +181,7 @@ function tableSections({ transactions, measure, unit }: RuleParts): string[] {
   return [
     `backend ${TABLES.counts}`,
     '    # `nopurge`: a full table refuses new rows rather than forget what was counted.',
-    `    stick-table type string len 400 size ${COUNT_ROWS} nopurge store http_req_cnt`,
+    `    ${COUNTS_LINE}`,
     '',
     ...unitTables({ unit, measure }).flatMap(({ name, comment, line }) => [
       `backend ${name}`,
@@ -182,24 +193,29 @@ function tableSections({ transactions, measure, unit }: RuleParts): string[] {
       ? []
       : [
           `backend ${TABLES.amounts}`,
-          `    stick-table type string len 400 size 20k nopurge store gpc(${AMOUNT_BITS})`,
+          `    stick-table type string len ${NUMBER_LENGTH} size 20k nopurge store gpc(${AMOUNT_BITS})`,
           '',
         ]),
     ...(transactions === null || transactions === undefined
       ? []
       : [
           // In this order they are handed over: what a transaction is counted as is known when it is.
-          ...[TABLES.allotted, TABLES.transactions, TABLES.ended].flatMap((name) => [
+          ...[TABLES.unallotted, TABLES.transactions, TABLES.ended].flatMap((name) => [
             `backend ${name}`,
             `    # Idle for longer than this, a transaction is over.`,
-            `    stick-table type string len 256 size 100k expire ${Math.ceil(transactions.idleMs)}${HANDED_OVER}${name === TABLES.ended ? ' store gpt(1)' : ''}`,
+            `    ${transactionsLine(transactions.idleMs)}${name === TABLES.ended ? ' store gpt(1)' : ''}`,
             '',
           ]),
         ]),
   ];
 }
 
-function slotSection(plan: Plan, slot: number, parts: RuleParts): string[] {
+/** What a slot's backend does with the requests that come to it. */
+function slotRules(parts: RuleParts, files: Files): string[] {
+  return [...endingRules(parts), ...assignmentRules(parts, files), ...stickRules(parts)];
+}
+
+function slotSection(plan: Plan, slot: number, rules: readonly string[]): string[] {
   const check = checkOf(serversOf(plan).length);
   return [
     `backend ${slotName(plan.service, slot)}`,
@@ -208,7 +224,7 @@ function slotSection(plan: Plan, slot: number, parts: RuleParts): string[] {
     '    balance leastconn',
     '    option redispatch 1',
     '    retry-on conn-failure empty-response',
-    ...indented(stickRules(parts)),
+    ...indented(rules),
     ...serversOf(plan).map(
       ({ id, name, url }) =>
         `    server ${name} ${addressText(addressOf(url))} id ${id} ${check}${tlsTo(url)}`,

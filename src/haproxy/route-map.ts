@@ -1,27 +1,29 @@
+import { TRANSACTION_UNALLOTTED } from '../domain/policy/allotment.ts';
 import { dealtGroups, heldBackBucket } from '../domain/policy/groups.ts';
 import { DEFAULT_SALT } from '../domain/policy/policy.ts';
 import { compileSplit, hashSteps, type KeyDecision, SLOTS, utf8Octets } from '../domain/policy/route-key.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable, TrafficSplit } from '../domain/routes/table.ts';
 import { accountSalt } from '../gateway/account-units.ts';
+import { DecisionNumbers } from './decision-numbers.ts';
 import {
   AMOUNT_DECIMALS,
   encoded,
   encodedOctets,
   GROUP_BASE,
   GROUP_HELD_BACK,
-  GROUP_MARK,
   HOME_BASE,
   NO_RELEASE,
   RANGE_FAR,
   RANGE_ZERO,
   SLOT_BASE,
-  slotName,
   SPECIAL,
+  TRANSACTION,
 } from './layout.ts';
 
 export type MapEntry = readonly [key: string, value: string];
-type Decision = (decision: KeyDecision) => string;
+/** `open`: the slot of a stage from which on keys are held back. */
+type Decision = (decision: KeyDecision, open?: number) => string;
 
 /**
  * Slot of each release that a table can send traffic to. A release keeps its slot, so that what goes on there stays;
@@ -71,14 +73,24 @@ export function slotRoutes(slots: ReadonlyMap<string, number>, count: number): M
  */
 export function routeMap(
   table: RouteTable,
-  parts: { slots: ReadonlyMap<string, number>; slotCount: number; serverIds: ReadonlyMap<string, number> },
+  parts: {
+    slots: ReadonlyMap<string, number>;
+    slotCount: number;
+    serverIds: ReadonlyMap<string, number>;
+    decisions: DecisionNumbers;
+  },
 ): MapEntry[] {
   const { split, mainRelease } = table;
-  const to: Decision = ({ release, bucket }) =>
-    `${slotName(table.service, parts.slots.get(release) ?? 0)}:${encoded(release)}:${encoded(bucket)}`;
+  const { slots, decisions } = parts;
+  const to: Decision = (decision, open) =>
+    decisions.go(decision, { slot: slots.get(decision.release) ?? 0, open });
   const main: KeyDecision = { release: mainRelease, bucket: 'main' };
   const homeOf = new Map(
-    [...parts.slots.keys()].map((release) => [release, to({ release, bucket: 'transaction' })]),
+    [...slots.keys()].map((release) => {
+      // The rules make the other kind of it by themselves.
+      decisions.of({ release, bucket: TRANSACTION_UNALLOTTED });
+      return [release, to({ release, bucket: TRANSACTION })];
+    }),
   );
   const refuges = [mainRelease, split?.baseline ?? mainRelease];
   const homes = table.servers.flatMap(({ name, release, ingress }): MapEntry[] => {
@@ -86,7 +98,7 @@ export function routeMap(
     if (id === undefined || ingress === 'closed') return [];
     return [[String(HOME_BASE + BigInt(id)), homeOf.get(release) ?? '']];
   });
-  return [
+  const entries: MapEntry[] = [
     // Ranges first: HAProxy goes through them one after the other, and behind them there is an entry for each server.
     ...(split === null
       ? ([
@@ -98,16 +110,18 @@ export function routeMap(
     ...countingEntries(table),
     [SPECIAL.refuge, to({ release: refuges[0] ?? '', bucket: 'failover' })],
     [SPECIAL.secondRefuge, to({ release: refuges[1] ?? '', bucket: 'failover' })],
-    ...slotRoutes(parts.slots, parts.slotCount),
+    ...slotRoutes(slots, parts.slotCount),
     ...homes,
   ];
+  return [...entries, ...decisions.entries];
 }
 
 /** A table of a service behind HAProxy, as far as it decides on a release. @throws ChangeoverError `InvalidRequest` */
 export function innerMapEntries({ version, split, mainRelease }: RouteTable): MapEntry[] {
-  const to: Decision = ({ release, bucket }) => `-:${encoded(release)}:${encoded(bucket)}`;
+  const decisions = new DecisionNumbers();
+  const to: Decision = (decision, open) => decisions.go(decision, { slot: 0, open });
   const main = to({ release: mainRelease, bucket: 'main' });
-  return [
+  const entries: MapEntry[] = [
     ...(split === null
       ? ([
           [SPECIAL.noKey, main],
@@ -116,6 +130,7 @@ export function innerMapEntries({ version, split, mainRelease }: RouteTable): Ma
       : splitEntries(split, to)),
     [SPECIAL.version, String(version)],
   ];
+  return [...entries, ...decisions.entries];
 }
 
 /** What the rules need to count units: there is no entry where none are counted, and none of the rules is executed then. */
@@ -138,7 +153,7 @@ function splitEntries(split: TrafficSplit, to: Decision): MapEntry[] {
   const full = compileSplit({ ...split, share: 1 });
   const open = Math.ceil(split.share * SLOTS);
   const staged: Decision = (decision) =>
-    decision.release === split.baseline || open >= SLOTS ? to(decision) : `${to(decision)}:${open}`;
+    to(decision, decision.release === split.baseline || open >= SLOTS ? undefined : open);
   return [
     ...policyEntries(split, full, staged),
     ...groupEntries(split, { to, staged }),
@@ -214,7 +229,7 @@ function groupOrDecision(
   const bucketOf = compileSplit({ ...split, share: 1, pulled: [] });
   return (key) => {
     const group = names.indexOf(bucketOf(key, ANYONE).bucket);
-    return group < 0 ? to(full(key)) : `${GROUP_MARK}${GROUP_BASE + group * SLOTS}`;
+    return group < 0 ? to(full(key)) : String(GROUP_BASE + group * SLOTS);
   };
 }
 

@@ -1,41 +1,31 @@
 import { ChangeoverError } from '../domain/errors.ts';
-import type { ExchangeMatch } from '../domain/measure.ts';
-import { NOT_ALLOTTED, TRANSACTION_UNALLOTTED } from '../domain/policy/allotment.ts';
 import { MAX_KEY_OCTETS, SLOTS } from '../domain/policy/route-key.ts';
 import { contextRules, STRIP_RULES } from './baggage-rules.ts';
-import { HANDOVER_RULES, HANDOVER_UNCOUNTED, HANDOVER_WAY, WAITING_RULES } from './handover.ts';
+import { AT_HOME, SLOT_IS_KNOWN } from './conditions.ts';
+import { HANDOVER_RULES, HANDOVER_WAY, WAITING_RULES } from './handover.ts';
 import {
-  AMOUNT_BITS,
-  AMOUNT_DECIMALS,
   encoded,
-  ENDING,
-  type filesIn,
+  type Files,
+  GO,
   GROUP_HELD_BACK,
-  GROUP_MARK,
   HOME_BASE,
+  quoted,
   RANGE_FAR,
   RANGE_ZERO,
   type RuleParts,
   SPECIAL,
   TABLES,
 } from './layout.ts';
-import { amountOutcomeRules, assignmentRules, outcomeRules, trialRules } from './unit-rules.ts';
+import { trialRules } from './unit-rules.ts';
 
-export type Files = ReturnType<typeof filesIn>;
-
-/** One argument of a configuration line, quoted where it has to be (configuration.txt 2.2). */
-export function quoted(argument: string): string {
-  return /^[\w./:%()[\],|=*-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
-}
-
-/** The routes map, searched by a whole key. That is a tree, whatever the number of servers in it. */
+/** The number that the routes map has for a whole key. It is searched as a tree, whatever the number of servers in it. */
 function lookUp(files: Files): string {
-  return `map_str(${files.routes})`;
+  return `map_str(${files.routes}),add(0)`;
 }
 
-/** The same map, searched for the range that a number lies in: a list, in which ranges come first. */
+/** The same of the range that a number lies in: a list, in which ranges come first. */
 function lookUpRange(files: Files): string {
-  return `map_int(${files.routes})`;
+  return `map_int(${files.routes}),add(0)`;
 }
 
 function special(name: keyof typeof SPECIAL, files: Files): string {
@@ -67,7 +57,7 @@ function withoutBaggage(): ChangeoverError {
   );
 }
 
-/** Key → decision, `slot:release:bucket`, and `:open` where a stage holds back the key's slots from `open` on. */
+/** Key → decision, as a number by `GO`. */
 export function routingRules(parts: RuleParts, files: Files): string[] {
   const lookup =
     parts.key.lookup === undefined
@@ -87,7 +77,7 @@ export function decisionRules(parts: RuleParts, files: Files): string[] {
     ...policyRules(parts, files),
     ...groupRules(parts, files),
     `http-request set-var(txn.go) ${special('noKey', files)} if !{ var(txn.go) -m found }`,
-    '# A stage: the slots of a second hash from the fourth field on stay on the baseline.',
+    '# A stage: the slots of a second hash from some slot on stay on the baseline.',
     ...heldBackRules(parts, files),
   ];
 }
@@ -100,18 +90,18 @@ function groupRules({ account }: RuleParts, files: Files): string[] {
   if (account === undefined) return [];
   return [
     '# A group that is dealt at random, account by account.',
-    `http-request set-var(txn.group) var(txn.go),field(2,${GROUP_MARK}) if { var(txn.go) -m beg ${GROUP_MARK} }`,
+    `http-request set-var(txn.group) var(txn.go) if { var(txn.go) -m int lt ${GO.slot} }`,
     'http-request unset-var(txn.go) if { var(txn.group) -m found }',
     `http-request set-var(txn.dealt) ${keyFetch(account)}`,
     `http-request unset-var(txn.dealt) unless { var(txn.dealt),length 1:${MAX_KEY_OCTETS} }`,
     'http-request unset-var(txn.group) unless { var(txn.dealt) -m found }',
-    `http-request set-var(txn.go) ${hash('policySalt', files, 'dealt')},add(txn.group),map_beg(${files.routes}) if { var(txn.group) -m found }`,
+    `http-request set-var(txn.go) ${hash('policySalt', files, 'dealt')},add(txn.group),map_beg(${files.routes}),add(0) if { var(txn.group) -m found }`,
   ];
 }
 
 function heldBackRules({ account }: RuleParts, files: Files): string[] {
   const dealt = hash('stageSalt', files, account === undefined ? 'key' : 'dealt');
-  const isHeld = `{ var(txn.go),field(4,:),set-var(txn.open) -m found } { ${dealt},sub(txn.open) ge 0 }`;
+  const isHeld = `{ var(txn.go),and(${GO.open * GO.openMost}) gt 0 } { var(txn.go),div(${GO.open}),and(${GO.openMost}),set-var(txn.open) -m found } { ${dealt},add(1),sub(txn.open) ge 0 }`;
   const all = `http-request set-var(txn.go) ${special('heldBack', files)} if ${isHeld}`;
   if (account === undefined) return [all];
   return [
@@ -122,7 +112,7 @@ function heldBackRules({ account }: RuleParts, files: Files): string[] {
 }
 
 function hash(salt: 'policySalt' | 'stageSalt', files: Files, of: 'key' | 'dealt' = 'key'): string {
-  return `${special(salt, files)},url_dec,concat(:,txn.${of}),xxh32,mod(${SLOTS})`;
+  return `str(${SPECIAL[salt]}),map_str(${files.routes}),url_dec,concat(:,txn.${of}),xxh32,mod(${SLOTS})`;
 }
 
 function policyRules(parts: RuleParts, files: Files): string[] {
@@ -156,10 +146,8 @@ function policyRules(parts: RuleParts, files: Files): string[] {
   }
 }
 
-const KEPT = '{ var(txn.kept) -m found }';
-const AT_HOME = '{ var(txn.go),field(1,:),strcmp(txn.slot) eq 0 }';
-/** What was decided is no allotment by the policy. */
-export const UNALLOTTED = `{ var(txn.go),field(3,:) -m str ${NOT_ALLOTTED.join(' ')} }`;
+/** Bits that differ where the policy's decision is for another slot than the transaction's, or only one was allotted by it. */
+const DIFFERING = `var(txn.go),xor(txn.home),and(${2n ** 63n - BigInt(GO.slot) + BigInt(GO.unallotted)})`;
 
 /**
  * Transactions go on where they began; where nobody can take what was decided, the refuges do. `context`: further rules
@@ -170,123 +158,39 @@ export function destinationRules(
   files: Files,
   { service, context }: { service: string; context: readonly string[] | null },
 ): string[] {
-  const { transactions } = parts;
-  if (transactions?.id.from === 'baggage') throw withoutBaggage();
-  const pinned =
-    transactions === null || transactions === undefined
-      ? []
-      : [
-          '# A transaction goes on in the slot of the server on which it began.',
-          `http-request set-var(txn.id) ${transactions.id.from === 'header' ? `req.fhdr(${transactions.id.name},1)` : `req.cook(${transactions.id.name})`}`,
-          'http-request unset-var(txn.id) unless { var(txn.id),length 1:256 }',
-          ...(transactions.endHeader === undefined
-            ? []
-            : [`http-request unset-var(txn.id) if { var(txn.id),in_table(${TABLES.ended}) }`]),
-          ...WAITING_RULES,
-          `http-request set-var(txn.home) var(txn.id),table_server_id(${TABLES.transactions}),add(${HOME_BASE}),${lookUp(files)} if { var(txn.id) -m found }`,
-          `http-request set-var(txn.slot) var(txn.home),field(1,:) if { var(txn.home) -m found }`,
-          '# It counts as allotted by the policy if it began so, wherever its key would begin one now.',
-          `http-request set-var(txn.kept) bool(true) if { var(txn.slot) -m found } { var(txn.id),in_table(${TABLES.allotted}) }`,
-          `http-request set-var(txn.go) var(txn.home) if ${KEPT} !${AT_HOME} or ${KEPT} ${UNALLOTTED}`,
-          `http-request set-var(txn.go) var(txn.home),field(1,:,2),concat(:${TRANSACTION_UNALLOTTED}) if { var(txn.slot) -m found } !${KEPT} !${AT_HOME} or { var(txn.slot) -m found } !${KEPT} !${UNALLOTTED}`,
-        ];
-  const draining = pinned.length === 0 ? '' : ' !{ var(txn.slot) -m found }';
+  const pinned = transactionRules(parts, files);
+  const elsewhere = pinned.length === 0 ? '' : `!${AT_HOME} `;
+  const isEmpty = `${SLOT_IS_KNOWN} { str(${service}_),concat(,txn.slot),nbsrv eq 0 }`;
   return [
     ...HANDOVER_RULES,
     ...pinned,
-    `http-request set-var(txn.go) ${special('refuge', files)} if { var(txn.go),field(1,:),nbsrv,set-var(txn.left) -m int eq 0 }${draining}`,
-    `http-request set-var(txn.go) ${special('secondRefuge', files)} if { var(txn.left) -m int eq 0 } { var(txn.go),field(1,:),nbsrv eq 0 }${draining}`,
-    ...assignmentRules(parts, files),
+    '# Where nobody could take it.',
+    `http-request set-var(txn.go) ${special('refuge', files)},set-var(txn.refuge) if ${elsewhere}${isEmpty}`,
+    `http-request set-var(txn.go) ${special('secondRefuge', files)} if { var(txn.refuge) -m found } ${isEmpty}`,
     ...STRIP_RULES,
-    ...(context === null ? [] : [...contextRules(service, { transactions: pinned.length > 0 }), ...context]),
+    ...(context === null ? [] : [...contextRules(service, files, parts), ...context]),
     HANDOVER_WAY,
-    'use_backend %[var(txn.go),field(1,:)]',
+    `use_backend ${service}_%[var(txn.go),div(${GO.slot})]`,
   ];
 }
 
-function requestConditions({ method, path }: Pick<ExchangeMatch, 'method' | 'path'>): string[] {
+function transactionRules({ transactions }: RuleParts, files: Files): string[] {
+  if (transactions === null || transactions === undefined) return [];
+  if (transactions.id.from === 'baggage') throw withoutBaggage();
+  const homeBy = (table: string): string =>
+    `var(txn.id),table_server_id(${table}),set-var(txn.at),add(${HOME_BASE}),${lookUp(files)}`;
   return [
-    ...(method === undefined ? [] : [`{ method -m str ${quoted(method)} }`]),
-    ...(path === undefined
+    '# A transaction goes on in the slot of the server on which it began.',
+    `http-request set-var(txn.id) ${transactions.id.from === 'header' ? `req.fhdr(${transactions.id.name},1)` : `req.cook(${transactions.id.name})`}`,
+    'http-request unset-var(txn.id) unless { var(txn.id),length 1:256 }',
+    ...(transactions.endHeader === undefined
       ? []
-      : path.endsWith('*')
-        ? [`{ path -m beg ${quoted(path.slice(0, -1))} }`]
-        : [`{ path -m str ${quoted(path)} }`]),
-  ];
-}
-
-function statusCondition(status: string): string {
-  const family = /^([1-5])xx$/i.exec(status)?.[1];
-  return family === undefined ? `{ status ${status} }` : `{ status ${family}00:${family}99 }`;
-}
-
-/** What the counting rules have to remember of the request. */
-export function noteRules({ measure }: RuleParts): string[] {
-  const volumeIf = requestConditions(measure.volume.match);
-  return [
-    `http-request set-var(txn.a) int(${ENDING.allocated})${when(requestConditions(measure.allocated))}`,
-    ...(volumeIf.length === 0 ? [] : [`http-request set-var(txn.maybe) bool(true)${when(volumeIf)}`]),
-    'http-request set-var(txn.began) date(0,ms)',
-  ];
-}
-
-/**
- * Counting. One entry of a stick table for each way an exchange can end (decision, server, class of status, latency,
- * flags): tracking it adds one to it, atomically and without a rule of its own, so that each answered request is counted
- * exactly once. What is not text is put together as one number first (`ENDING`): text is copied at each joint, numbers
- * are not. An amount is added digit by digit: `gpc(i)` counts how often binary digit i was set, and the sum is
- * Σ 2^i · gpc(i).
- */
-export function countingRules(parts: RuleParts, files: Files): string[] {
-  const { volume, slowMs } = parts.measure;
-  const volumeIf = [
-    ...(requestConditions(volume.match).length === 0 ? [] : ['{ var(txn.maybe) -m found }']),
-    ...(volume.match.status === undefined ? [] : [statusCondition(volume.match.status)]),
-    ...(volume.match.header === undefined
-      ? []
-      : [
-          volume.match.header.value === undefined
-            ? `{ res.fhdr(${volume.match.header.name}) -m found }`
-            : `{ res.fhdr(${volume.match.header.name},1) -m str ${quoted(volume.match.header.value)} }`,
-        ]),
-  ];
-  return [
-    HANDOVER_UNCOUNTED,
-    'http-response set-var(txn.took) date(0,ms),sub(txn.began)',
-    `http-response set-var(txn.ending) status,div(100),mul(${ENDING.statusClass}),add(txn.a)`,
-    `http-response set-var(txn.ending) status,div(100),mul(${ENDING.statusClass}) if !{ var(txn.a) -m found }`,
-    `http-response set-var(txn.ending) var(txn.took),map_int(${files.latency},0),add(txn.ending)`,
-    `http-response set-var(txn.ending) var(txn.ending),add(${ENDING.slow}) if { var(txn.took) -m int gt ${Math.floor(slowMs)} }`,
-    `http-response set-var(txn.v) bool(true)${when(volumeIf)}`,
-    `http-response set-var(txn.ending) var(txn.ending),add(${ENDING.volume}) if { var(txn.v) -m found }`,
-    `http-response track-sc0 srv_name,concat(:,txn.go,:),concat(,txn.ending) table ${TABLES.counts}`,
-    ...outcomeRules(parts),
-    ...(volume.amountHeader === undefined ? [] : amountRules(volume.amountHeader, parts)),
-  ];
-}
-
-function when(conditions: readonly string[]): string {
-  return conditions.length === 0 ? '' : ` if ${conditions.join(' ')}`;
-}
-
-function amountRules(header: string, parts: RuleParts): string[] {
-  const zeros = '0'.repeat(AMOUNT_DECIMALS);
-  return [
-    '# The rest is for exchanges that are transaction volume with an amount.',
-    'http-response allow unless { var(txn.v) -m found }',
-    'http-response set-var(txn.server) srv_name',
-    `http-response set-var(txn.amount) res.fhdr(${header},1)`,
-    String.raw`http-response allow unless { var(txn.amount) -m reg -- '^-?[0-9]{1,10}(\.[0-9]+)?\z' }`,
-    'http-response set-var(txn.sign) str(-) if { var(txn.amount) -m beg -- - }',
-    `http-response set-var(txn.units) var(txn.amount),ltrim(-),field(1,.),mul(${10 ** AMOUNT_DECIMALS})`,
-    `http-response set-var(txn.fraction) var(txn.amount),field(2,.),concat(${zeros}),bytes(0,${AMOUNT_DECIMALS}) if { var(txn.amount) -m sub . }`,
-    'http-response set-var(txn.units) var(txn.fraction),add(txn.units) if { var(txn.fraction) -m found }',
-    `http-response track-sc2 var(txn.go),concat(:,txn.server,:),concat(,txn.sign) table ${TABLES.amounts}`,
-    ...Array.from(
-      { length: AMOUNT_BITS },
-      (_, bit) => `http-response sc-inc-gpc(${bit},2) if { var(txn.units),and(${2n ** BigInt(bit)}) gt 0 }`,
-    ),
-    ...amountOutcomeRules(parts),
+      : [`http-request unset-var(txn.id) if { var(txn.id),in_table(${TABLES.ended}) }`]),
+    '# It counts as allotted by the policy if it began so, wherever its key would begin one now.',
+    `http-request set-var(txn.home) ${homeBy(TABLES.transactions)}`,
+    `http-request set-var(txn.home) ${homeBy(TABLES.unallotted)},add(${GO.otherwise + GO.unallotted}) if !${AT_HOME}`,
+    ...WAITING_RULES,
+    `http-request set-var(txn.go) var(txn.home) if { ${DIFFERING} gt 0 }`,
   ];
 }
 

@@ -8,9 +8,25 @@ import {
   MARKS,
   type Marks,
   marksOf,
+  RULES_VERSION,
   UNIT_KEPT_MS,
 } from './layout.ts';
 import type { RuntimeConnection } from './runtime-api.ts';
+
+/** Data of this companion means something else to rules of another version, whatever the table says. */
+export async function refuseRulesOfAnother(connection: RuntimeConnection): Promise<void> {
+  const [answer = ''] = await connection.send([`show env ${MARKS.rules}`]);
+  const running = markIn(answer);
+  if (running === RULES_VERSION) return;
+  throw new ChangeoverError(
+    'InvalidRequest',
+    `HAProxy's configuration was rendered by another Changeover: its rules are of version ${running === '' ? 'none' : running}, this one's of ${RULES_VERSION}. Render it anew (\`changeover haproxy render\`), bring its files up to date (\`changeover haproxy sync\`), and reload it.`,
+  );
+}
+
+function markIn(answer: string): string {
+  return decodeURIComponent(/=(.*)$/m.exec(answer)?.[1]?.trim() ?? '');
+}
 
 /** Rules are text of the configuration: a table that counts by others must not be executed as if it were the same. */
 export async function refuseOtherRules(
@@ -18,6 +34,7 @@ export async function refuseOtherRules(
   table: RouteTable,
   logger: Logger,
 ): Promise<void> {
+  await refuseRulesOfAnother(connection);
   const names = Object.keys(MARKS) as (keyof Marks)[];
   const answers = await connection.send(names.map((name) => `show env ${MARKS[name]}`));
   const wanted = marksOf({
@@ -30,8 +47,7 @@ export async function refuseOtherRules(
   });
   const differing = names.filter((name, index) => {
     if (name === 'units' && table.split?.counting === undefined) return false;
-    const running = /=(.*)$/m.exec(answers[index] ?? '')?.[1]?.trim() ?? '';
-    return decodeURIComponent(running) !== wanted[name];
+    return markIn(answers[index] ?? '') !== wanted[name];
   });
   if (differing.length === 0) return;
   if (table.split === null) {

@@ -63,6 +63,8 @@ export function readServers(answer: string): ServerRow[] {
 export interface ServerStat {
   readonly backend: string;
   readonly server: string;
+  /** HAProxy's number of the server. */
+  readonly id: number;
   /** Requests under way, those that wait for a connection included. */
   readonly inFlight: number;
   /** Requests that failed without an answer of the server. */
@@ -93,12 +95,12 @@ export function readServerStats(answer: string): ServerStat[] {
     at('status'),
     at('stot'),
   ];
-  const [connect, response, aborted] = [at('econ'), at('eresp'), at('cli_abrt')];
+  const [connect, response, aborted, id] = [at('econ'), at('eresp'), at('cli_abrt'), at('sid')];
   const succeeded = ['hrsp_2xx', 'hrsp_3xx', 'hrsp_other'].map(at);
   const [clientErrors, serverErrors] = [at('hrsp_4xx'), at('hrsp_5xx')];
   if (backend < 0 || current < 0) throw unreadable('show stat', answer);
   // Of about a hundred columns, those up to the last one of interest.
-  const columns = 1 + Math.max(backend, server, current, queued, status, connect, response, aborted);
+  const columns = 1 + Math.max(backend, server, current, queued, status, connect, response, aborted, id);
   return lines
     .filter((line) => line !== '')
     .map((line) => {
@@ -115,6 +117,7 @@ export function readServerStats(answer: string): ServerStat[] {
       return {
         backend: cell[backend] ?? '',
         server: cell[server] ?? '',
+        id: number(id),
         inFlight: number(current) + number(queued),
         failed: failures,
         aborted: Math.min(number(aborted), Math.max(0, unanswered)),

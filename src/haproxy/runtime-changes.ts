@@ -9,6 +9,9 @@ import type { ServerState } from './server-states.ts';
 import { stateCommands } from './state-script.ts';
 import { differing, serverIds, type Target } from './target.ts';
 
+/** Each open transaction is in one of them. */
+export const TRANSACTION_TABLES = [TABLES.transactions, TABLES.unallotted] as const;
+
 /** Entries sent in one batch: the answers of more would be held in memory for nothing. */
 const BATCH = 500;
 /** For each of so many servers HAProxy searches the table of transactions; for more of them it is read once, as a whole. */
@@ -102,7 +105,9 @@ async function cutTransactions(
   if (closed.length <= FEW_SERVERS) {
     await connection.send(
       closed.flatMap((id) =>
-        [TABLES.transactions, TABLES.allotted].map((table) => `clear table ${table} data.server_id eq ${id}`),
+        [TABLES.transactions, TABLES.unallotted].map(
+          (table) => `clear table ${table} data.server_id eq ${id}`,
+        ),
       ),
     );
     return;
@@ -110,9 +115,7 @@ async function cutTransactions(
   const open = await transactionsByServer(connection);
   const cut = closed.flatMap((id) => open.get(id) ?? []);
   await connection.send(
-    cut.flatMap((key) =>
-      [TABLES.transactions, TABLES.allotted].map((table) => `clear table ${table} key ${argument(key)}`),
-    ),
+    cut.flatMap((key) => TRANSACTION_TABLES.map((table) => `clear table ${table} key ${argument(key)}`)),
   );
 }
 
@@ -120,9 +123,9 @@ async function cutTransactions(
 export async function transactionsByServer(
   connection: RuntimeConnection,
 ): Promise<ReadonlyMap<number, readonly string[]>> {
-  const [answer = ''] = await connection.send([`show table ${TABLES.transactions}`]);
+  const answers = await connection.send(TRANSACTION_TABLES.map((table) => `show table ${table}`));
   const byServer = new Map<number, string[]>();
-  for (const { key, fields } of readTable(answer)) {
+  for (const { key, fields } of answers.flatMap(readTable)) {
     const id = fields.get('server_id') ?? 0;
     const known = byServer.get(id);
     if (known === undefined) byServer.set(id, [key]);

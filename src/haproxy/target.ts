@@ -2,17 +2,17 @@ import { mkdir } from 'node:fs/promises';
 import writeFileAtomic from 'write-file-atomic';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
+import { DecisionNumbers } from './decision-numbers.ts';
 import { filesIn, slotName } from './layout.ts';
-import { lookupEntries, mapText } from './map-files.ts';
+import { lookupEntries, mapText, type StoredRoutes } from './map-files.ts';
 import { assignSlots, type MapEntry, routeMap } from './route-map.ts';
 import type { ServerRow } from './runtime-answers.ts';
 import { addressOf, parseAddress, type ServerAddress } from './server-address.ts';
 import { type ServerState, serverStateFile } from './server-states.ts';
 
 /** What a table means for one HAProxy. */
-export interface Target {
+export interface Target extends StoredRoutes {
   readonly table: RouteTable;
-  readonly slots: ReadonlyMap<string, number>;
   readonly entries: readonly MapEntry[];
   /** HAProxy's servers as they were when it was made. */
   readonly rows: readonly ServerRow[];
@@ -21,11 +21,7 @@ export interface Target {
 }
 
 /** @throws ChangeoverError `InvalidRequest` where the configuration lacks servers or slots. */
-export function targetOf(
-  table: RouteTable,
-  rows: readonly ServerRow[],
-  before: ReadonlyMap<string, number>,
-): Target {
+export function targetOf(table: RouteTable, rows: readonly ServerRow[], before: StoredRoutes): Target {
   const slotCount = slotCountOf(rows);
   if (slotCount === 0) {
     throw new ChangeoverError(
@@ -41,11 +37,14 @@ export function targetOf(
       `HAProxy's configuration lacks the servers ${missing.join(', ')}; run \`changeover haproxy render\` for the plan and reload it.`,
     );
   }
-  const slots = assignSlots(table, { before, slots: slotCount });
+  const slots = assignSlots(table, { before: before.slots, slots: slotCount });
+  const numbers = new DecisionNumbers(before.decisions);
+  const entries = routeMap(table, { slots, slotCount, serverIds: ids, decisions: numbers });
   return {
     table,
     slots,
-    entries: routeMap(table, { slots, slotCount, serverIds: ids }),
+    decisions: numbers.kept,
+    entries,
     rows,
     addresses: new Map(table.servers.map(({ name, url }) => [name, addressOf(url)])),
   };

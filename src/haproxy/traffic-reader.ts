@@ -6,7 +6,8 @@ import type { GatewayServer, GatewayStats, GatewayUnits } from '../protocol/gate
 import { readProcessStat } from '../os/process-stat.ts';
 import type { AccountReader } from './account-reader.ts';
 import { type CountLedger } from './count-ledger.ts';
-import { countsOf } from './count-rows.ts';
+import { countsOf, decisionsIn } from './count-rows.ts';
+import { DecisionNames } from './decision-names.ts';
 import type { Executing, HaproxyPlane } from './haproxy-plane.ts';
 import { TABLES } from './layout.ts';
 import { openTransactions } from './open-transactions.ts';
@@ -33,6 +34,7 @@ export class TrafficReader {
   readonly #plane: HaproxyPlane;
   readonly #ledger: CountLedger;
   readonly #accounts: AccountReader;
+  readonly #decisions: DecisionNames;
   readonly #logger: Logger;
   readonly #old = new Set<RuntimeConnection>();
   readonly #unread: UnreadProcesses;
@@ -44,6 +46,7 @@ export class TrafficReader {
     plane: HaproxyPlane;
     ledger: CountLedger;
     accounts: AccountReader;
+    routesFile: string;
     logger: Logger;
   }) {
     this.#gateway = parts.gateway;
@@ -51,6 +54,7 @@ export class TrafficReader {
     this.#plane = parts.plane;
     this.#ledger = parts.ledger;
     this.#accounts = parts.accounts;
+    this.#decisions = new DecisionNames(parts.routesFile);
     this.#logger = parts.logger;
     this.#unread = new UnreadProcesses(parts.logger);
   }
@@ -124,11 +128,11 @@ export class TrafficReader {
     ]);
     for (const { name, cluster } of this.#plane.table?.servers ?? []) this.#clusters.set(name, cluster);
     const clusterOf = (server: string): string => this.#clusters.get(server) ?? '';
-    const rows: TrafficCount[] = countsOf(
-      { counts: readTable(counts), amounts: readTable(amounts) },
-      clusterOf,
-    );
     const { id, pid } = readProcess(info);
+    const tables = { counts: readTable(counts), amounts: readTable(amounts) };
+    const decisions = await this.#decisions.of(connection, id, decisionsIn(tables));
+    const names = new Map(servers.map((stat) => [stat.id, stat.server]));
+    const rows: TrafficCount[] = countsOf(tables, { decisions, servers: names, clusterOf });
     this.#ledger.read(
       id,
       rows,

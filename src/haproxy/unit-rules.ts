@@ -1,8 +1,11 @@
-import { NOT_ALLOTTED } from '../domain/policy/allotment.ts';
 import { accountAmountRules, accountAssignmentRules, accountOutcomeRules } from './account-rules.ts';
+import { ALLOCATED, ALLOTTED, COUNTED, IN_TIME, VOLUME } from './conditions.ts';
+import { digitRules } from './digit-rules.ts';
 import {
   AMOUNT_BITS,
-  type filesIn,
+  DECISION_BASE,
+  type Files,
+  GO,
   type RuleParts,
   SPECIAL,
   TABLES,
@@ -12,14 +15,10 @@ import {
 
 /**
  * Counting for the decision: each request that the policy allotted is a unit. It is counted when it is assigned, in an
- * entry for its moment, table version and release (and group, where groups are dealt at random), and its outcome is added to that same entry. Tracking holds the entry
- * until the request is over, which `show table` tells (`use`): so it is known of which moments all outcomes are there.
+ * entry for its moment, table version and release (and group, where groups are dealt at random), and its outcome is added
+ * to that same entry. Tracking holds the entry until the request is over, which `show table` tells (`use`): so it is known
+ * of which moments all outcomes are there.
  */
-
-type Files = ReturnType<typeof filesIn>;
-
-const COUNTED = '{ var(txn.version) -m found }';
-const IN_TIME = '{ var(txn.took),sub(txn.limit) le 0 }';
 
 function trial(files: Files): string {
   return `str(${SPECIAL.units}),map_str(${files.routes})`;
@@ -28,31 +27,44 @@ function trial(files: Files): string {
 /** Before anything is looked up for the request. */
 export function trialRules(files: Files): string[] {
   return [
-    '# What is counted for the decision: table version, time-out in milliseconds, and more. Absent while nothing is.',
-    `http-request set-var(txn.trial) ${trial(files)}`,
+    '# For the decision: the version of the table by which anything is counted.',
+    `http-request set-var(txn.seen) ${trial(files)},add(0)`,
   ];
 }
 
-/** Once it is decided where the request goes. */
+/** The release, as it is written in the routes map. */
+export function releaseBy(routes: string, go = 'txn.go'): string {
+  return `var(${go}),and(${GO.number}),add(${DECISION_BASE}),map_str(${routes}),field(1,:)`;
+}
+
+/** In the slot's backend: it is decided where the request goes. */
 export function assignmentRules(parts: RuleParts, files: Files): string[] {
-  if (parts.unit === 'account') return accountAssignmentRules(parts, files);
-  const dealt = parts.account === undefined ? '' : ' { var(txn.group) -m found }';
-  const group = parts.account === undefined ? '' : ',concat(:,txn.group)';
+  const group = parts.account === undefined ? '' : ' { var(txn.group) -m found }';
+  const allocated = parts.unit === 'account' ? '' : ` ${ALLOCATED}`;
   return [
-    '# A unit of the trial is counted at its assignment, unless routes changed while it was looked at.',
-    `http-request set-var(txn.version) var(txn.trial),field(1,:) if { var(txn.trial) -m found } { var(txn.a) -m found } !{ var(txn.hop) -m found }${dealt} !{ var(txn.go),field(3,:) -m str ${NOT_ALLOTTED.join(' ')} } { ${trial(files)},strcmp(txn.trial) eq 0 }`,
-    `http-request set-var(txn.limit) var(txn.trial),field(2,:) if ${COUNTED}`,
-    `http-request set-var(txn.release) var(txn.go),field(2,:) if ${COUNTED}`,
-    `http-request track-sc1 var(txn.began),div(${UNIT_SLOT_MS}),concat(:,txn.version,:),concat(,txn.release)${group} table ${TABLES.units} if ${COUNTED}`,
+    '# For the decision: what the policy allotted, unless routes changed while it was looked at. Rules of your own come before.',
+    `http-request allow unless { var(txn.seen) -m found }${allocated}${group} ${ALLOTTED}`,
+    '# What is counted: table version, time-out in milliseconds, and more.',
+    `http-request set-var(txn.trial) ${trial(files)}`,
+    'http-request allow unless { var(txn.trial),sub(txn.seen) eq 0 }',
+    `http-request set-var(txn.release) ${releaseBy(files.routes)}`,
+    ...(parts.unit === 'account' ? accountAssignmentRules(parts) : requestAssignmentRules(parts)),
+  ];
+}
+
+function requestAssignmentRules({ account }: RuleParts): string[] {
+  const group = account === undefined ? '' : ',concat(:,txn.group)';
+  return [
+    'http-request set-var(txn.limit) var(txn.trial),field(2,:),add(0)',
+    'http-request set-var(txn.version) var(txn.seen)',
+    `http-request track-sc1 var(txn.began),div(${UNIT_SLOT_MS}),concat(:,txn.version,:),concat(,txn.release)${group} table ${TABLES.units}`,
   ];
 }
 
 /** Of the response, once it is known whether it is transaction volume. */
 export function outcomeRules({ unit }: RuleParts): string[] {
-  if (unit === 'account') return accountOutcomeRules(IN_TIME);
-  return [
-    `http-response sc-inc-gpc(${UNIT_DIGITS.successes},1) if ${COUNTED} { var(txn.v) -m found } ${IN_TIME}`,
-  ];
+  if (unit === 'account') return accountOutcomeRules();
+  return [`http-response sc-inc-gpc(${UNIT_DIGITS.successes},1) if ${COUNTED} ${VOLUME} ${IN_TIME}`];
 }
 
 /**
@@ -61,13 +73,8 @@ export function outcomeRules({ unit }: RuleParts): string[] {
  * moved up so that it is positive.
  */
 export function amountOutcomeRules({ unit }: RuleParts): string[] {
-  if (unit === 'account') return accountAmountRules(IN_TIME);
-  const digits = (name: string, from: number, count: number): string[] =>
-    Array.from(
-      { length: count },
-      (_, bit) =>
-        `http-response sc-inc-gpc(${from + bit},1) if { var(txn.${name}),and(${2n ** BigInt(bit)}) gt 0 }`,
-    );
+  if (unit === 'account') return accountAmountRules();
+  const digits = (of: string, at: number, to: number): string[] => digitRules({ of, in: 1, to, at });
   const { parts, squares, uncapped } = UNIT_DIGITS;
   return [
     '# The rest is for units of the trial.',

@@ -1,3 +1,5 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { request } from 'undici';
 import { describe, expect, it } from 'vitest';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
@@ -182,5 +184,26 @@ describe('HAProxy as a gateway', () => {
       code: 'InvalidRequest',
       message: expect.stringContaining('changeover haproxy render') as string,
     });
+  });
+
+  it('leaves an HAProxy alone whose rules another Changeover wrote, and says what to do', async (test) => {
+    requireComponent('HAProxy', HAPROXY !== null, test);
+    await using all = await shop();
+    const { fixture, table } = all;
+    await fixture.admin.publish(table, {});
+    const config = join(fixture.folder, 'haproxy.cfg');
+    const text = await readFile(config, 'utf8');
+    await writeFile(config, text.replace(/CHANGEOVER_RULES \S+/, 'CHANGEOVER_RULES 3'));
+    const [routes, process] = await Promise.all([fixture.routesOnDisk(), fixture.process()]);
+    await fixture.haproxy.reload();
+    await until(async () => !['', process].includes(await fixture.process()), 'the new process answers');
+    await expect(fixture.admin.publish({ ...table, version: 2 }, {})).rejects.toMatchObject({
+      code: 'InvalidRequest',
+      message: expect.stringMatching(/version 3.*changeover haproxy render/) as string,
+    });
+    expect(await fixture.routesOnDisk()).toBe(routes);
+    const response = await request(fixture.url);
+    await response.body.dump();
+    expect(response.statusCode).toBe(200);
   });
 });

@@ -12,6 +12,7 @@ import { type CompiledRoutes, compileRoutes } from '../../src/gateway/compiled-r
 import { readRequestHead, Refusal } from '../../src/gateway/request-head.ts';
 import { requireComponent } from '../support/require-component.ts';
 import { tableOf } from '../gateway/support/gateway-fixture.ts';
+import { DECISION_BASE, GO } from '../../src/haproxy/layout.ts';
 import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
 
 const logger = pino({ level: 'silent' });
@@ -346,8 +347,8 @@ describe('the same key gets the same release and bucket from HAProxy and from th
       await using fixture = await HaproxyFixture.start(plan);
       // It answers with its decision instead of sending the request on.
       const config = await readFile(join(fixture.folder, 'haproxy.cfg'), 'utf8');
-      const answer =
-        'http-request return status 200 content-type text/plain lf-string "%[var(txn.go),field(2,:)] %[var(txn.go),field(3,:)]"';
+      const decision = `var(txn.go),and(${GO.number}),add(${DECISION_BASE}),map_str(${join(fixture.folder, 'routes.map')})`;
+      const answer = `http-request return status 200 content-type text/plain lf-string "%[${decision},field(1,:)] %[${decision},field(2,:)]"`;
       await writeFile(join(fixture.folder, 'haproxy.cfg'), config.replace('# What counts.', answer));
       const ages = Array.from({ length: 3_000 }, (_, i) => `${i * 7_919},${(i % 80) + 3}`);
       for (const dir of [folder, fixture.folder])

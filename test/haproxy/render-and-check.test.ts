@@ -93,6 +93,23 @@ describe('what a configuration lacks is said by line', () => {
     expect(problems).toContainEqual(expect.stringContaining('the rules are for transactions'));
   });
 
+  it('rules of another Changeover', () => {
+    const older = text.replace(/CHANGEOVER_RULES \S+/, 'CHANGEOVER_RULES 3');
+    expect(checkConfig(older, plan)).toEqual([
+      expect.objectContaining({
+        line: lineOf('CHANGEOVER_RULES'),
+        missing: expect.stringContaining('another Changeover wrote the rules: version 3') as string,
+      }),
+    ]);
+  });
+
+  it('a rule of a slot that is gone', () => {
+    const rule = `    stick match var(txn.id) table changeover_transactions if { var(txn.go),and(4294967296) eq 0 }\n`;
+    expect(checkConfig(text.replace(rule, ''), plan)).toEqual([
+      expect.objectContaining({ missing: 'after this line a rule is missing', write: rule.trim() }),
+    ]);
+  });
+
   it('a configuration that knows nothing of upgrades', () => {
     const own =
       'global\n  maxconn 100\ndefaults\n  mode http\nfrontend web\n  bind :80\n  default_backend web\n';

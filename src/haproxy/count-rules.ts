@@ -1,0 +1,115 @@
+import type { ExchangeMatch } from '../domain/measure.ts';
+import { COUNTED, VOLUME, when } from './conditions.ts';
+import {
+  AMOUNT_BITS,
+  AMOUNT_DECIMALS,
+  AMOUNT_KEY,
+  COUNT_KEY,
+  ENDING,
+  type Files,
+  GO,
+  quoted,
+  type RuleParts,
+  TABLES,
+} from './layout.ts';
+import { digitRules } from './digit-rules.ts';
+import { amountOutcomeRules, outcomeRules } from './unit-rules.ts';
+
+function requestConditions({ method, path }: Pick<ExchangeMatch, 'method' | 'path'>): string[] {
+  return [
+    ...(method === undefined ? [] : [`{ method -m str ${quoted(method)} }`]),
+    ...(path === undefined
+      ? []
+      : path.endsWith('*')
+        ? [`{ path -m beg ${quoted(path.slice(0, -1))} }`]
+        : [`{ path -m str ${quoted(path)} }`]),
+  ];
+}
+
+function statusCondition(status: string): string {
+  const family = /^([1-5])xx$/i.exec(status)?.[1];
+  return family === undefined ? `{ status ${status} }` : `{ status ${family}00:${family}99 }`;
+}
+
+/** What the counting rules have to remember of the request. */
+export function noteRules({ measure }: RuleParts): string[] {
+  const volumeIf = requestConditions(measure.volume.match);
+  return [
+    ...(volumeIf.length === 0 ? [] : [`http-request set-var(txn.maybe) bool(true)${when(volumeIf)}`]),
+    'http-request set-var(txn.began) date(0,ms)',
+  ];
+}
+
+/** In the slot's backend: what is known by then of how the exchange is counted. Nothing else is. */
+export function endingRules({ measure }: RuleParts): string[] {
+  const begun = `var(txn.go),and(${GO.number}),mul(${COUNT_KEY.number})`;
+  const allocatedIf = requestConditions(measure.allocated);
+  return [
+    '# What counts.',
+    `http-request set-var(txn.ending) ${begun},add(${ENDING.allocated})${when(allocatedIf)}`,
+    ...(allocatedIf.length === 0
+      ? []
+      : [`http-request set-var(txn.ending) ${begun} unless { var(txn.ending) -m found }`]),
+  ];
+}
+
+/**
+ * Counting. One entry of a stick table for each way an exchange can end (decision, server, class of status, latency,
+ * flags): tracking it adds one to it, atomically and without a rule of its own, so that each answered request is counted
+ * exactly once. The way is one number (`COUNT_KEY`): text is copied wherever it is kept or joined, numbers are not. An
+ * amount is added digit by digit: `gpc(i)` counts how often binary digit i was set, and the sum is Σ 2^i · gpc(i).
+ */
+export function countingRules(parts: RuleParts, files: Files): string[] {
+  const { volume, slowMs } = parts.measure;
+  const volumeIf = [
+    ...(requestConditions(volume.match).length === 0 ? [] : ['{ var(txn.maybe) -m found }']),
+    ...(volume.match.status === undefined ? [] : [statusCondition(volume.match.status)]),
+    ...(volume.match.header === undefined
+      ? []
+      : [
+          volume.match.header.value === undefined
+            ? `{ res.fhdr(${volume.match.header.name}) -m found }`
+            : `{ res.fhdr(${volume.match.header.name},1) -m str ${quoted(volume.match.header.value)} }`,
+        ]),
+  ];
+  return [
+    `http-response set-var(txn.ending) date(0,ms),sub(txn.began),set-var(txn.took),map_int(${files.latency},0),add(txn.ending)`,
+    `http-response set-var(txn.ending) status,div(100),mul(${ENDING.statusClass}),add(txn.ending)`,
+    `http-response set-var(txn.ending) var(txn.ending),add(${ENDING.slow}) if { var(txn.took) -m int gt ${Math.floor(slowMs)} }`,
+    `http-response set-var(txn.ending) var(txn.ending),add(${ENDING.volume})${when(volumeIf)}`,
+    `http-response track-sc0 srv_id,mul(${COUNT_KEY.server}),add(txn.ending) table ${TABLES.counts}`,
+    ...(volume.amountHeader === undefined
+      ? outcomeRules(parts)
+      : [
+          '# The rest is for transaction volume, and for the decision.',
+          `http-response allow unless ${VOLUME} or ${COUNTED}`,
+          ...outcomeRules(parts),
+          ...amountRules(volume.amountHeader, parts),
+        ]),
+  ];
+}
+
+/** Up to 1,677 of what is counted in. */
+const USUAL_BITS = 24;
+
+function amountRules(header: string, parts: RuleParts): string[] {
+  const zeros = '0'.repeat(AMOUNT_DECIMALS);
+  return [
+    '# The rest is for exchanges that are transaction volume with an amount.',
+    `http-response allow unless ${VOLUME}`,
+    `http-response set-var(txn.amount) res.fhdr(${header},1)`,
+    String.raw`http-response allow unless { var(txn.amount) -m reg -- '^-?[0-9]{1,10}(\.[0-9]+)?\z' }`,
+    'http-response set-var(txn.sign) int(1) if { var(txn.amount) -m beg -- - }',
+    `http-response set-var(txn.units) var(txn.amount),ltrim(-),field(1,.),mul(${10 ** AMOUNT_DECIMALS})`,
+    `http-response set-var(txn.fraction) var(txn.amount),field(2,.),concat(${zeros}),bytes(0,${AMOUNT_DECIMALS}) if { var(txn.amount) -m sub . }`,
+    'http-response set-var(txn.units) var(txn.fraction),add(txn.units) if { var(txn.fraction) -m found }',
+    `http-response set-var(txn.signed) var(txn.go),and(${GO.number}),mul(${AMOUNT_KEY.number})`,
+    'http-response set-var(txn.signed) var(txn.signed),add(1) if { var(txn.sign) -m found }',
+    `http-response track-sc2 srv_id,mul(${AMOUNT_KEY.server}),add(txn.signed) table ${TABLES.amounts}`,
+    ...digitRules({ of: 'units', in: 2, to: USUAL_BITS }),
+    '# Most amounts are small.',
+    `http-response allow unless { var(txn.units),div(${2 ** USUAL_BITS}) gt 0 } or ${COUNTED}`,
+    ...digitRules({ of: 'units', in: 2, from: USUAL_BITS, to: AMOUNT_BITS }),
+    ...amountOutcomeRules(parts),
+  ];
+}
