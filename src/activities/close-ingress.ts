@@ -1,5 +1,5 @@
 import type { Transition } from '../domain/routes/transitions.ts';
-import type { RoutesResult } from '../domain/upgrade/results.ts';
+import type { CloseResult } from '../domain/upgrade/results.ts';
 import { attempt, type StepContext } from './attempt.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { publishUntilAcknowledged } from './publish.ts';
@@ -15,7 +15,7 @@ export interface CloseIngressInput extends StepContext {
  * that. Transactions that began on the servers still end there.
  */
 export function closeIngress({ registry }: Pick<ActivityDependencies, 'registry'>) {
-  return (input: CloseIngressInput): Promise<RoutesResult> =>
+  return (input: CloseIngressInput): Promise<CloseResult> =>
     attempt(input.step, async (present) => {
       const { service, fence, step, servers, opening = [] } = input;
       const { version } = await registry.activate(service, {
@@ -24,6 +24,7 @@ export function closeIngress({ registry }: Pick<ActivityDependencies, 'registry'
         transitions: [...opening, { kind: 'close', servers }],
       });
       const gateways = await publishUntilAcknowledged(registry, present, { service, version });
-      return { version, gateways };
+      const opened = opening.flatMap((one) => (one.kind === 'open' ? one.servers : []));
+      return { version, gateways, ...(opened.length === 0 ? {} : { opened }) };
     });
 }

@@ -5,7 +5,7 @@ import { RULES_VERSION } from '../domain/decision/rule.ts';
 import { readBlocks, stateOfTotals, type RuleProgress } from '../domain/decision/rule-reading.ts';
 import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { NO_BLOCKS } from '../domain/decision/rule-state.ts';
-import { movedRemark, uncheckedWhereMoved } from '../domain/decision/moved.ts';
+import { bendsSplit, movedRemark, uncheckedWhereMoved } from '../domain/decision/moved.ts';
 import { isAllotted, isMoved } from '../domain/policy/allotment.ts';
 import type { SourcePlan } from '../domain/plan/source-schema.ts';
 import type { ReadingResult } from '../domain/upgrade/results.ts';
@@ -187,11 +187,8 @@ async function read(
   const pulled: Record<string, string> = { ...input.pulled };
   for (const { release, reason } of pulls) pulled[release] = reason;
   const arms = evidenceOf({ versions, base, totals, pulled });
-  const moved = movedRemark(
-    versions.map(({ version }) => version),
-    base,
-    totals,
-  );
+  const names = versions.map(({ version }) => version);
+  const moved = movedRemark(names, base, totals);
   const lengthMs = input.elapsedMs + elapsedMs;
   if (goesByTotals(input)) {
     const isOver = final && traffic.unread.length === 0;
@@ -199,7 +196,9 @@ async function read(
     return { ...found, arms, verdict, ...noted(moved) };
   }
   const fresh = await freshBlocks(deps, input, { isPull: pulls.length > 0, source });
-  const blocks = uncheckedWhereMoved(spec, fresh.blocks, moved.length > 0);
+  // Who was turned away by a version that is back is not told either.
+  const isBack = Object.keys(progress.state.returned ?? {}).length > 0;
+  const blocks = uncheckedWhereMoved(spec, fresh.blocks, bendsSplit(names, base, totals) || isBack);
   const remarks = [...fresh.remarks, ...moved];
   const { tableVersion } = traffic;
   const next = readBlocks(spec, progress, {

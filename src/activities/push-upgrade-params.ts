@@ -45,9 +45,17 @@ export function pushUpgradeParams({ agents }: Pick<ActivityDependencies, 'agents
         const open = input.servers.filter(({ server }) => !present.isDone(server));
         // One server that takes long must not keep others in the queue.
         const waitMs = open.length <= AGENTS_AT_ONCE ? WAIT_MS : 0;
-        const found = await present.each(open, AGENTS_AT_ONCE, (target) =>
-          pushOne(agents, input, target, { present, pushed, waitMs }),
-        );
+        let unheard = open.length;
+        const found = await present.each(open, AGENTS_AT_ONCE, async (target) => {
+          let one = await pushOne(agents, input, target, { present, pushed, waitMs });
+          unheard -= 1;
+          // An agent that hangs holds the round up for long: meanwhile the others tell how it goes on.
+          while (one.state === 'running' && waitMs > 0 && unheard > 0) {
+            await present.sleep(PAUSE_MS);
+            one = await pushOne(agents, input, target, { present, pushed, waitMs });
+          }
+          return one;
+        });
         const problems = found.flatMap((one) => (one.state === 'failed' ? [one.problem] : []));
         // A server that is being tried again is not mended yet: its problem stands, with the time since when.
         const standing = open.flatMap(({ server }, index) =>

@@ -58,6 +58,8 @@ export function createUpgrader(deps: UpgraderDeps): Upgrader {
     const latest = state.pending ?? present?.request;
     if (latest?.key === request.key) {
       if (request.fence > state.fence) await journal.update(() => ({ fence: request.fence }));
+      // It stands still where the journal could not be written.
+      if (active === undefined && (running || state.pending !== null)) resume();
       return;
     }
     if (running && latest && request.fence <= latest.fence && !samePackage(latest, request)) {

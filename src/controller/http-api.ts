@@ -146,9 +146,10 @@ function addRouteRoutes(app: Hono, deps: ApiDeps): void {
     const leave = gateway === undefined ? () => undefined : presence.enter(service, gateway);
     try {
       if (gateway !== undefined && has !== undefined) await pulled(deps, service, { gateway, version: has });
-      const isTaken = async (): Promise<boolean> =>
-        gateway !== undefined && waitMs > 0 && publisher.takenByPush(service, gateway);
       const version = versionOf(c.req.header('if-none-match'));
+      // One that has nothing yet may have to be told that what it is pushed is current.
+      const isTaken = async (): Promise<boolean> =>
+        gateway !== undefined && version > 0 && waitMs > 0 && publisher.takenByPush(service, gateway);
       const table = await poll.newerThan(service, { version, waitMs, isTaken, signal: c.req.raw.signal });
       const current = tableFor(store.get(service), gateway);
       c.header('etag', `"${current.version}"`);

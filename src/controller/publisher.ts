@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { TrafficGateway } from '../ports/traffic-gateway.ts';
 import type { GatewayAddress } from '../protocol/controller.ts';
@@ -9,6 +10,8 @@ import type { ServiceStore } from './service-store.ts';
 
 /** For one push to one gateway, in milliseconds. */
 const PUSH_TIMEOUT_MS = 2_000;
+/** So long whoever asks for routes is left to a push of them that is under way, in milliseconds: it may hang. */
+const PUSH_PATIENCE_MS = 500;
 /** Longest wait between two tries of the background loop with a gateway that does not take its table. */
 const MAX_BACKOFF_MS = 10_000;
 
@@ -64,7 +67,7 @@ export function createPublisher(deps: {
     const running = pushes.get(`${service}/${gateway}`);
     // Who pulled its last table may be out of reach: it need not wait until that is known once more.
     if (running === undefined || stateOf()?.acknowledgedBy !== 'push') return false;
-    await running.done.catch(() => undefined);
+    await Promise.race([running.done.catch(() => undefined), delay(PUSH_PATIENCE_MS)]);
     return (stateOf()?.acknowledged ?? 0) >= store.get(service).active.version;
   }
 

@@ -10,7 +10,8 @@ const WITHOUT_BUSINESS: readonly number[] = [TCP_STATE.timeWait, TCP_STATE.close
  */
 export async function connectedPorts(pid: number): Promise<ReadonlySet<number> | null> {
   try {
-    const [sockets, connections = []] = await Promise.all([socketsOf(pid), readTcpConnections(pid)]);
+    const [sockets, connections] = await Promise.all([socketsOf(pid), readTcpConnections(pid)]);
+    if (connections === undefined) return null;
     const used = connections.filter(
       ({ inode, state }) => sockets.has(inode) && !WITHOUT_BUSINESS.includes(state),
     );

@@ -33,8 +33,11 @@ function statusCondition(status: string): string {
 
 /** What the counting rules have to remember of the request. */
 export function noteRules({ measure }: RuleParts): string[] {
+  const allocatedIf = requestConditions(measure.allocated);
   const volumeIf = requestConditions(measure.volume.match);
   return [
+    // Here and not behind, where rules of the owner may have changed the path.
+    ...(allocatedIf.length === 0 ? [] : [`http-request set-var(txn.named) bool(true)${when(allocatedIf)}`]),
     ...(volumeIf.length === 0 ? [] : [`http-request set-var(txn.maybe) bool(true)${when(volumeIf)}`]),
     'http-request set-var(txn.began) date(0,ms)',
   ];
@@ -43,7 +46,8 @@ export function noteRules({ measure }: RuleParts): string[] {
 /** In the slot's backend: what is known by then of how the exchange is counted. Nothing else is. */
 export function endingRules({ measure }: RuleParts): string[] {
   const begun = `var(txn.go),and(${GO.number}),mul(${COUNT_KEY.number})`;
-  const allocatedIf = requestConditions(measure.allocated);
+  const allocatedIf =
+    requestConditions(measure.allocated).length === 0 ? [] : ['{ var(txn.named) -m found }'];
   return [
     '# What counts.',
     `http-request set-var(txn.ending) ${begun},add(${ENDING.allocated})${when(allocatedIf)}`,

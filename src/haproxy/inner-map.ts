@@ -8,7 +8,7 @@ import { RouteKeeper } from '../gateway/route-keeper.ts';
 import { RoutePuller } from '../gateway/route-puller.ts';
 import { RouteStore } from '../gateway/route-store.ts';
 import { innerMark, innerMarkOf } from './inner-rules.ts';
-import { filesIn, SPECIAL } from './layout.ts';
+import { filesIn, RULES_VERSION, SPECIAL } from './layout.ts';
 import { mapText } from './map-files.ts';
 import { innerMapEntries, type MapEntry } from './route-map.ts';
 import { readMapValue } from './runtime-answers.ts';
@@ -119,7 +119,7 @@ export class InnerMap implements DataPlane {
         'its routes decide otherwise than HAProxy was rendered for: its sidecars decide; render with its plan and reload',
       );
     // The mark says by which rules the entries decide: HAProxy may be rendered anew for the same table.
-    const version = fits ? `${table.version}:${rules}` : `-${table.version}`;
+    const version = fits ? `${table.version}:${RULES_VERSION}:${rules}` : `-${table.version}`;
     if (readMapValue(found) === version) return;
     const decisions = fits ? innerMapEntries(table).filter(([key]) => key !== SPECIAL.version) : [];
     const entries: MapEntry[] = [...decisions, [SPECIAL.version, version]];

@@ -32,7 +32,8 @@ export function numbersOf(spec: RuleSpec, state: RuleState): readonly ArmNumbers
 function intervalOf(spec: RuleSpec, sums: { n: number; sum: number; squares: number }): Interval | null {
   if (sums.n === 0 || sums.sum > sums.n) return null;
   if (isUnbounded(spec)) return null;
-  if (isBounded(spec)) return meanInterval(sums);
+  // It holds for large n, and says nothing where outcomes do not vary yet.
+  if (isBounded(spec)) return sums.squares * sums.n > sums.sum ** 2 ? meanInterval(sums) : null;
   return spec.rule === 'anytime' ? anytimeInterval(sums.sum, sums.n) : wilsonInterval(sums.sum, sums.n);
 }
 

@@ -46,14 +46,22 @@ const NOTES: Readonly<Record<SplitCheck, string>> = {
 };
 
 const UNCHECKED =
-  'The split was checked until requests were moved by failover: HAProxy and other sources do not tell whose accounts those were, and without them nobody knows whether all others came as asked.';
+  'The split was checked until requests were moved by failover, or a version that had been dropped took part again: HAProxy and other sources do not tell which accounts were turned away, and without them nobody knows whether all others came as asked. Such an account may enter when it comes again, which the promised error rate does not cover.';
+
+/** Of accounts; those of requests depend on each other. */
+function isChecked(split: SplitCheck | undefined): boolean {
+  return split !== undefined && NOTES[split].startsWith('Checked: the accounts');
+}
 
 /** What is said of it in a verdict; nothing in runs that began before it was. */
 export function splitNotes(
   { split }: Pick<RuleSpec, 'split'>,
   { unchecked }: Pick<RuleState, 'unchecked'>,
 ): readonly string[] {
-  return [...(split === undefined ? [] : [NOTES[split]]), ...(unchecked === true ? [UNCHECKED] : [])];
+  return [
+    ...(split === undefined ? [] : [NOTES[split]]),
+    ...(unchecked === true && isChecked(split) ? [UNCHECKED] : []),
+  ];
 }
 
 /** What is wrong when the check alarms. */

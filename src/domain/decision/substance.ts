@@ -44,11 +44,12 @@ export function evidenceIn(verdict: AnyVerdict, progress: RuleProgress | undefin
 }
 
 function ofProgress({ state, after }: RuleProgress): unknown {
-  const { blocks, elapsedMs, sums, uncapped, pulled, pairs, dropped, returned, decided } = state;
+  const { blocks, elapsedMs, sums, uncapped, pulled, pairs, dropped, returned, unchecked, decided } = state;
   return {
     after,
     ...{ blocks, elapsedMs, sums, uncapped, pulled, pairs, dropped, decided },
-    returned: Object.keys(returned ?? {}),
+    returned: returned ?? {},
+    unchecked: unchecked === true,
     look: state.look,
     lookGroups: state.lookGroups,
     sampleRatio: state.sampleRatio,

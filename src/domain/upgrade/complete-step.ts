@@ -41,7 +41,7 @@ export function completeStep(
       };
     case 'closeIngress':
       return afterRoutes(
-        withStage(opened(settled, openingOf(step)), serversOf(step), (server) => ({
+        withStage(opened(settled, done.result.opened ?? []), serversOf(step), (server) => ({
           ...server,
           stage: 'draining',
         })),
@@ -103,10 +103,6 @@ function serversOf(step: Step): readonly string[] {
 
 function afterRoutes(state: UpgradeState, result: RoutesResult): UpgradeState {
   return { ...state, routes: { ...state.routes, version: result.version } };
-}
-
-function openingOf(step: Step): readonly string[] {
-  return step.kind === 'closeIngress' ? (step.opening?.servers ?? []) : [];
 }
 
 /** Their change is over. */

@@ -25,6 +25,11 @@ export interface RoutesResult {
   readonly gateways?: GatewaysView;
 }
 
+export interface CloseResult extends RoutesResult {
+  /** What the same table opened. A worker of an earlier version opens nothing, and does not say so. */
+  readonly opened?: readonly string[];
+}
+
 export interface ExclusionResult {
   /** Why the controller refused it; null where the gateway is excluded. */
   readonly refused: string | null;
@@ -92,7 +97,8 @@ export interface FinishResult {
 /** A finished step with what came of it. */
 export type StepResult =
   | { readonly kind: 'preflight'; readonly result: PreflightResult }
-  | { readonly kind: 'closeIngress' | 'stageRoutes' | 'applyRoutes'; readonly result: RoutesResult }
+  | { readonly kind: 'closeIngress'; readonly result: CloseResult }
+  | { readonly kind: 'stageRoutes' | 'applyRoutes'; readonly result: RoutesResult }
   | { readonly kind: 'promoteOptimal'; readonly result: PromotionResult }
   | { readonly kind: 'awaitDrain'; readonly result: DrainResult }
   | { readonly kind: 'pushUpgradeParams'; readonly result: PushResult }

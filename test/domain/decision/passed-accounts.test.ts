@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { EVERYONE, type Block } from '../../../src/domain/decision/block.ts';
 import { judge } from '../../../src/domain/decision/judge.ts';
-import { uncheckedWhereMoved } from '../../../src/domain/decision/moved.ts';
+import { bendsSplit, uncheckedWhereMoved } from '../../../src/domain/decision/moved.ts';
 import { beginRule, observe } from '../../../src/domain/decision/rule.ts';
 import { effectGrid, type AnytimeSpec } from '../../../src/domain/decision/rule-spec.ts';
 import type { RuleState } from '../../../src/domain/decision/rule-state.ts';
@@ -93,5 +93,16 @@ describe('the split where a candidate had no server for a while', () => {
     const byRequest = { ...SPEC, unit: 'request' } as const;
     const untold = trial(1, false);
     expect(uncheckedWhereMoved(byRequest, untold, true)).toEqual(untold);
+  });
+
+  test('a few that are moved at the start are no matter of it, a server that is away is', () => {
+    const after = (moved: number) =>
+      bendsSplit(
+        ['1.4', '2.0-a'],
+        {},
+        { '1.4': { allocated: 450, volume: 0, moved }, '2.0-a': { allocated: 450 - moved, volume: 0 } },
+      );
+    expect([1, 7].map(after)).toEqual([false, false]);
+    expect(after(50)).toBe(true);
   });
 });

@@ -2,6 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { problemsAfter, type Edits } from './example.ts';
 
 const ALL = { stages: [{ share: '100%', length: '1h' }], baselineShare: '0%' };
+/** The first stage leaves most on the baseline. */
+const EARLY = [
+  { share: '5%', length: '1h' },
+  { share: '100%', length: '1h' },
+];
 const HASH = { kind: 'hash', weights: { '2.0-a': 1, '2.0-b': 1 } };
 const LOSS = { 'guardrails.lossBudget': 200 };
 const byAge = (young: unknown, old: unknown): Edits => ({
@@ -20,7 +25,12 @@ describe('guardrails that compare a candidate with the baseline', () => {
     [
       'without anybody on the baseline at last',
       { trial: ALL, 'traffic.policy': HASH, 'guardrails.errorsAgainstBaseline': { times: 2 } },
-      /^guardrails.errorsAgainstBaseline: must have a baseline to compare with: the last stage leaves none/,
+      /^guardrails.errorsAgainstBaseline: must have a baseline to compare with: the stages leave none/,
+    ],
+    [
+      'without anybody on the baseline in the last stage, where what was lost is added up',
+      { trial: { ...ALL, stages: EARLY }, 'traffic.policy': HASH, ...LOSS },
+      /^guardrails.lossBudget: must have a baseline to compare with: the last stage leaves none/,
     ],
     [
       'that has other customers, each group being one version’s',
@@ -47,6 +57,14 @@ describe('guardrails that compare a candidate with the baseline', () => {
 
   test.each<[string, Edits]>([
     ['beside a baseline share', LOSS],
+    [
+      'beside what the first stage holds back',
+      {
+        trial: { ...ALL, stages: EARLY },
+        'traffic.policy': HASH,
+        'guardrails.errorsAgainstBaseline': { times: 2 },
+      },
+    ],
     ['beside what the last stage holds back', { ...LOSS, 'trial.stages': [{ share: '90%', length: '1h' }] }],
     [
       'beside what the policy itself gives to the baseline',

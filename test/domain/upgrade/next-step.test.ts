@@ -79,6 +79,15 @@ describe('the order of an upgrade', () => {
     );
   });
 
+  test('what a worker of an earlier version did not open with the next batch is opened by itself (invariant 3)', () => {
+    const plan = examplePlan({ approval: 'automatic', promotion: { batch: 1 } });
+    const world = new SimulatedWorld(plan, winnerAtEnd);
+    world.opensAlong = false;
+    world.run();
+    expect(world.state.outcome).toBe('promoted');
+    expect(world.table.servers.every(({ ingress }) => ingress === 'open')).toBe(true);
+  });
+
   test('a skipped server is left out, and the run asks before it ends without it', () => {
     const plan = examplePlan({ approval: 'automatic' });
     const world = new SimulatedWorld(plan, winnerAtEnd);

@@ -20,6 +20,8 @@ export class SimulatedWorld {
   readonly steps: string[] = [];
   staged: readonly Transition[] = [];
   verdict: (final: boolean) => Verdict;
+  /** False: the worker is of an earlier version, which closes a batch and opens none by the same table. */
+  opensAlong = true;
   private readonly plan: Plan;
 
   /** @param began what runs of an earlier version of the workflow began with */
@@ -50,10 +52,10 @@ export class SimulatedWorld {
       case 'closeIngress':
         return {
           kind: step.kind,
-          result: this.apply([
-            ...(step.opening?.transitions ?? []),
-            { kind: 'close', servers: step.servers },
-          ]),
+          result: {
+            ...this.apply([...(step.opening?.transitions ?? []), { kind: 'close', servers: step.servers }]),
+            ...(step.opening === undefined || !this.opensAlong ? {} : { opened: step.opening.servers }),
+          },
         };
       case 'awaitDrain': {
         const { version } = this.apply([{ kind: 'seal', servers: step.servers }]);

@@ -64,7 +64,9 @@ export function restored(spec: AnytimeSpec, state: RuleState, routes?: RoutesNow
     const found = Object.hasOwn(state.pulled, version) ? before : beaten(spec, evidence, state, version);
     if (found === undefined) {
       const isOut = routes?.out.includes(version) === true;
-      returned[version] = { atMs: state.elapsedMs, ...(isOut ? { tableVersion: routes.tableVersion } : {}) };
+      // Not out now: it may have been before, and what it was assigned by then can still come.
+      const tableVersion = isOut ? routes.tableVersion : state.returned?.[version]?.tableVersion;
+      returned[version] = { atMs: state.elapsedMs, ...(tableVersion === undefined ? {} : { tableVersion }) };
     } else dropped[version] = { atMs: before.atMs, ...found };
   }
   return { ...state, dropped, ...(Object.keys(returned).length === 0 ? {} : { returned }) };

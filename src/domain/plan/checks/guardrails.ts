@@ -7,18 +7,21 @@ import { sourceOf } from '../source-of.ts';
 
 export function guardrailsHaveBaseline(plan: PlanDraft): PlanProblem[] {
   const { guardrails, trial, traffic } = plan;
-  const last = trial?.stages.at(-1);
   const baseline = versionsOf(plan)?.baseline;
-  if (guardrails === undefined || trial === undefined || last === undefined) return [];
+  if (guardrails === undefined || trial === undefined) return [];
   if (traffic?.policy === undefined || baseline === undefined) return [];
-  const isHeld = trial.baselineShare > 0 || last.share < 1;
-  if (isHeld || targetsOf(traffic.policy).includes(baseline)) return [];
-  const { errorsAgainstBaseline, lossBudget } = guardrails;
-  const message =
-    'must have a baseline to compare with: the last stage leaves none of the customers on it, set trial.baselineShare';
-  return Object.entries({ errorsAgainstBaseline, lossBudget }).flatMap(([field, value]) =>
-    value === undefined ? [] : [planProblem({ path: ['guardrails', field], value, message })],
-  );
+  if (trial.baselineShare > 0 || targetsOf(traffic.policy).includes(baseline)) return [];
+  const problem = (field: keyof typeof guardrails, who: string): PlanProblem[] => {
+    const value = guardrails[field];
+    const message = `must have a baseline to compare with: ${who} none of the customers on it, set trial.baselineShare`;
+    return value === undefined ? [] : [planProblem({ path: ['guardrails', field], value, message })];
+  };
+  const stages = trial.stages.map(({ share }) => share);
+  return [
+    // It guards while there is somebody to compare with, and in the first stages that counts most.
+    ...(stages.every((share) => share >= 1) ? problem('errorsAgainstBaseline', 'the stages leave') : []),
+    ...((stages.at(-1) ?? 1) >= 1 ? problem('lossBudget', 'the last stage leaves') : []),
+  ];
 }
 
 function targetsOf(policy: PolicyDraft): readonly string[] {
