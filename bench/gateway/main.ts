@@ -11,9 +11,9 @@ import { HAPROXY_GOAL, type HaproxyRatio, measureHaproxyRatio } from './haproxy-
 import { openLoop, saturate } from './open-loop.ts';
 import { direct, onPath, startEmbedded, startHaproxy, startKamalProxy, type Target } from './proxies.ts';
 
-/** Goals: CPU per request, as multiples of the peers'. */
 /** Accounts within their windows: of a bank, and as many as there is room for. */
 const ACCOUNTS = [100_000, 1_000_000];
+/** Goals: CPU per request, as multiples of the peers'. */
 const GOALS = { 'kamal-proxy': 0.75, haproxy: 3 } as const;
 /** All are compared at this rate, or at a share of what the slowest bears at most, where that is less. */
 const RATE_PER_SECOND = 3_000;

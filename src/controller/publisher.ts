@@ -67,7 +67,10 @@ export function createPublisher(deps: {
     const running = pushes.get(`${service}/${gateway}`);
     // Who pulled its last table may be out of reach: it need not wait until that is known once more.
     if (running === undefined || stateOf()?.acknowledgedBy !== 'push') return false;
-    await Promise.race([running.done.catch(() => undefined), delay(PUSH_PATIENCE_MS)]);
+    await Promise.race([
+      running.done.catch(() => undefined),
+      delay(PUSH_PATIENCE_MS, undefined, { ref: false }),
+    ]);
     return (stateOf()?.acknowledged ?? 0) >= store.get(service).active.version;
   }
 

@@ -16,7 +16,10 @@ import type { RuntimeConnection } from './runtime-api.ts';
 /** Data of this companion means something else to rules of another version, whatever the table says. */
 export async function refuseRulesOfAnother(connection: RuntimeConnection): Promise<void> {
   const [answer = ''] = await connection.send([`show env ${MARKS.rules}`]);
-  const running = markIn(answer);
+  refuseVersion(markIn(answer));
+}
+
+function refuseVersion(running: string): void {
   if (running === RULES_VERSION) return;
   throw new ChangeoverError(
     'InvalidRequest',
@@ -34,9 +37,9 @@ export async function refuseOtherRules(
   table: RouteTable,
   logger: Logger,
 ): Promise<void> {
-  await refuseRulesOfAnother(connection);
   const names = Object.keys(MARKS) as (keyof Marks)[];
   const answers = await connection.send(names.map((name) => `show env ${MARKS[name]}`));
+  refuseVersion(markIn(answers[names.indexOf('rules')] ?? ''));
   const wanted = marksOf({
     key: table.split?.key ?? { from: 'header', name: '-' },
     policy: table.split?.policy.kind ?? 'tail',

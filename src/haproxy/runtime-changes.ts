@@ -105,9 +105,7 @@ async function cutTransactions(
   if (closed.length <= FEW_SERVERS) {
     await connection.send(
       closed.flatMap((id) =>
-        [TABLES.transactions, TABLES.unallotted].map(
-          (table) => `clear table ${table} data.server_id eq ${id}`,
-        ),
+        TRANSACTION_TABLES.map((table) => `clear table ${table} data.server_id eq ${id}`),
       ),
     );
     return;

@@ -1,4 +1,4 @@
-import { dealtGroups, versionsOfTarget } from '../policy/groups.ts';
+import { dealtGroups, versionsNamedBy } from '../policy/groups.ts';
 import { hashSteps, SLOTS } from '../policy/route-key.ts';
 import type { TrafficSplit, TrialCounting } from '../routes/table.ts';
 import { together } from './joined-shares.ts';
@@ -59,10 +59,7 @@ function heldBackShares({
   if (policy.kind === 'hash' || (key.lookup !== undefined && policy.kind !== 'tail')) return undefined;
   // Groups that are dealt at random are checked one by one.
   if (dealtGroups(policy).length > 0) return undefined;
-  const named = [...policy.rules.map(({ to }) => to), policy.otherwise ?? []]
-    .flat()
-    .flatMap(versionsOfTarget);
-  const candidates = [...new Set(named)].filter((version) => !pulled.includes(version));
+  const candidates = [...new Set(versionsNamedBy(policy))].filter((version) => !pulled.includes(version));
   if (candidates.length === 0 || candidates.includes(baseline)) return undefined;
   const open = Math.min(SLOTS, slotsBelow(share * SLOTS)) / SLOTS;
   return open >= 1 ? undefined : { [together(candidates)]: open, [baseline]: 1 - open };

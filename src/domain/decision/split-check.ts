@@ -1,7 +1,7 @@
 import { goesByUnits } from './counting-of.ts';
 import type { Plan } from '../plan/schema.ts';
 import { sourceOf } from '../plan/source-of.ts';
-import { dealtGroups } from '../policy/groups.ts';
+import { dealtGroups, versionsNamedBy } from '../policy/groups.ts';
 import type { RuleSpec, SplitCheck } from './rule-spec.ts';
 import type { RuleState } from './rule-state.ts';
 
@@ -16,8 +16,7 @@ export function splitCheckOf({ decision, measure, traffic, trial, baseline }: Pl
   const isOneByOne = policy.kind === 'tail' || policy.kind === 'hash';
   if (key.lookup !== undefined && (isElsewhere || !isOneByOne)) return 'lookedUp';
   if (policy.kind === 'hash') return isElsewhere ? 'sourceAccounts' : 'accounts';
-  const named = [...policy.rules.map(({ to }) => to), policy.otherwise];
-  if (trial.baselineShare === 0 || named.includes(baseline.version)) return 'customersOwn';
+  if (trial.baselineShare === 0 || versionsNamedBy(policy).includes(baseline.version)) return 'customersOwn';
   return isElsewhere ? 'sourceHeldBack' : 'heldBack';
 }
 

@@ -54,6 +54,12 @@ export function groupOfBucket(bucket: string, groups: ReadonlySet<string>): stri
   return groups.has(name) ? name : undefined;
 }
 
+/** Versions that a policy names, as often as it does. */
+export function versionsNamedBy(policy: TrafficPolicy): readonly string[] {
+  if (policy.kind === 'hash') return versionsOfTarget(policy.weights);
+  return [...policy.rules.map(({ to }) => to), policy.otherwise ?? []].flat().flatMap(versionsOfTarget);
+}
+
 /**
  * Whether the counts of all groups may be added up: every one has the same proportions, so that who comes to a version
  * has nothing to do with the group. Beside a `control` arm no group may be left on it alone.

@@ -1,7 +1,6 @@
 import { ChangeoverError } from '../errors.ts';
 import type { MeasureRules, TransactionRule } from '../measure.ts';
-import { versionsOfTarget } from '../policy/groups.ts';
-import type { GroupTarget } from '../policy/policy.ts';
+import { versionsNamedBy } from '../policy/groups.ts';
 import type { Ingress, RouteServer, RouteTable, TrafficSplit } from './table.ts';
 
 /**
@@ -123,16 +122,7 @@ function changeServers(
 
 /** Releases that the split sends keys to: all that its policy names and that were not pulled, and its baseline. */
 export function releasesOfSplit(split: TrafficSplit): readonly string[] {
-  const { policy } = split;
-  const targets: readonly GroupTarget[] =
-    policy.kind === 'hash'
-      ? [policy.weights]
-      : [
-          ...policy.rules.map((rule) => rule.to),
-          ...(policy.otherwise === undefined ? [] : [policy.otherwise]),
-        ];
-  const named = targets.flatMap(versionsOfTarget);
-  const all = new Set([...named, split.withoutKey, split.baseline]);
+  const all = new Set([...versionsNamedBy(split.policy), split.withoutKey, split.baseline]);
   return [...all].filter((release) => release === split.baseline || !split.pulled.includes(release));
 }
 

@@ -1,5 +1,5 @@
-import { dealAlike, versionsOfTarget } from '../../policy/groups.ts';
-import { versionsOf, type PlanDraft, type PolicyDraft } from '../draft.ts';
+import { dealAlike, versionsNamedBy } from '../../policy/groups.ts';
+import { versionsOf, type PlanDraft } from '../draft.ts';
 import { planProblem, type PlanProblem } from '../problem.ts';
 import { sourceOf } from '../source-of.ts';
 
@@ -10,7 +10,7 @@ export function guardrailsHaveBaseline(plan: PlanDraft): PlanProblem[] {
   const baseline = versionsOf(plan)?.baseline;
   if (guardrails === undefined || trial === undefined) return [];
   if (traffic?.policy === undefined || baseline === undefined) return [];
-  if (trial.baselineShare > 0 || targetsOf(traffic.policy).includes(baseline)) return [];
+  if (trial.baselineShare > 0 || versionsNamedBy(traffic.policy).includes(baseline)) return [];
   const problem = (field: keyof typeof guardrails, who: string): PlanProblem[] => {
     const value = guardrails[field];
     const message = `must have a baseline to compare with: ${who} none of the customers on it, set trial.baselineShare`;
@@ -22,12 +22,6 @@ export function guardrailsHaveBaseline(plan: PlanDraft): PlanProblem[] {
     ...(stages.every((share) => share >= 1) ? problem('errorsAgainstBaseline', 'the stages leave') : []),
     ...((stages.at(-1) ?? 1) >= 1 ? problem('lossBudget', 'the last stage leaves') : []),
   ];
-}
-
-function targetsOf(policy: PolicyDraft): readonly string[] {
-  if (policy.kind === 'hash') return versionsOfTarget(policy.weights);
-  const named = [...policy.rules.map(({ to }) => to), policy.otherwise ?? []];
-  return named.flat().flatMap(versionsOfTarget);
 }
 
 /** What was lost is estimated from totals: at the gateways, and of customers that are alike. */
