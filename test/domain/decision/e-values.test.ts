@@ -41,8 +41,7 @@ describe('the expectation of an e-value under its null hypothesis is at most 1',
       for (const rate of RATES) {
         for (const centre of RATES) {
           for (const margin of [0, 0.02]) {
-            const pa = ratio * rate + margin;
-            if (pa > 1 || ratio * centre + margin >= 1) continue;
+            const pa = Math.min(1, ratio * rate + margin);
             const bound = { ratio, margin, centre, difference: 0.1 };
             const lnE = (sa: number, sb: number) => ratioBet({ na, sa, nb, sb }, bound);
             most = Math.max(most, expectation({ na, pa, nb, pb: rate }, lnE));

@@ -65,6 +65,18 @@ describe('a guardrail', () => {
     ).toBe('holds');
   });
 
+  test.each([1, 5, 60])('blames nobody when %d readings of failures for all are over', (readings) => {
+    const bounds: GuardrailBounds = { errorRatio: 2, alpha: 0.001 };
+    const same = (errors: number) => ({ candidate: counts(100, errors), baseline: counts(100, errors) });
+    const both = [same(0), ...Array.from({ length: readings }, () => same(100)), same(40)];
+    const well = [...both, ...Array.from({ length: 60 }, () => same(0))];
+    for (let end = 1; end <= well.length; end += 1) {
+      expect(after(well.slice(0, end), bounds).kind).toBe('holds');
+    }
+    const failing = { candidate: counts(100, 50), baseline: counts(100, 0) };
+    expect(after([...both, failing, failing], bounds).kind).toBe('breach');
+  });
+
   test('sees no loss where outcomes come in a later reading than their units', () => {
     const bounds: GuardrailBounds = { lossBudget: 40, alpha: 0.001 };
     const late = Array.from({ length: 200 }, (_, index) =>

@@ -62,11 +62,15 @@ export interface RatioBound {
   readonly difference: number;
 }
 
-/** The same with a ratio: ln e of one block against H0 p_a ≤ ratio·p_b + margin, with ratio > 0 and margin ≥ 0. */
+/**
+ * The same with a ratio: ln e of one block against H0 p_a ≤ ratio·p_b + margin, with ratio > 0 and margin ≥ 0. Where H0
+ * allows any rate of `a` by what earlier blocks show, nothing is bet: no centre of `a` would cancel that of `b`.
+ */
 export function ratioBet(counts: PairCounts, bound: RatioBound): number {
   const { na, nb } = counts;
   const { ratio, margin, centre, difference } = bound;
-  const centreA = Math.min(ratio * centre + margin, 1 - 1e-9);
+  const centreA = ratio * centre + margin;
+  if (centreA >= 1) return 0;
   const share = na / nb;
   const variance = centreA * (1 - centreA) + ratio * ratio * centre * (1 - centre) * share;
   const la = difference / variance;

@@ -30,7 +30,7 @@ export function ceilingEvidence(bad: number, finished: number, limit: number): n
 /** Evidence that a candidate is worse than a multiple of the baseline; one ln e per rate of {@link breachRates}. */
 export interface RelativeState {
   readonly lnE: readonly number[];
-  /** Outcomes of the baseline in earlier blocks. */
+  /** Outcomes of the baseline in earlier blocks, but for those in which it failed too often for any bet. */
   readonly finished: number;
   readonly bad: number;
   /** Blocks that were bet on. */
@@ -55,7 +55,11 @@ export interface RelativeBlock {
  */
 export function nextRelative(state: RelativeState, block: RelativeBlock, ratio: number): RelativeState {
   const { candidate, baseline } = block;
-  const next = { finished: state.finished + baseline.finished, bad: state.bad + baseline.bad };
+  // What befell everybody is no measure of the baseline: after it bets would rest until it is forgotten.
+  const isMeasure = ratio * baseline.bad < baseline.finished;
+  const next = isMeasure
+    ? { finished: state.finished + baseline.finished, bad: state.bad + baseline.bad }
+    : { finished: state.finished, bad: state.bad };
   if (state.finished === 0 || candidate.finished === 0 || baseline.finished === 0) {
     return { ...state, ...next };
   }
