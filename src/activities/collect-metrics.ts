@@ -6,14 +6,14 @@ import { readBlocks, stateOfTotals, type RuleProgress } from '../domain/decision
 import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { NO_BLOCKS } from '../domain/decision/rule-state.ts';
 import { bendsSplit, movedRemark, uncheckedWhereMoved } from '../domain/decision/moved.ts';
-import { isAllotted, isMoved } from '../domain/policy/allotment.ts';
 import type { SourcePlan } from '../domain/plan/source-schema.ts';
 import type { ReadingResult } from '../domain/upgrade/results.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { TrafficAnswer } from '../protocol/controller.ts';
 import { attempt, type Attempt, type StepContext } from './attempt.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { openSource, readSource, type OpenSource } from './source-reading.ts';
+import { totalsFor } from './reading-totals.ts';
+import { openSource, type OpenSource } from './source-reading.ts';
 
 export interface CollectMetricsInput extends StepContext {
   /** Until the next reading, in milliseconds; a guardrail that fires ends the wait. */
@@ -34,6 +34,8 @@ export interface CollectMetricsInput extends StepContext {
   /** Where units and outcomes are read, and since when they count. */
   readonly source: SourcePlan;
   readonly since: string;
+  /** What the reading before this one found since the base: a source's counters never fall. Absent: nobody knows. */
+  readonly last?: readonly ArmEvidence[];
   /** How long after a change of the routes what began before may still come to its end, in milliseconds. */
   readonly lateMs?: number;
   /** A verdict is due when the wait is over. */
@@ -171,7 +173,7 @@ async function read(
   { traffic, pulls, isDue, elapsedMs, signal, source }: Observed,
 ): Promise<ReadingResult> {
   const { base, versions, spec, progress, ended } = input;
-  const totals = await totalsFor(deps, input, { traffic, pulls, signal });
+  const totals = await totalsFor(deps, input, { traffic, isPull: pulls.length > 0, signal });
   // A pull within the last stretch of the trial does not end it. (Without `ended`: scheduled by an earlier version.)
   const final = input.final && (isDue || ended !== false);
   const { incident, notices } = traffic;
@@ -244,53 +246,4 @@ async function freshBlocks(
   const { blocks, remarks, isBegun, progress: now } = source.found();
   const isComplete = isBegun && !isPull;
   return { blocks, isComplete, progress: now === undefined ? {} : { source: now }, remarks };
-}
-
-/** The greatest efficacy goes by totals: of the gateways, or of the plan's source since the trial began. */
-async function totalsFor(
-  { metrics }: Pick<ActivityDependencies, 'metrics'>,
-  input: CollectMetricsInput,
-  { traffic, pulls, signal }: Pick<Observed, 'traffic' | 'pulls' | 'signal'>,
-): Promise<ReadingResult['totals']> {
-  const isPull = pulls.length > 0;
-  const { source, spec, base, since } = input;
-  const counted = totalsOf(traffic, input);
-  if (source.from === 'gateways' || spec.rule !== 'max-efficacy') return counted;
-  const totals: Record<string, ReadingResult['totals'][string]> = {};
-  for (const [version, { moved }] of Object.entries(counted)) {
-    totals[version] = { allocated: 0, volume: 0, ...(moved === undefined ? {} : { moved }) };
-  }
-  if (base === null) return totals;
-  const span = { since, until: new Date().toISOString() };
-  const { arms } = await readSource(metrics, input, span, signal).catch((error: unknown) => {
-    // That a candidate was pulled is told whatever the source says.
-    if (isPull) return { arms: {} };
-    throw error;
-  });
-  for (const [version, { n, sum, squares = sum, uncapped }] of Object.entries(arms)) {
-    totals[version] = {
-      ...totals[version],
-      allocated: n,
-      volume: uncapped ?? sum * (spec.cap ?? 1),
-      ...(spec.comparesCapped === true ? { capped: { sum, squares } } : {}),
-    };
-  }
-  return totals;
-}
-
-function totalsOf(
-  traffic: TrafficAnswer,
-  { versions, spec }: Pick<CollectMetricsInput, 'versions' | 'spec'>,
-): ReadingResult['totals'] {
-  const totals: Record<string, { allocated: number; volume: number; moved?: number }> = {};
-  for (const { version } of versions) totals[version] = { allocated: 0, volume: 0 };
-  for (const row of traffic.counts) {
-    const total = totals[row.release];
-    if (total === undefined) continue;
-    if (isMoved(row.bucket) && row.allocated > 0) total.moved = (total.moved ?? 0) + row.allocated;
-    if (!isAllotted(row.bucket)) continue;
-    total.allocated += row.allocated;
-    total.volume += spec.volume === 'amount' ? row.volumeAmount : row.volumeCount;
-  }
-  return totals;
 }

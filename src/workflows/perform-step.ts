@@ -133,6 +133,7 @@ function collect(
     elapsedMs: state.trial.elapsedMs,
     source: sourceOf(plan.measure),
     since: state.trial.since ?? state.startedAt,
+    last: state.trial.arms,
     lateMs: plan.decision.outcomeWithinMs,
     out: state.trial.dropped ?? [],
     progress: state.trial.decision ?? { state: beginRule(spec), after: 0 },

@@ -1,4 +1,4 @@
-import { ROUNDING, type ArmCounts } from '../../domain/decision/block.ts';
+import { leastSquares, ROUNDING, type ArmCounts } from '../../domain/decision/block.ts';
 import type { VolumeKind } from '../../domain/measure.ts';
 import { unusable } from './unusable.ts';
 
@@ -33,8 +33,11 @@ export function scaledCounts(
 ): ArmCounts {
   const of = `of version ${version}`;
   const checked = (name: string, value: number): number => {
-    if (Number.isFinite(value) && value >= 0) return value;
-    throw unusable(source, `${name} ${of} held ${value}, and must be a number from 0`);
+    if (value >= 0 && value <= Number.MAX_SAFE_INTEGER) return value;
+    throw unusable(
+      source,
+      `${name} ${of} held ${value}, and must be a number from 0 to ${Number.MAX_SAFE_INTEGER}`,
+    );
   };
   const scale = cap ?? 1;
   const n = checked('units', raw.n);
@@ -46,6 +49,8 @@ export function scaledCounts(
       `outcomes ${of} held ${sum}${capped} and units ${n}, and must not be more than units`,
     );
   }
+  if (raw.uncapped !== undefined) checked('outcomes before they were capped', raw.uncapped);
+  const shown = raw.uncapped === undefined ? {} : { uncapped: raw.uncapped };
   if (raw.squares !== undefined) {
     const squares = checked('squares of the outcomes', raw.squares) / (scale * scale);
     if (isBounded(kind, cap) && squares > sum + ROUNDING) {
@@ -54,10 +59,16 @@ export function scaledCounts(
         `squares of the outcomes ${of} held ${raw.squares} and outcomes ${raw.sum}; divided by the cap ${scale} twice they must not be more than outcomes divided by it once`,
       );
     }
-    return { n, sum, squares, ...(raw.uncapped === undefined ? {} : { uncapped: raw.uncapped }) };
+    const least = leastSquares(n, sum);
+    if (squares < least) {
+      throw unusable(
+        source,
+        `squares of the outcomes ${of} held ${raw.squares}, and must be at least ${least * scale * scale}: ${n} units with outcomes of ${raw.sum} cannot have less. They are squares of what was capped, not divided by the cap`,
+      );
+    }
+    return { n, sum, squares, ...shown };
   }
-  if (raw.uncapped !== undefined) checked('outcomes before they were capped', raw.uncapped);
-  return { n, sum, ...(raw.uncapped === undefined ? {} : { uncapped: raw.uncapped }) };
+  return { n, sum, ...shown };
 }
 
 /**

@@ -62,8 +62,8 @@ export function assertBlock({ fromMs, toMs, groups }: Block): void {
     );
   }
   for (const [group, arms] of Object.entries(groups)) {
-    for (const [version, { n, sum, squares = sum, passed = 0 }] of Object.entries(arms)) {
-      const fault = faultOf(n, sum, squares) ?? faultOfPassed(passed);
+    for (const [version, counts] of Object.entries(arms)) {
+      const fault = faultOf(counts) ?? faultOfPassed(counts.passed ?? 0);
       if (fault === undefined) continue;
       const where = group === EVERYONE ? version : `${version} in group ${group}`;
       throw new ChangeoverError('InvalidRequest', `A block's counts of ${where} must ${fault}.`);
@@ -74,14 +74,26 @@ export function assertBlock({ fromMs, toMs, groups }: Block): void {
 /** Sums of floating-point amounts may pass their bounds by this much. */
 export const ROUNDING = 1e-6;
 
-function faultOf(n: number, sum: number, squares: number): string | undefined {
+/**
+ * What counts cannot be, as the end of a sentence with "must"; undefined where they can. Squares are at least what
+ * outcomes that are all alike have: with less, evidence would come from nothing.
+ */
+export function faultOf({ n, sum, squares = sum }: ArmCounts): string | undefined {
   if (!Number.isFinite(n) || n < 0) return `have units that are a number from 0, they held ${n}`;
   if (!Number.isFinite(sum) || sum < 0) return `have outcomes that are a number from 0, they held ${sum}`;
   if (sum > n + ROUNDING) return `not have more outcomes than units, they held ${sum} of ${n}`;
   if (!Number.isFinite(squares) || squares < 0 || squares > sum + ROUNDING) {
     return `have squares between 0 and their outcomes, they held ${squares} of ${sum}`;
   }
+  if (squares < leastSquares(n, sum)) {
+    return `have squares of at least ${leastSquares(n, sum)}, as ${n} units with outcomes of ${sum} do, they held ${squares}`;
+  }
   return undefined;
+}
+
+/** Of `n` outcomes that add up to `sum`: (Σx)² ≤ n·Σx² (Cauchy and Schwarz), but for rounding. */
+export function leastSquares(n: number, sum: number): number {
+  return n === 0 ? 0 : Math.max(0, (sum * sum * (1 - ROUNDING)) / n - ROUNDING);
 }
 
 function faultOfPassed(passed: number): string | undefined {

@@ -3,7 +3,7 @@
  * and the decision does not hang on the last bit of a division.
  */
 
-/** Amounts are sums of decimals kept in floating point; below a ten-thousandth of a unit they say nothing. */
+/** Sums of decimals are kept in floating point; below a ten-thousandth of a unit they say nothing. */
 const UNITS = 10_000;
 
 export interface Ratio {
@@ -14,11 +14,11 @@ export interface Ratio {
 
 /** Negative where `a` is less than `b`, 0 where they are equal, positive where it is greater. */
 export function compareRatios(a: Ratio, b: Ratio): number {
-  const left = inUnits(a.volume) * BigInt(b.allocated);
-  const right = inUnits(b.volume) * BigInt(a.allocated);
+  const left = inUnits(a.volume) * inUnits(b.allocated);
+  const right = inUnits(b.volume) * inUnits(a.allocated);
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-function inUnits(volume: number): bigint {
-  return BigInt(Math.round(volume * UNITS));
+function inUnits(value: number): bigint {
+  return BigInt(Math.round(value * UNITS));
 }

@@ -1,5 +1,5 @@
 import { ChangeoverError } from '../errors.ts';
-import { EVERYONE, ROUNDING, type ArmCounts, type Block } from './block.ts';
+import { EVERYONE, faultOf, ROUNDING, type ArmCounts, type Block } from './block.ts';
 
 /** What a metrics source counted of each version since the trial began. */
 export interface MetricsReading {
@@ -49,10 +49,10 @@ export function sourceBlock(
   if (toMs === fromMs) return { kind: 'wait', reason: `Nothing was counted after ${before.at} yet.` };
   const arms: Record<string, ArmCounts> = {};
   for (const version of new Set([...Object.keys(before.arms), ...Object.keys(after.arms)])) {
-    const counts = differenceOf(version, before.arms[version], after.arms[version]);
-    const squares = counts.squares ?? counts.sum;
-    if (counts.sum > counts.n + ROUNDING || squares > counts.sum + ROUNDING) {
-      const reason = `From ${before.at} to ${after.at} version ${version} has outcomes of ${counts.sum} for ${counts.n} units: some came later than their units. The stretch is read on.`;
+    const counts = grownSince(version, before.arms[version], after.arms[version]);
+    const fault = faultOf(counts);
+    if (fault !== undefined) {
+      const reason = `From ${before.at} to ${after.at} version ${version} must ${fault}: some came later than their units. The stretch is read on.`;
       return { kind: 'wait', reason };
     }
     arms[version] = counts;
@@ -67,7 +67,12 @@ export function sourceBlock(
   return { kind: 'block', block };
 }
 
-function differenceOf(
+/**
+ * What came between two readings of one trial.
+ *
+ * @throws ChangeoverError `MetricsUnusable` where a counter fell or the version is not in both; names both values
+ */
+export function grownSince(
   version: string,
   before: ArmCounts | undefined,
   after: ArmCounts | undefined,

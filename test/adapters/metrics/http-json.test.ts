@@ -83,6 +83,13 @@ describe('metrics by HTTP and JSON', () => {
     );
   });
 
+  test('squares that were divided by the cap already are named', async () => {
+    const arms = ARMS.map((arm) => ({ arm, n: 10, sum: 200, squares: 1 }));
+    await expect(read(answering({ arms }), { cap: 100 })).rejects.toThrow(
+      /squares of the outcomes of version 1\.4 held 1, and must be at least 3999\.\d+: 10 units with outcomes of 200/,
+    );
+  });
+
   const withArm = (edits: object) => answering({ arms: [GOOD[0], { ...GOOD[1], ...edits }] });
   test.each<[string, RequestListener, RegExp]>([
     [
@@ -129,6 +136,12 @@ describe('metrics by HTTP and JSON', () => {
     ['NaN', withArm({ sum: NaN }), /arms\.1\.sum must be a number from 0/],
     ['a text for a number', withArm({ n: '90' }), /arms\.1\.n must be a number from 0/],
     ['a number below 0', withArm({ sum: -1 }), /outcomes of version 2\.0-a held -1/],
+    ['a number that is no count', withArm({ n: 1e300 }), /units of version 2\.0-a held 1e\+300/],
+    [
+      'a total below 0 beside squares',
+      withArm({ squares: 12, uncapped: -50 }),
+      /before they were capped of version 2\.0-a held -50/,
+    ],
     ['more outcomes than units', withArm({ sum: 91 }), /outcomes of version 2\.0-a held 91 and units 90/],
     [
       'a number beyond all bounds',

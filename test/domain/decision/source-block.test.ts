@@ -79,4 +79,18 @@ describe('the block between two readings of a metrics source', () => {
     });
     expect(between(first, first)).toMatchObject({ kind: 'wait' });
   });
+
+  test('squares that the outcomes cannot have are waited for, and are no block', () => {
+    const counts = { n: 10, sum: 5, squares: 2.4 };
+    const before = reading(1, { old: { n: 0, sum: 0, squares: 0 } });
+    expect(between(before, reading(2, { old: counts }))).toMatchObject({
+      kind: 'wait',
+      reason: expect.stringMatching(/version old must have squares of at least 2\.49/) as unknown,
+    });
+    const block = { fromMs: 0, toMs: 1, groups: { all: { old: counts } } };
+    expect(() => assertBlock(block)).toThrow(/counts of old must have squares of at least 2\.49.* held 2\.4/);
+    expect(() =>
+      assertBlock({ ...block, groups: { all: { old: { ...counts, squares: 2.5 } } } }),
+    ).not.toThrow();
+  });
 });
