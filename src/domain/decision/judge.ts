@@ -6,7 +6,7 @@ import {
   type MaxEfficacySpec,
   type RuleSpec,
 } from './rule-spec.ts';
-import { survivorsOf, totalsOf, type RuleState } from './rule-state.ts';
+import { inPlay, survivorsOf, totalsOf, type RuleState } from './rule-state.ts';
 import { numbersOf } from './rule-numbers.ts';
 import type { Comparison, InconclusiveReason, Missing, RuleVerdict } from './rule-verdict.ts';
 import {
@@ -138,13 +138,9 @@ function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): O
       clause: `The measuring shows no difference between ${listed(among)}, which run the same version: it can be trusted as far as this trial tells, and nothing is promoted`,
     };
   }
-  const [only] = spec.arms;
-  if (only !== undefined && spec.arms.length === 1) {
-    return {
-      kind: 'winner',
-      winner: only.version,
-      clause: `${only.version} wins: no other version competes`,
-    };
+  const [only, ...more] = inPlay(spec, state);
+  if (only !== undefined && more.length === 0) {
+    return { kind: 'winner', winner: only, clause: `${only} wins: ${whyAlone(spec, state)}` };
   }
   if (spec.comparison === 'segment') return observational(spec, state);
   return inconclusive(spec, state, 'deadline', 'The time is over and nothing is shown; the baseline stays');
@@ -159,7 +155,20 @@ function collectingClause(spec: AnytimeSpec, state: RuleState): string {
   const back = Object.keys(state.returned ?? {}).filter((version) => left.includes(version));
   const again =
     back.length === 0 ? '' : `; what had beaten ${listed(back)} was pulled, so that it is tried on`;
-  return `The trial is collecting${ahead}${early}${again}`;
+  const [only, ...more] = inPlay(spec, state);
+  const alone =
+    only === undefined || more.length > 0
+      ? ''
+      : `; ${whyAlone(spec, state)}, so that the end of the trial decides`;
+  return `The trial is collecting${ahead}${early}${again}${alone}`;
+}
+
+/** Why nobody is left to compare a version with. */
+function whyAlone({ arms }: RuleSpec, { pulled, dropped }: RuleState): string {
+  if (arms.length === 1) return 'no other version competes';
+  const isSome = (of: object): boolean => arms.some(({ version }) => Object.hasOwn(of, version));
+  if (!isSome(pulled)) return 'all others are beaten';
+  return isSome(dropped) ? 'all others are beaten or were pulled' : 'all others were pulled';
 }
 
 function decidedOutcome(
@@ -173,7 +182,7 @@ function decidedOutcome(
     case 'winner': {
       const clause =
         against.length === 0
-          ? `${version} wins: all others are beaten`
+          ? `${version} wins: ${whyAlone(spec, state)}`
           : `${version} wins over ${listed(against)}`;
       return { kind: 'winner', winner: version, clause };
     }

@@ -129,8 +129,11 @@ export function totalsOf({ sums }: Pick<RuleState, 'sums'>): Sums {
 }
 
 /** Arms that still take part. */
-export function survivorsOf(spec: RuleSpec, { pulled, dropped }: RuleState): readonly string[] {
-  return spec.arms
-    .map(({ version }) => version)
-    .filter((version) => !Object.hasOwn(pulled, version) && !Object.hasOwn(dropped, version));
+/** Versions that were not pulled: what is left, and what those that are left have beaten. */
+export function inPlay({ arms }: RuleSpec, { pulled }: Pick<RuleState, 'pulled'>): readonly string[] {
+  return arms.map(({ version }) => version).filter((version) => !Object.hasOwn(pulled, version));
+}
+
+export function survivorsOf(spec: RuleSpec, state: RuleState): readonly string[] {
+  return inPlay(spec, state).filter((version) => !Object.hasOwn(state.dropped, version));
 }

@@ -9,7 +9,7 @@ import { noEvidence } from './rules/pair-evidence.ts';
  * Raised whenever the same blocks come to another state: who derives a recorded decision anew has to know by which rules
  * it was kept.
  */
-export const RULES_VERSION = 1;
+export const RULES_VERSION = 2;
 
 /**
  * The interface of every rule: blocks of counter differences in, a verdict out (`judge`). Pure; the state in between is

@@ -44,6 +44,38 @@ function through(
   return state;
 }
 
+describe('where only one candidate is left since the others were pulled', () => {
+  const two: AnytimeSpec = { ...SPEC, arms: ARMS.slice(1) };
+  const pulled = { b: 'errors 12 %' };
+
+  test.each([
+    ['it was in front', { a: 100, b: 90 }, 3],
+    ['it had been beaten by the one that was pulled', { a: 60, b: 120 }, 4],
+    ['there was no block yet', {}, 0],
+  ])('nothing is shown of it, and the end of the trial decides: %s', (_what, successes, blocks) => {
+    const alone = withPulled(two, through(two, successes, blocks), pulled);
+    const state = through(two, { a: 100 }, 3, alone);
+    expect(state.decided).toBeNull();
+    expect(judge(two, state)).toMatchObject({
+      kind: 'collecting',
+      sentence: expect.stringContaining(
+        'all others were pulled, so that the end of the trial decides',
+      ) as unknown,
+    });
+    expect(judge(two, state, true)).toMatchObject({
+      kind: 'winner',
+      winner: 'a',
+      sentence: expect.stringContaining('a wins: all others were pulled') as unknown,
+    });
+  });
+
+  test('one that had won by its own evidence before stays the winner', () => {
+    const won = through(two, { a: 120, b: 60 }, 4);
+    expect(won.decided).toMatchObject({ kind: 'winner', version: 'a' });
+    expect(judge(two, withPulled(two, won, pulled))).toMatchObject({ kind: 'winner', winner: 'a' });
+  });
+});
+
 describe('where a candidate is pulled that had beaten others', () => {
   const beaten = through(SPEC, { x: 100, a: 90, b: 60 }, 4);
 

@@ -1,6 +1,6 @@
 import type { Block } from '../block.ts';
 import { controlOf, type AnytimeSpec } from '../rule-spec.ts';
-import { counted, survivorsOf, type Decided, type Dropped, type RuleState } from '../rule-state.ts';
+import { counted, inPlay, survivorsOf, type Decided, type Dropped, type RuleState } from '../rule-state.ts';
 import { comparableOf } from '../strata.ts';
 import { candidatesLeft } from './shares.ts';
 import { evidenceIn, nextEvidence, type Evidence } from './pair-evidence.ts';
@@ -143,8 +143,8 @@ export function marginToControl({ nonInferiority = 0 }: AnytimeSpec): number {
 }
 
 function decide(spec: AnytimeSpec, state: RuleState, evidence: Evidence): Decided | null {
-  // Alone, a version has nothing to show: the end of the trial decides.
-  if (spec.arms.length < 2) return null;
+  // Alone, a version has nothing to show, and that others were pulled is no evidence for it: the end of the trial decides.
+  if (inPlay(spec, state).length < 2) return null;
   const control = controlOf(spec);
   const candidates = candidatesLeft(spec, state);
   const threshold = thresholdOf(spec);
