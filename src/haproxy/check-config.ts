@@ -1,28 +1,13 @@
 import type { Plan } from '../domain/plan/schema.ts';
+import { type ConfigProblem, placeRules, type Section, sectionsOf } from './config-sections.ts';
 import { HANDED_OVER, handoverNeeds, SUCCESSOR } from './handover.ts';
 import { MARKS, marksOf, serversOf, slotId, slotName, TABLES } from './layout.ts';
+import { checkOwnRules } from './own-rules.ts';
 import { COUNTS_LINE, handedOver, renderConfig, rulePartsOf, transactionsLine } from './render.ts';
 import { addressOf, addressText } from './server-address.ts';
 import { unitTables } from './unit-tables.ts';
 
-export interface ConfigProblem {
-  /** Where to look, or where to write what is missing; from 1. */
-  readonly line: number;
-  readonly missing: string;
-  readonly write: string;
-}
-
-interface Section {
-  readonly kind: string;
-  readonly name: string;
-  readonly line: number;
-  readonly lines: { readonly number: number; readonly words: string }[];
-}
-
-const SECTION =
-  /^(global|defaults|frontend|backend|listen|peers|resolvers|userlist|program|ring|cache)\b\s*(\S*)/;
-
-/** What a configuration lacks for upgrades of the plan; whatever else it holds is its owner's. */
+/** What a configuration lacks for upgrades of the plan, and what else in it undoes them; all other is its owner's. */
 export function checkConfig(text: string, plan: Plan): ConfigProblem[] {
   const sections = sectionsOf(text);
   const last = text.split('\n').length;
@@ -32,25 +17,8 @@ export function checkConfig(text: string, plan: Plan): ConfigProblem[] {
     ...checkSlots(sections, plan, last),
     ...checkTables(sections, plan, last),
     ...checkHandover(sections, plan, last),
+    ...checkOwners(sections, plan),
   ].sort((a, b) => a.line - b.line);
-}
-
-function sectionsOf(text: string): Section[] {
-  const sections: Section[] = [];
-  text.split('\n').forEach((raw, index) => {
-    const words = raw
-      .replace(/(^|\s)#.*$/, '')
-      .trim()
-      .replace(/\s+/g, ' ');
-    if (words === '') return;
-    const start = SECTION.exec(words);
-    if (start !== null && !/^\s/.test(raw)) {
-      sections.push({ kind: start[1] ?? '', name: start[2] ?? '', line: index + 1, lines: [] });
-    } else {
-      sections.at(-1)?.lines.push({ number: index + 1, words });
-    }
-  });
-  return sections;
 }
 
 function checkGlobal(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
@@ -165,22 +133,20 @@ function renderedFor(plan: Plan, at: Section | undefined): Section[] {
 
 function missingRules(section: Section, rendered: readonly Section[], as: string): ConfigProblem[] {
   const own = rendered.find(({ kind, name }) => kind === section.kind && name === as);
-  const problems: ConfigProblem[] = [];
-  let at = 0;
-  for (const { words } of own?.lines ?? []) {
-    if (!/^(http-|acl |use_backend |stick )/.test(words)) continue;
-    const found = section.lines.findIndex((line, index) => index >= at && line.words === words);
-    if (found >= 0) {
-      at = found + 1;
-      continue;
-    }
-    problems.push({
-      line: section.lines[at - 1]?.number ?? section.line,
-      missing: 'after this line a rule is missing',
-      write: words,
-    });
-  }
-  return problems;
+  return placeRules(section, own).missing.map(({ after, words }) => ({
+    line: after,
+    missing: 'after this line a rule is missing',
+    write: words,
+  }));
+}
+
+/** Among rules that were written for another plan nobody knows which are the owner's. */
+function checkOwners(sections: readonly Section[], plan: Plan): ConfigProblem[] {
+  const global = sections.find(({ kind }) => kind === 'global');
+  if (global === undefined || checkMarks(global, plan).length > 0) return [];
+  const frontend = routingFrontend(sections);
+  if (frontend === undefined) return [];
+  return checkOwnRules({ sections, frontend, rendered: renderedFor(plan, frontend), service: plan.service });
 }
 
 function checkSlots(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {

@@ -8,13 +8,13 @@ import { readPlanFile } from '../plan-input.ts';
 
 export function haproxyCheckCommand({ out, env }: CliContext): Command {
   return new Command('check')
-    .description('say what a haproxy.cfg lacks for a plan, line by line')
+    .description('say what a haproxy.cfg lacks for a plan, and what in it is in the way, line by line')
     .argument('<config>', 'the haproxy.cfg')
     .argument('<plan>', 'YAML or JSON file')
     .addHelpText(
       'after',
       `
-Exit codes: 0 nothing is missing, 1 something is, 2 a file is wrong or cannot be read.
+Exit codes: 0 nothing is missing or in the way, 1 something is, 2 a file is wrong or cannot be read.
 
 Examples:
   $ changeover haproxy check /etc/haproxy/haproxy.cfg plan.yaml`,
