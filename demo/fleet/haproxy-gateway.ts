@@ -85,6 +85,8 @@ export async function createHaproxyGateway(
           controllerToken: undefined,
           socket: undefined,
           patienceMs: LISTEN_TIMEOUT_MS,
+          contextFor: [],
+          configFile,
         },
       },
       logger,

@@ -1,27 +1,56 @@
 import type { Plan } from '../domain/plan/schema.ts';
 import { type ConfigProblem, placeRules, type Section, sectionsOf } from './config-sections.ts';
+import { checkInnerMarks, checkMarks } from './check-marks.ts';
 import { HANDED_OVER, handoverNeeds, SUCCESSOR } from './handover.ts';
-import { MARKS, marksOf, serversOf, slotId, slotName, TABLES } from './layout.ts';
+import { innerMark, innerMarksIn, type InnerPlan, innerServicesOf } from './inner-rules.ts';
+import { serversOf, slotId, slotName, TABLES } from './layout.ts';
 import { checkOwnRules } from './own-rules.ts';
 import { COUNTS_LINE, handedOver, renderConfig, rulePartsOf, transactionsLine } from './render.ts';
 import { addressOf, addressText } from './server-address.ts';
 import { unitTables } from './unit-tables.ts';
 
 /** What a configuration lacks for upgrades of the plan, and what else in it undoes them; all other is its owner's. */
-export function checkConfig(text: string, plan: Plan): ConfigProblem[] {
+export function checkConfig(
+  text: string,
+  plan: Plan,
+  /** Plans of services behind this one, for which it has to decide as well. */
+  innerPlans: readonly InnerPlan[] = [],
+): ConfigProblem[] {
   const sections = sectionsOf(text);
   const last = text.split('\n').length;
+  const marksAtHand = innerMarksIn(text);
+  const inner = inTheirOrder(innerPlans, marksAtHand);
+  const frontend = routingFrontend(sections);
+  const rendered = renderedFor(plan, frontend, inner);
+  const marks = [
+    ...checkMarks(sections, plan),
+    ...checkInnerMarks(sections, innerServicesOf(inner), marksAtHand),
+  ];
   return [
-    ...checkGlobal(sections, plan, last),
-    ...checkFrontend(sections, plan, last),
-    ...checkSlots(sections, plan, last),
+    ...checkGlobal(sections, last),
+    ...marks,
+    ...checkFrontend(sections, { frontend, rendered, service: plan.service, last }),
+    ...checkSlots(sections, { rendered, plan, last }),
     ...checkTables(sections, plan, last),
     ...checkHandover(sections, plan, last),
-    ...checkOwners(sections, plan),
+    // Among rules that were written for another plan nobody knows which are the owner's.
+    ...(frontend === undefined || marks.length > 0
+      ? []
+      : checkOwnRules({ sections, frontend, rendered, service: plan.service })),
   ].sort((a, b) => a.line - b.line);
 }
 
-function checkGlobal(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
+/** The rules for services behind stand in the order in which they were named to `render`, as their marks do. */
+function inTheirOrder(inner: readonly InnerPlan[], marks: ReadonlyMap<string, string>): InnerPlan[] {
+  const names = [...marks.keys()];
+  const at = ({ service }: InnerPlan): number => {
+    const index = names.indexOf(innerMark(service));
+    return index < 0 ? names.length : index;
+  };
+  return inner.toSorted((a, b) => at(a) - at(b));
+}
+
+function checkGlobal(sections: readonly Section[], last: number): ConfigProblem[] {
   const global = sections.find(({ kind }) => kind === 'global');
   if (global === undefined)
     return [
@@ -70,38 +99,7 @@ function checkGlobal(sections: readonly Section[], plan: Plan, last: number): Co
       missing: 'a reload may cut requests on idle connections',
       write: 'option idle-close-on-response   (in `defaults`)',
     });
-  return [...problems, ...checkMarks(global, plan)];
-}
-
-/** The marks say which rules a configuration was rendered with; they differ where the plan has changed since. */
-function checkMarks(global: Section, plan: Plan): ConfigProblem[] {
-  const wanted = marksOf(rulePartsOf(plan));
-  return (Object.keys(MARKS) as (keyof typeof MARKS)[]).flatMap((name) => {
-    const line = global.lines.find(({ words }) => words.startsWith(`setenv ${MARKS[name]} `));
-    const held = line?.words.split(' ')[2];
-    if (held !== undefined && safelyDecoded(held) === wanted[name]) return [];
-    return [
-      {
-        line: line?.number ?? global.line,
-        missing: whatDiffers(name, held === undefined ? undefined : safelyDecoded(held), wanted[name]),
-        write: `render the frontend anew with \`changeover haproxy render\`; it sets ${MARKS[name]}`,
-      },
-    ];
-  });
-}
-
-function whatDiffers(name: keyof typeof MARKS, held: string | undefined, wanted: string): string {
-  if (name === 'rules') return `another Changeover wrote the rules: version ${held ?? 0}, not ${wanted}`;
-  if (held === undefined) return `nothing says for which ${name} the rules are`;
-  return `the rules are for ${name} ${held}, the plan has ${wanted}`;
-}
-
-function safelyDecoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  return problems;
 }
 
 function routingFrontend(sections: readonly Section[]): Section | undefined {
@@ -111,24 +109,27 @@ function routingFrontend(sections: readonly Section[]): Section | undefined {
 }
 
 /** All rules that `render` would write, in their order, and wherever they stand among others. */
-function checkFrontend(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
-  const frontend = routingFrontend(sections);
+function checkFrontend(
+  sections: readonly Section[],
+  parts: { frontend: Section | undefined; rendered: readonly Section[]; service: string; last: number },
+): ConfigProblem[] {
+  const { frontend, rendered, service, last } = parts;
   if (frontend === undefined)
     return [
       {
         line: sections.find(({ kind }) => kind === 'frontend')?.line ?? last,
-        missing: `no frontend decides by the routes of ${plan.service}`,
+        missing: `no frontend decides by the routes of ${service}`,
         write: 'take the frontend’s rules from `changeover haproxy render`',
       },
     ];
-  return missingRules(frontend, renderedFor(plan, frontend), plan.service);
+  return missingRules(frontend, rendered, service);
 }
 
 /** What would be rendered, with the maps where the rules at hand look for them. */
-function renderedFor(plan: Plan, at: Section | undefined): Section[] {
+function renderedFor(plan: Plan, at: Section | undefined, inner: readonly InnerPlan[]): Section[] {
   const words = at?.lines.map((line) => line.words).join('\n') ?? '';
   const folder = /map_(?:int|str)\((\S*?)\/routes\.map\)/.exec(words)?.[1] ?? '/var/lib/changeover/haproxy';
-  return sectionsOf(renderConfig(plan, { bind: ':0', socket: '-', files: folder }));
+  return sectionsOf(renderConfig(plan, { bind: ':0', socket: '-', files: folder, inner }));
 }
 
 function missingRules(section: Section, rendered: readonly Section[], as: string): ConfigProblem[] {
@@ -140,18 +141,11 @@ function missingRules(section: Section, rendered: readonly Section[], as: string
   }));
 }
 
-/** Among rules that were written for another plan nobody knows which are the owner's. */
-function checkOwners(sections: readonly Section[], plan: Plan): ConfigProblem[] {
-  const global = sections.find(({ kind }) => kind === 'global');
-  if (global === undefined || checkMarks(global, plan).length > 0) return [];
-  const frontend = routingFrontend(sections);
-  if (frontend === undefined) return [];
-  return checkOwnRules({ sections, frontend, rendered: renderedFor(plan, frontend), service: plan.service });
-}
-
-function checkSlots(sections: readonly Section[], plan: Plan, last: number): ConfigProblem[] {
+function checkSlots(
+  sections: readonly Section[],
+  { rendered, plan, last }: { rendered: readonly Section[]; plan: Plan; last: number },
+): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
-  const rendered = renderedFor(plan, routingFrontend(sections));
   for (let slot = 1; slot <= plan.candidates.length + 1; slot += 1) {
     const name = slotName(plan.service, slot);
     const backend = sections.find((section) => section.kind === 'backend' && section.name === name);

@@ -13,5 +13,4 @@ export const companionConfigSchema = z.strictObject({
   filesDir: z.string().min(1),
 });
 
-export type CompanionConfig = z.infer<typeof companionConfigSchema>;
 export type CompanionConfigInput = z.input<typeof companionConfigSchema>;

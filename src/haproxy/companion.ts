@@ -1,19 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { ChangeoverError } from '../domain/errors.ts';
 import { AccountRegister } from '../gateway/account-register.ts';
 import { AccountStore } from '../gateway/account-store.ts';
 import { ControlSide } from '../gateway/control-side.ts';
 import { AccountLedger } from './account-ledger.ts';
 import { AccountReader } from './account-reader.ts';
-import {
-  type CompanionConfig,
-  type CompanionConfigInput,
-  companionConfigSchema,
-} from './companion-config.ts';
+import { type CompanionConfigInput, companionConfigSchema } from './companion-config.ts';
 import { CountLedger } from './count-ledger.ts';
 import { HaproxyPlane } from './haproxy-plane.ts';
-import { InnerMap } from './inner-map.ts';
+import { type InnerMap, innerMaps } from './inner-map.ts';
 import { filesIn } from './layout.ts';
 import { companionMetrics } from './companion-metrics.ts';
 import { parseSocketAddress } from './runtime-api.ts';
@@ -155,27 +150,6 @@ export function createCompanion(
       return control.adminUrl;
     },
   };
-}
-
-/** @throws ChangeoverError `InvalidRequest` */
-function innerMaps(config: CompanionConfig, logger: Logger): InnerMap[] {
-  const { service, contextFor, controllerUrl, controllerToken: token, stateDir, filesDir } = config;
-  if (contextFor.includes(service) || new Set(contextFor).size < contextFor.length) {
-    throw new ChangeoverError(
-      'InvalidRequest',
-      `contextFor is [${contextFor.join(', ')}]; name each service behind ${service} once.`,
-    );
-  }
-  if (controllerUrl === undefined && contextFor.length > 0) {
-    throw new ChangeoverError(
-      'InvalidRequest',
-      'The routes of the services in contextFor come from the flow controller: name it (controllerUrl).',
-    );
-  }
-  return contextFor.map(
-    (name) =>
-      new InnerMap({ service: name, controllerUrl: controllerUrl ?? '', token, stateDir, filesDir, logger }),
-  );
 }
 
 async function lookAfterInner(inner: readonly InnerMap[], plane: HaproxyPlane): Promise<void> {

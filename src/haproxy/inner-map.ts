@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import writeFileAtomic from 'write-file-atomic';
+import { ChangeoverError } from '../domain/errors.ts';
 import { dealtGroups } from '../domain/policy/groups.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { DataPlane } from '../gateway/data-plane.ts';
@@ -26,6 +27,15 @@ export interface InnerMapConfig {
   /** Folder of HAProxy's maps. */
   readonly filesDir: string;
   readonly logger: Logger;
+}
+
+interface InnerMapsConfig {
+  readonly service: string;
+  readonly contextFor: readonly string[];
+  readonly controllerUrl?: string | undefined;
+  readonly controllerToken?: string | undefined;
+  readonly stateDir: string;
+  readonly filesDir: string;
 }
 
 /**
@@ -64,6 +74,10 @@ export class InnerMap implements DataPlane {
     });
   }
 
+  get service(): string {
+    return this.#service;
+  }
+
   get table(): RouteTable | null {
     return this.#table;
   }
@@ -84,6 +98,12 @@ export class InnerMap implements DataPlane {
   async start(): Promise<void> {
     await this.#keeper.restore();
     this.#puller.start();
+  }
+
+  /** What is on disk, and what the controller has now: false where it does not say. */
+  async update(timeoutMs: number): Promise<boolean> {
+    await this.#keeper.restore();
+    return this.#puller.pullOnce(timeoutMs);
   }
 
   async stop(): Promise<void> {
@@ -108,23 +128,28 @@ export class InnerMap implements DataPlane {
       this.#tell(table, 'HAProxy decides nothing for it: render its configuration with --context-for');
       return;
     }
-    const { split } = table;
-    const fits =
-      split === null ||
-      (dealtGroups(split.policy).length === 0 &&
-        decodeURIComponent(rules) === innerMarkOf({ key: split.key, policy: split.policy.kind }));
+    const { fits, version, entries } = innerMapFor(table, rules);
     if (!fits)
       this.#tell(
         table,
         'its routes decide otherwise than HAProxy was rendered for: its sidecars decide; render with its plan and reload',
       );
-    // The mark says by which rules the entries decide: HAProxy may be rendered anew for the same table.
-    const version = fits ? `${table.version}:${RULES_VERSION}:${rules}` : `-${table.version}`;
     if (readMapValue(found) === version) return;
-    const decisions = fits ? innerMapEntries(table).filter(([key]) => key !== SPECIAL.version) : [];
-    const entries: MapEntry[] = [...decisions, [SPECIAL.version, version]];
     await writeFileAtomic(this.#file, mapText(entries));
     await fillMap(connection, this.#file, entries);
+  }
+
+  /**
+   * Brings the map of an HAProxy that does not run up to date.
+   *
+   * @param rules - by which its configuration decides.
+   * @returns whether they are those of the routes; false too where no routes are known.
+   */
+  async writeFile(rules: string): Promise<boolean> {
+    if (this.#table === null) return false;
+    const { fits, entries } = innerMapFor(this.#table, rules);
+    await writeFileAtomic(this.#file, mapText(entries));
+    return fits;
   }
 
   #tell({ version }: RouteTable, what: string): void {
@@ -132,4 +157,47 @@ export class InnerMap implements DataPlane {
     this.#unfit = version;
     this.#logger.warn({ version }, what);
   }
+}
+
+/**
+ * One for each service in `contextFor`.
+ *
+ * @throws ChangeoverError `InvalidRequest`
+ */
+export function innerMaps(
+  { service, contextFor, controllerUrl, controllerToken: token, stateDir, filesDir }: InnerMapsConfig,
+  logger: Logger,
+): InnerMap[] {
+  if (contextFor.includes(service) || new Set(contextFor).size < contextFor.length) {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      `contextFor is [${contextFor.join(', ')}]; name each service behind ${service} once.`,
+    );
+  }
+  if (controllerUrl === undefined && contextFor.length > 0) {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      'The routes of the services in contextFor come from the flow controller: name it (controllerUrl).',
+    );
+  }
+  return contextFor.map(
+    (name) =>
+      new InnerMap({ service: name, controllerUrl: controllerUrl ?? '', token, stateDir, filesDir, logger }),
+  );
+}
+
+/** What a table is in a map, for the rules that have the mark `rules`: no decision where they are for other routes. */
+function innerMapFor(
+  table: RouteTable,
+  rules: string,
+): { fits: boolean; version: string; entries: MapEntry[] } {
+  const { split } = table;
+  const fits =
+    split === null ||
+    (dealtGroups(split.policy).length === 0 &&
+      decodeURIComponent(rules) === innerMarkOf({ key: split.key, policy: split.policy.kind }));
+  // The mark says by which rules the entries decide: HAProxy may be rendered anew for the same table.
+  const version = fits ? `${table.version}:${RULES_VERSION}:${rules}` : `-${table.version}`;
+  const decisions = fits ? innerMapEntries(table).filter(([key]) => key !== SPECIAL.version) : [];
+  return { fits, version, entries: [...decisions, [SPECIAL.version, version]] };
 }

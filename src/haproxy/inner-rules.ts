@@ -3,6 +3,7 @@ import { dealtGroups } from '../domain/policy/groups.ts';
 import type { KeySource, TrafficPolicy } from '../domain/policy/policy.ts';
 import { KEY_MEMBER, routeMember } from '../gateway/baggage.ts';
 import { NOT_WAITING } from './baggage-rules.ts';
+import { sectionsOf } from './config-sections.ts';
 import { encoded, type Files, plain, type RuleParts } from './layout.ts';
 import { decisionRules, keyFetch } from './rules.ts';
 import { releaseBy } from './unit-rules.ts';
@@ -57,6 +58,17 @@ export function innerMarkOf({ key, policy }: Pick<InnerService, 'key' | 'policy'
 
 export function innerMarkLines(inner: readonly InnerService[]): string[] {
   return inner.map((each) => `    setenv ${innerMark(each.service)} ${encoded(innerMarkOf(each))}`);
+}
+
+/** Of each service for which a haproxy.cfg decides, what says by which rules, as it is written there; in their order. */
+export function innerMarksIn(config: string): ReadonlyMap<string, string> {
+  const lines = sectionsOf(config).flatMap(({ kind, lines }) => (kind === 'global' ? lines : []));
+  return new Map(
+    lines.flatMap(({ words }) => {
+      const [, name, mark] = /^setenv (CHANGEOVER_INNER_\w+) (\S+)$/.exec(words) ?? [];
+      return name === undefined || mark === undefined ? [] : [[name, mark] as const];
+    }),
+  );
 }
 
 /**

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
@@ -6,6 +7,8 @@ import { RouteKeeper } from '../gateway/route-keeper.ts';
 import { RoutePuller } from '../gateway/route-puller.ts';
 import { RouteStore } from '../gateway/route-store.ts';
 import { FilesPlane } from './files-plane.ts';
+import { innerMaps } from './inner-map.ts';
+import { innerMark, innerMarksIn } from './inner-rules.ts';
 import { readProcess } from './runtime-answers.ts';
 import { parseSocketAddress, RuntimeConnection, type SocketAddress } from './runtime-api.ts';
 
@@ -25,15 +28,30 @@ export interface SyncConfig {
   readonly socket: string | undefined;
   /** How long to ask where the routes must not be served by yet, in milliseconds. */
   readonly patienceMs: number;
+  /** Services behind this one, for which its configuration decides as well. */
+  readonly contextFor: readonly string[];
+  /** The haproxy.cfg, which says by which rules it decides for them; read where there are any. */
+  readonly configFile: string;
+}
+
+/** What HAProxy starts with for a service behind it. */
+export interface InnerOutcome {
+  readonly service: string;
+  /** 0: its routes are not known here. */
+  readonly version: number;
+  /** The controller gave them just now. */
+  readonly reached: boolean;
+  /** By which they are decided there; false where the configuration has no rules for them, or rules for others. */
+  readonly fits: boolean;
 }
 
 export type SyncOutcome =
   /** It runs already: nothing was changed. */
   | { kind: 'running'; pid: number }
   /** The files hold the current routes. */
-  | { kind: 'current'; version: number }
+  | { kind: 'current'; version: number; inner: readonly InnerOutcome[] }
   /** The controller is away, and no upgrade was under way when it was heard of last: the files stand. */
-  | { kind: 'asLeft'; version: number }
+  | { kind: 'asLeft'; version: number; inner: readonly InnerOutcome[] }
   /** HAProxy must not start: an upgrade was under way, and this gateway may have been declared gone meanwhile. */
   | { kind: 'held'; version: number; upgrade: string; reached: boolean };
 
@@ -61,7 +79,8 @@ export async function syncFiles(config: SyncConfig, logger: Logger): Promise<Syn
     for (;;) {
       const reached = await puller.pullOnce(PULL_MS);
       const { version, heldBy } = keeper;
-      if (heldBy === null) return { kind: reached ? 'current' : 'asLeft', version };
+      if (heldBy === null)
+        return { kind: reached ? 'current' : 'asLeft', version, inner: await syncInner(config, logger) };
       if (performance.now() + PAUSE_MS > deadline) return { kind: 'held', version, upgrade: heldBy, reached };
       await delay(PAUSE_MS);
     }
@@ -69,6 +88,35 @@ export async function syncFiles(config: SyncConfig, logger: Logger): Promise<Syn
     await puller.close();
     keeper.close();
   }
+}
+
+/** No service behind keeps HAProxy from its start: where nothing is decided for it, its sidecars decide. */
+async function syncInner(config: SyncConfig, logger: Logger): Promise<InnerOutcome[]> {
+  const maps = innerMaps(config, logger);
+  if (maps.length === 0) return [];
+  const marks = innerMarksIn(await configText(config.configFile));
+  return Promise.all(
+    maps.map(async (map) => {
+      try {
+        const reached = await map.update(PULL_MS);
+        const rules = marks.get(innerMark(map.service));
+        const fits = rules !== undefined && (await map.writeFile(rules));
+        return { service: map.service, version: map.table?.version ?? 0, reached, fits };
+      } finally {
+        await map.stop();
+      }
+    }),
+  );
+}
+
+async function configText(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new ChangeoverError(
+      'InvalidRequest',
+      `${file} cannot be read, which says how HAProxy decides for the services behind it; name its configuration (--config).`,
+      { cause },
+    );
+  });
 }
 
 /** Number of the process that answers there; null where none does. */

@@ -1,5 +1,3 @@
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { request } from 'undici';
 import { describe, expect, it } from 'vitest';
 import { compileSplit } from '../../src/domain/policy/route-key.ts';
@@ -7,7 +5,8 @@ import type { RouteTable, TrafficSplit } from '../../src/domain/routes/table.ts'
 import { memberValue } from '../../src/gateway/baggage.ts';
 import { SERVICE, serverOf, tableOf, until } from '../gateway/support/gateway-fixture.ts';
 import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
-import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
+import { ManyRoutes } from '../gateway/support/many-routes.ts';
+import { UpstreamServer } from '../gateway/support/upstream-server.ts';
 import { requireComponent } from '../support/require-component.ts';
 
 const [A, B] = ['2.0-a', '2.0-b'] as const;
@@ -55,36 +54,6 @@ const TRAFFIC: Readonly<Record<string, Pick<TrafficSplit, 'key' | 'policy'>>> = 
   },
 };
 
-/** The flow controller's side of pulling, for many services. */
-class Routes implements AsyncDisposable {
-  readonly tables = new Map<string, RouteTable>();
-  readonly #waiting = new Set<ServerResponse>();
-  readonly #server = createServer((req, res) => {
-    const [, service = ''] = /^\/v1\/services\/([^/]+)\/routes/.exec(req.url ?? '') ?? [];
-    const table = this.tables.get(service);
-    if (table === undefined) answer(res, 404, '{"error":{"code":"ServiceUnknown","message":"not adopted"}}');
-    else if (req.headers['if-none-match'] === `"${table.version}"`) this.#waiting.add(res);
-    else answer(res, 200, JSON.stringify(table), { etag: `"${table.version}"` });
-  });
-
-  async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  activate(tables: readonly RouteTable[]): void {
-    for (const table of tables) this.tables.set(table.service, table);
-    for (const res of this.#waiting) res.writeHead(304).end();
-    this.#waiting.clear();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeAllConnections();
-    await closed;
-  }
-}
-
 interface Visit {
   readonly headers: Record<string, string>;
   readonly path: string;
@@ -120,7 +89,7 @@ describe('HAProxy with services behind it', () => {
       const server = await new UpstreamServer('one').listen();
       const plan = planFor([server]);
       const inner = Object.entries(TRAFFIC).map(([service, traffic]) => ({ service, traffic }));
-      await using routes = new Routes();
+      await using routes = new ManyRoutes();
       const controllerUrl = await routes.listen();
       await using fixture = await HaproxyFixture.start(plan, { upstreams: [server], inner, controllerUrl });
       const table = tableOf([serverOf(server)]);

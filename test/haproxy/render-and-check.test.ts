@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { checkConfig } from '../../src/haproxy/check-config.ts';
 import { haproxyVerdict } from '../../src/haproxy/haproxy-command.ts';
+import type { InnerPlan } from '../../src/haproxy/inner-rules.ts';
 import { renderConfig, seedFiles } from '../../src/haproxy/render.ts';
 import { requireComponent } from '../support/require-component.ts';
 import { HAPROXY, planFor } from '../gateway/support/haproxy-fixture.ts';
@@ -117,8 +118,79 @@ describe('what a configuration lacks is said by line', () => {
   });
 });
 
-function rendered(plan: (typeof PLANS)['plain']): string {
+describe('services behind, for which it has to decide', () => {
+  const plan = PLANS.plain;
+  const hash = { kind: 'hash', salt: 's', weights: { '2.0-a': 1 } } as const;
+  const pricing = { service: 'pricing', traffic: { key: plan.traffic.key, policy: plan.traffic.policy } };
+  const ledger = {
+    service: 'ledger',
+    traffic: { key: { from: 'cookie', name: 'session' }, policy: hash },
+  } as const;
+  const text = rendered(plan, [pricing, ledger]);
+
+  it('nothing is missing, in whichever order they are named', async (test) => {
+    expect(checkConfig(text, plan, [pricing, ledger])).toEqual([]);
+    expect(checkConfig(text, plan, [ledger, pricing])).toEqual([]);
+    expect(checkConfig(text, plan)).toEqual([]);
+    requireComponent('HAProxy', HAPROXY !== null, test);
+    const folder = await mkdtemp(join(tmpdir(), 'render-'));
+    try {
+      const options = {
+        bind: ':8080',
+        socket: join(folder, 'a.sock'),
+        files: folder,
+        inner: [pricing, ledger],
+      };
+      const file = join(folder, 'haproxy.cfg');
+      await writeFile(file, renderConfig(plan, options));
+      const seeds = [...seedFiles(plan, options)];
+      for (const [path, content] of seeds.filter(([path]) => !path.endsWith('inner-ledger.map')))
+        await writeFile(path, content);
+      expect(await haproxyVerdict(HAPROXY ?? '', file), 'a map that is missing').toMatchObject({
+        ok: false,
+        message: expect.stringContaining('inner-ledger.map') as string,
+      });
+      for (const [path, content] of seeds) await writeFile(path, content);
+      expect(await haproxyVerdict(HAPROXY ?? '', file)).toMatchObject({ ok: true });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('a service without rules', () => {
+    const problems = checkConfig(rendered(plan, [pricing]), plan, [ledger, pricing]);
+    expect(problems).toContainEqual(
+      expect.objectContaining({
+        missing: expect.stringContaining('nothing is decided for ledger') as string,
+      }),
+    );
+    const rules = problems.filter(({ missing }) => missing === 'after this line a rule is missing');
+    expect(rules.length).toBeGreaterThan(2);
+    expect(rules.filter(({ write }) => !/ledger|in2_/.test(write))).toEqual([]);
+  });
+
+  it('rules of another plan of theirs', () => {
+    const other = { ...ledger, traffic: { ...ledger.traffic, policy: plan.traffic.policy } };
+    expect(checkConfig(text, plan, [pricing, other])).toContainEqual({
+      line: text.split('\n').findIndex((line) => line.includes('CHANGEOVER_INNER_LEDGER')) + 1,
+      missing:
+        'the rules for ledger are for {key:{from:cookie,name:session},policy:hash}, its plan has {key:{from:cookie,name:session},policy:tail}',
+      write:
+        'render the frontend anew with `changeover haproxy render --context-for`; it sets CHANGEOVER_INNER_LEDGER',
+    });
+  });
+
+  it('one rule that is gone', () => {
+    const rule = text.split('\n').find((line) => line.includes('set-var(txn.in1_go)')) ?? '';
+    expect(checkConfig(text.replace(`${rule}\n`, ''), plan, [pricing, ledger])).toEqual([
+      expect.objectContaining({ missing: 'after this line a rule is missing', write: rule.trim() }),
+    ]);
+  });
+});
+
+function rendered(plan: (typeof PLANS)['plain'], inner: readonly InnerPlan[] = []): string {
   return renderConfig(plan, {
+    inner,
     bind: ':8080',
     socket: '/run/haproxy/admin.sock',
     files: '/var/lib/changeover/haproxy',

@@ -24,6 +24,7 @@ async function away(upgrade?: string) {
       {
         ...{ name: 'gw-1', service: SERVICE, filesDir: fixture.folder, stateDir: `${fixture.folder}/state` },
         ...{ lookupDir: undefined, controllerToken: undefined, controllerUrl, patienceMs: 0, socket },
+        ...{ contextFor: [], configFile: `${fixture.folder}/haproxy.cfg` },
       },
       pino({ level: 'silent' }),
     );
@@ -55,7 +56,7 @@ describe('haproxy sync, before HAProxy starts', () => {
     const { table, one, two } = all;
     const servers = [serverOf(one, { ingress: 'closed' }), serverOf(two)];
     await using controller = await new StubController({ ...table, version: 9, servers }).listen();
-    expect(await all.sync(controller.url)).toEqual({ kind: 'current', version: 9 });
+    expect(await all.sync(controller.url)).toEqual({ kind: 'current', version: 9, inner: [] });
     expect(controller.acknowledged).toEqual([9]);
     expect(await all.answering()).toEqual(new Set(['two']));
     await all.fixture.startCompanion();
@@ -83,14 +84,14 @@ describe('haproxy sync, before HAProxy starts', () => {
     expect(await all.sync(controller.url, socket)).toMatchObject({ kind: 'running' });
     expect([await all.fixture.routesOnDisk(), controller.acknowledged]).toEqual([before, []]);
     await all.fixture.haproxy.kill();
-    expect(await all.sync(controller.url, socket)).toEqual({ kind: 'current', version: 9 });
+    expect(await all.sync(controller.url, socket)).toEqual({ kind: 'current', version: 9, inner: [] });
   });
 
   it('lets it start by the routes it had where no upgrade was under way, and says so', async (test) => {
     requireComponent('HAProxy', HAPROXY !== null, test);
     await using all = await away();
     await all.fixture.spoilFiles();
-    expect(await all.sync(NOBODY)).toEqual({ kind: 'asLeft', version: 5 });
+    expect(await all.sync(NOBODY)).toEqual({ kind: 'asLeft', version: 5, inner: [] });
     // Files that fell behind what was executed are mended.
     expect(await all.answering()).toEqual(new Set(['one', 'two']));
   });

@@ -6,7 +6,12 @@ import { CliFailure } from '../failure.ts';
 import { addGatewayIdentity } from '../gateway-process.ts';
 import { durationOption } from '../limit-option.ts';
 import { processLogger } from '../process-logger.ts';
+import type { InnerOutcome } from '../../haproxy/sync.ts';
+import { parseList } from '../list-option.ts';
 import { DEFAULT_FILES } from './haproxy-render.ts';
+
+/** Where packages of HAProxy have it. */
+const DEFAULT_CONFIG = '/etc/haproxy/haproxy.cfg';
 
 interface SyncOptions {
   readonly name: string;
@@ -17,6 +22,8 @@ interface SyncOptions {
   readonly state: string;
   readonly lookupDir?: string;
   readonly patience: number;
+  readonly contextFor: readonly string[];
+  readonly config: string;
 }
 
 export function haproxySyncCommand({ out, env }: CliContext): Command {
@@ -34,6 +41,13 @@ export function haproxySyncCommand({ out, env }: CliContext): Command {
     .requiredOption('--state <dir>', 'state folder of its companion')
     .option('--lookup-dir <dir>', 'folder of the lookup files that policies may name')
     .addOption(durationOption('--patience <duration>', 'how long to ask while an upgrade holds it', '10s'))
+    .option(
+      '--context-for <services>',
+      'services behind this one, for which HAProxy decides as well: those of its companion',
+      parseList,
+      [],
+    )
+    .option('--config <file>', 'with --context-for: the haproxy.cfg', DEFAULT_CONFIG)
     .addHelpText(
       'after',
       `
@@ -45,7 +59,7 @@ Environment: CHANGEOVER_CONTROLLER_URL, CHANGEOVER_CONTROLLER_TOKEN, LOG_LEVEL; 
 Examples:
   $ changeover haproxy sync --name gw-2 --service wealth --state /var/lib/changeover/gw-2`,
     )
-    .action(async ({ files, state, controller, patience, ...options }: SyncOptions) => {
+    .action(async ({ files, state, controller, patience, config, ...options }: SyncOptions) => {
       const { syncFiles } = await import('../../haproxy/sync.ts');
       const { controller: central } = readConfig(env);
       const outcome = await syncFiles(
@@ -58,10 +72,13 @@ Examples:
           controllerUrl: controller ?? central.url,
           controllerToken: central.token,
           patienceMs: patience,
+          configFile: config,
         },
         // One line says it all.
         processLogger('sync', { logLevel: 'silent' }),
       );
+      if (outcome.kind === 'current' || outcome.kind === 'asLeft')
+        for (const each of outcome.inner) print(out, innerLine(each));
       if (outcome.kind === 'running')
         print(
           out,
@@ -85,4 +102,14 @@ Examples:
           `HAProxy must not start: upgrade ${outcome.upgrade} was under way when the flow controller was heard of last, and it does not answer at ${controller ?? central.url}; others may serve by newer routes.`,
         );
     });
+}
+
+function innerLine({ service, version, reached, fits }: InnerOutcome): string {
+  if (version === 0) return `Of ${service} no routes are known: its sidecars decide.`;
+  const routes = `routes of ${service}, version ${version}`;
+  if (!fits)
+    return `HAProxy has no rules for the ${routes}: its sidecars decide; render with its plan (--context-for) and reload.`;
+  return reached
+    ? `HAProxy decides by the current ${routes}.`
+    : `The flow controller did not give routes of ${service}; HAProxy decides by those it had, version ${version}.`;
 }
