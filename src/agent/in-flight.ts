@@ -1,4 +1,4 @@
-import { readTcpConnections, TCP_STATE } from '../os/tcp-connections.ts';
+import { PROC, readTcpConnections, TCP_STATE, type TcpConnection } from '../os/tcp-connections.ts';
 
 /** Business in flight; null with no problem where no count is configured, null with one where it cannot be had. */
 export interface InFlightCount {
@@ -14,8 +14,13 @@ export function uncounted(why: string): InFlightCount {
  * Established connections to a local port, as the operating system sees them: every one, idle ones too. Only Linux
  * tells.
  */
-export async function countConnections(port: number): Promise<InFlightCount> {
-  const connections = await readTcpConnections();
+export async function countConnections(port: number, { proc = PROC } = {}): Promise<InFlightCount> {
+  let connections: TcpConnection[] | undefined;
+  try {
+    connections = await readTcpConnections('self', { proc });
+  } catch (error) {
+    return uncounted(error instanceof Error ? error.message : String(error));
+  }
   if (connections === undefined) return uncounted('this system shows no connections in /proc/net/tcp');
   const { established } = TCP_STATE;
   return {

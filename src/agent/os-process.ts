@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { isNotShown } from '../os/not-shown.ts';
 import { type ProcessStat, readProcessStat } from '../os/process-stat.ts';
 
 /** One process, told apart from a later one that got the same number. */
@@ -69,7 +70,8 @@ function isStartedWith(pid: number, entry: Buffer): boolean {
     const environment = readFileSync(`/proc/${pid}/environ`);
     // The first entry has no zero byte before it.
     return environment.includes(entry) || environment.indexOf(entry.subarray(1)) === 0;
-  } catch {
+  } catch (error) {
+    if (!isNotShown(error)) throw error;
     return false;
   }
 }

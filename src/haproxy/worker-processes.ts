@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
+import { isNotShown } from '../os/not-shown.ts';
 import { processKey, type ProcessStat, readProcessStat } from '../os/process-stat.ts';
 
 /** So long a process that is on its way is waited for, in milliseconds: it loads the configuration, and its maps. */
@@ -87,11 +88,12 @@ function liveStat(pid: number): ProcessStat | undefined {
   return stat?.isLive === true ? stat : undefined;
 }
 
-/** Of /proc, which never waits for a disk. */
+/** Of /proc, which never waits for a disk. @throws Error where it is there and cannot be read: what is not known is not nothing. */
 function contentOf(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');
-  } catch {
+  } catch (error) {
+    if (!isNotShown(error)) throw error;
     return null;
   }
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isNotShown } from './not-shown.ts';
 
 /** A process, as Linux tells of it. */
 export interface ProcessStat {
@@ -13,12 +14,17 @@ export interface ProcessStat {
   readonly started: number;
 }
 
-/** Fields 2 to 5 and 22 of /proc/pid/stat (proc_pid_stat(5)); undefined where there is no such process, or not Linux. */
+/**
+ * Fields 2 to 5 and 22 of /proc/pid/stat (proc_pid_stat(5)); undefined where there is no such process, or not Linux.
+ *
+ * @throws Error where it cannot be said whether there is.
+ */
 export function readProcessStat(pid: number): ProcessStat | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
+  } catch (error) {
+    if (!isNotShown(error)) throw error;
     return undefined;
   }
   // The name may hold anything.

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isAbsent } from './not-shown.ts';
 
 /** States in include/net/tcp_states.h of Linux. */
 export const TCP_STATE = { established: 1, timeWait: 6, close: 7, listen: 10 } as const;
@@ -14,12 +15,26 @@ export interface TcpConnection {
   readonly inode: string;
 }
 
-/** What the network namespace of a process shows, or that of this one; undefined where the system shows none. */
+/** Where the system shows its processes. */
+export const PROC = '/proc';
+
+/**
+ * What the network namespace of a process shows, or that of this one; undefined where the system shows none.
+ *
+ * @throws Error where a table is there and cannot be read: the other one alone would be too few.
+ */
 export async function readTcpConnections(
   pid: number | 'self' = 'self',
+  { proc = PROC } = {},
 ): Promise<TcpConnection[] | undefined> {
   const tables = await Promise.all(
-    ['tcp', 'tcp6'].map((name) => readFile(`/proc/${pid}/net/${name}`, 'utf8').catch(() => undefined)),
+    // One of them is not there where IPv6 is switched off.
+    ['tcp', 'tcp6'].map((name) =>
+      readFile(`${proc}/${pid}/net/${name}`, 'utf8').catch((error: unknown) => {
+        if (!isAbsent(error)) throw error;
+        return undefined;
+      }),
+    ),
   );
   const readable = tables.filter((table) => table !== undefined);
   return readable.length === 0 ? undefined : readable.flatMap(parseTcpTable);
