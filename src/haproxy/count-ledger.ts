@@ -173,26 +173,44 @@ function greater(before: readonly TrafficCount[], now: readonly TrafficCount[]):
  * nobody knows their policy bucket, latency and volume any more.
  */
 function addLastAnswers(counts: Row[], servers: readonly ServerStat[], placeOf: PlaceOf): void {
-  for (const name of new Set(servers.map(({ server }) => server))) {
-    const stats = servers.filter(({ server }) => server === name);
-    const rows = counts.filter(({ server, bucket }) => server === name && bucket !== RELOAD);
+  const known = new Map<string, { stats: ServerStat[]; read: Record<Answered, number>; at: number }>();
+  for (const stat of servers) {
+    const before = known.get(stat.server);
+    if (before !== undefined) before.stats.push(stat);
+    else known.set(stat.server, { stats: [stat], read: answeredOf([]), at: -1 });
+  }
+  counts.forEach((row, index) => {
+    const of = known.get(row.server);
+    if (of === undefined) return;
+    if (row.bucket === RELOAD) of.at = index;
+    else of.read = answeredOf([of.read, row]);
+  });
+  for (const [server, { stats, read, at }] of known) {
     // Its slot may be another release's by now; what was said of the process once stands.
-    const at = counts.findIndex(({ server, bucket }) => server === name && bucket === RELOAD);
     const place =
       counts[at] ?? stats.map(placeOf).find((found, index) => found !== null && stats[index]?.usable) ?? null;
     const row = new CountRows().row({
       release: place?.release ?? '',
       cluster: place?.cluster ?? '',
-      server: name,
+      server,
       bucket: RELOAD,
     });
-    for (const field of ['succeeded', 'clientErrors', 'serverErrors'] as const) {
-      const answered = stats.reduce((sum, { answered: each }) => sum + each[field], 0);
-      row[field] = Math.max(0, answered - rows.reduce((sum, each) => sum + each[field], 0));
+    const answered = answeredOf(stats.map((stat) => stat.answered));
+    for (const field of ANSWERED) {
+      row[field] = Math.max(0, answered[field] - read[field]);
       row.requests += row[field];
     }
     if (row.requests === 0 || place === null) continue;
     if (at < 0) counts.push(row);
     else counts[at] = row;
   }
+}
+
+const ANSWERED = ['succeeded', 'clientErrors', 'serverErrors'] as const;
+type Answered = (typeof ANSWERED)[number];
+
+function answeredOf(counts: readonly Readonly<Record<Answered, number>>[]): Record<Answered, number> {
+  const sum = { succeeded: 0, clientErrors: 0, serverErrors: 0 };
+  for (const count of counts) for (const field of ANSWERED) sum[field] += count[field];
+  return sum;
 }
