@@ -198,7 +198,7 @@ async function read(
     return { ...found, arms, verdict, ...noted(moved) };
   }
   const fresh = await freshBlocks(deps, input, { isPull: pulls.length > 0, source });
-  // Who was turned away by a version that is back is not told either.
+  // Accounts that came while a version was out were turned away as well.
   const isBack = Object.keys(progress.state.returned ?? {}).length > 0;
   const blocks = uncheckedWhereMoved(spec, fresh.blocks, bendsSplit(names, base, totals) || isBack);
   const remarks = [...fresh.remarks, ...moved];

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { isMoved, isTurnedAway } from '../domain/policy/allotment.ts';
 import type { KeyDecision } from '../domain/policy/route-key.ts';
 import type { Backend } from './backend.ts';
 import { Booking, type BookingParts } from './booking.ts';
@@ -15,7 +16,6 @@ import type { PendingUnit } from './unit-slot.ts';
 
 /** Bucket of requests whose release had no server to take them. */
 const FAILOVER = 'failover';
-const PULLED = 'pulled';
 const NONE: readonly Backend[] = [];
 const NO_GROUPS: readonly TransactionGroup[] = [];
 
@@ -208,8 +208,7 @@ export class TrafficDirector {
       before.withdraw();
     }
     const { rules } = this.units;
-    const isTurnedAway = bucket === PULLED || bucket === FAILOVER;
-    if (rules === null || !(allotted || (isTurnedAway && rules.byAccount))) return null;
+    if (rules === null || !(allotted || (rules.byAccount && isTurnedAway(bucket)))) return null;
     const allocated = routes.measure.isAllocated(head.method, head.path);
     const group = allotted ? rules.groupOf(bucket) : undefined;
     if (!rules.byAccount)
@@ -220,7 +219,7 @@ export class TrafficDirector {
     if (allotted)
       return group === undefined ? null : this.units.ofAccount({ account, release, group, allocated });
     if (!allocated) return null;
-    if (bucket === FAILOVER)
+    if (isMoved(bucket))
       this.units.passBy(account, this.context.decide(head, routes, { serves: this.#serves, again: true }));
     // Who is held back would not have entered in any case, where there is no control arm: he may when the share grows.
     else if (rules.leftOut === null || !routes.isHeldBack(key, head)) this.units.passBy(account);

@@ -1,20 +1,13 @@
 import xxhash from 'xxhash-wasm';
 import { z } from 'zod';
-import type { VolumeKind } from '../domain/measure.ts';
 import { accountPartOf, type AccountPart } from '../domain/routes/account-part.ts';
 import type { RouteTable, TrafficSplit, TrialCounting } from '../domain/routes/table.ts';
 import { type AccountRegister, PAST, UNKNOWN } from '../gateway/account-register.ts';
 import { isInPart } from '../gateway/account-units.ts';
-import { allotmentOf, cappedBy } from '../gateway/unit-slot.ts';
-import { type GatewayUnits, unitCountSchema } from '../protocol/gateway.ts';
-import {
-  ACCOUNT_COUNTS,
-  ACCOUNT_KEPT_MS,
-  ACCOUNT_TAGS,
-  AMOUNT_BITS,
-  AMOUNT_DECIMALS,
-  encoded,
-} from './layout.ts';
+import { allotmentOf } from '../gateway/unit-slot.ts';
+import { type GatewayUnits, type UnitCount, unitCountSchema } from '../protocol/gateway.ts';
+import { countOf, outcomeOf, type Window, windowsOf } from './account-row.ts';
+import { ACCOUNT_COUNTS, ACCOUNT_KEPT_MS, encoded } from './layout.ts';
 import type { TableRow } from './runtime-answers.ts';
 import { compileGroups } from './unit-groups.ts';
 
@@ -41,18 +34,6 @@ export const accountStateSchema = z.strictObject({
   full: z.strictObject({ process: z.string(), seen: z.int().nonnegative() }),
 });
 type State = z.infer<typeof accountStateSchema>;
-
-/** An account's first window, or a later one, as HAProxy counted it. */
-interface Window {
-  readonly row: TableRow;
-  /** When it began, in seconds since 1970. */
-  readonly second: number;
-  readonly version: number;
-  readonly release: string | undefined;
-  readonly slot: number;
-  /** First number of its group, where the policy deals groups at random. */
-  readonly group: number;
-}
 
 export interface AccountReading {
   /** The table that was in effect all the while, and the wall clock before the rows were asked for. */
@@ -192,7 +173,7 @@ export class AccountLedger {
   }
 
   #enter(
-    { row, second, version, release, slot, group: first }: Window,
+    { row, second, version, release, slot, group: first, isTurnedAway }: Window,
     {
       state,
       counting,
@@ -209,7 +190,7 @@ export class AccountLedger {
       groupOf: ReturnType<typeof compileGroups>;
     },
   ): void {
-    if (version < state.since || release === undefined) return;
+    if (version < state.since || (release === undefined && !isTurnedAway)) return;
     if (part === undefined || (part.of !== 1 && !isInPart(slot, part))) return;
     const group = groupOf(first);
     if (group === undefined) return;
@@ -217,27 +198,42 @@ export class AccountLedger {
     const { started, allocated, answered } = ACCOUNT_COUNTS;
     const requests = countOf(row, started);
     if (this.#register.isFull) {
-      state.beyond += requests;
+      if (!isTurnedAway) state.beyond += requests;
       return;
     }
     this.#register.set(row.key, PAST);
-    if (isMixture({ second, version }, state.changes, counting)) return;
+    if (release === undefined || isMixture({ second, version }, state.changes, counting)) return;
+    if (isTurnedAway) {
+      const count = countIn(state, { tableVersion: version, release, group });
+      // A count that an earlier companion began does not tell those who were turned away before: nobody knows them all.
+      if (count.passed !== undefined) count.passed += 1;
+      return;
+    }
     // Of what was under way at a reload, nobody knows how it ended.
     if (second <= startedSecond && requests !== countOf(row, answered)) return;
     if (countOf(row, allocated) === 0) return;
     const outcome = outcomeOf(row, table.measure.volume.kind, counting.cap);
-    let count = state.counts.find(
-      (each) => each.tableVersion === version && each.release === release && each.group === group,
-    );
-    if (count === undefined) {
-      count = { tableVersion: version, release, group, n: 0, sum: 0, squares: 0, uncapped: 0 };
-      state.counts.push(count);
-    }
+    const count = countIn(state, { tableVersion: version, release, group });
     count.n += 1;
     count.sum += outcome.value;
     count.squares += outcome.value * outcome.value;
     count.uncapped += outcome.uncapped;
   }
+}
+
+/** What is reported of a release and group, begun where nothing was. */
+function countIn(
+  { counts }: State,
+  { tableVersion, release, group }: Pick<UnitCount, 'tableVersion' | 'release' | 'group'>,
+): UnitCount {
+  let count = counts.find(
+    (each) => each.tableVersion === tableVersion && each.release === release && each.group === group,
+  );
+  if (count === undefined) {
+    count = { tableVersion, release, group, n: 0, sum: 0, squares: 0, uncapped: 0, passed: 0 };
+    counts.push(count);
+  }
+  return count;
 }
 
 /**
@@ -251,50 +247,4 @@ function isMixture(
 ): boolean {
   const untilMs = (second + 1) * 1_000 + windowMs;
   return changes.some((change) => version < change.version && untilMs > change.fromMs);
-}
-
-function windowsOf(rows: readonly TableRow[], releases: ReadonlyMap<number, string>): Window[] {
-  return rows.flatMap((row): Window[] => {
-    const tag = (index: number): number => row.fields.get(`gpt${index}`) ?? 0;
-    const second = tag(ACCOUNT_TAGS.second);
-    // It is entering just now.
-    if (second === 0) return [];
-    return [
-      {
-        row,
-        second,
-        version: tag(ACCOUNT_TAGS.tableVersion),
-        release: releases.get(tag(ACCOUNT_TAGS.release)),
-        slot: tag(ACCOUNT_TAGS.slot),
-        group: tag(ACCOUNT_TAGS.group),
-      },
-    ];
-  });
-}
-
-function countOf({ fields }: TableRow, index: number): number {
-  return fields.get(`gpc${index}`) ?? 0;
-}
-
-/** The same as of the embedded gateway's accounts (src/gateway/account-units.ts). */
-function outcomeOf(
-  row: TableRow,
-  kind: VolumeKind,
-  cap: number | undefined,
-): { value: number; uncapped: number } {
-  const matches = countOf(row, ACCOUNT_COUNTS.matches);
-  const uncapped = kind === 'amount' ? amountOf(row) : matches;
-  const isCapped = kind !== 'successes' && cap !== undefined;
-  return {
-    value: isCapped ? cappedBy(cap, uncapped) : Math.min(1, matches / countOf(row, ACCOUNT_COUNTS.allocated)),
-    uncapped,
-  };
-}
-
-function amountOf(row: TableRow): number {
-  let sum = 0n;
-  for (let bit = 0; bit < AMOUNT_BITS; bit += 1)
-    sum += BigInt(countOf(row, ACCOUNT_COUNTS.amount + bit)) << BigInt(bit);
-  const moved = BigInt(countOf(row, ACCOUNT_COUNTS.amounts)) << BigInt(AMOUNT_BITS - 1);
-  return Number(sum - moved) / 10 ** AMOUNT_DECIMALS;
 }

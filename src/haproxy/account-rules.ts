@@ -1,13 +1,22 @@
-import { ALLOCATED, COUNTED, IN_TIME, VOLUME } from './conditions.ts';
+import { ALLOCATED, ALLOTTED, COUNTED, hashSlot, IN_TIME, MOVED, VOLUME } from './conditions.ts';
 import { SLOTS } from '../domain/policy/route-key.ts';
 import { digitRules } from './digit-rules.ts';
-import { ACCOUNT_COUNTS, ACCOUNT_TAGS, AMOUNT_BITS, BEYOND, type RuleParts, TABLES } from './layout.ts';
+import {
+  ACCOUNT_COUNTS,
+  ACCOUNT_TAGS,
+  AMOUNT_BITS,
+  BEYOND,
+  type Files,
+  type RuleParts,
+  TABLES,
+} from './layout.ts';
 
 /**
  * Counting by account: each account has one entry from its first request in the trial on, which says when that was and
  * where it went; what its requests come to within the window is added to that entry. The companion takes an entry out
  * when its window is over, and keeps by itself which accounts entered before: who comes again later has an entry again,
- * which is not counted.
+ * which is not counted. One that nobody of its version could take has an entry as well, which says so: it does not enter,
+ * then or later.
  */
 
 const { started, allocated, answered, matches, amounts, amount } = ACCOUNT_COUNTS;
@@ -18,9 +27,11 @@ function accountIn({ key, policy, account }: RuleParts): string {
   return key.lookup !== undefined && (policy === 'range' || policy === 'values') ? 'raw' : 'key';
 }
 
-/** Of what the policy allotted in a trial, `txn.trial`. */
-export function accountAssignmentRules(parts: RuleParts): string[] {
+/** Of what the policy allotted in a trial, `txn.trial`, to `txn.release`, and of what was turned away. */
+export function accountAssignmentRules(parts: RuleParts, files: Files): string[] {
   const { accounts, units } = TABLES;
+  const isTurnedAway = `!${ALLOTTED}`;
+  const isKnown = `{ var(txn.hash),in_table(${accounts}) }`;
   const mayEnter = `${ALLOCATED} !{ var(txn.trial),field(5,:),strcmp(txn.release) eq 0 }`;
   const tag = (name: Exclude<keyof typeof ACCOUNT_TAGS, 'all'>, value: string): string =>
     `http-request sc-set-gpt(${ACCOUNT_TAGS[name]},1) ${value}`;
@@ -28,9 +39,13 @@ export function accountAssignmentRules(parts: RuleParts): string[] {
     '# An account enters with its first allocated request.',
     `http-request set-var(txn.account) var(txn.trial),field(4,:),url_dec,concat(:,txn.${accountIn(parts)})`,
     'http-request set-var(txn.hash) var(txn.account),xxh64',
-    `http-request track-sc1 var(txn.hash) table ${accounts} if ${mayEnter} or { var(txn.hash),in_table(${accounts}) }`,
+    '# One that is turned away enters neither now nor later; what a stage holds back may, where it is compared with nobody.',
+    `http-request allow if ${isTurnedAway} !{ var(txn.${accountIn(parts)}) -m found } or ${isTurnedAway} ${isKnown}`,
+    `http-request set-var(txn.share) var(txn.trial),field(7,:),add(0) if ${isTurnedAway} !${MOVED}`,
+    `http-request allow if { var(txn.share) -m found } { ${hashSlot('stageSalt', files, parts.account === undefined ? 'key' : 'dealt')},sub(txn.share) ge 0 }`,
+    `http-request track-sc1 var(txn.hash) table ${accounts} if ${mayEnter} or ${isKnown}`,
     '# Who finds no room is counted as such.',
-    `http-request set-var(txn.beyond) bool(true) if ${mayEnter} !{ sc_tracked(1) }`,
+    `http-request set-var(txn.beyond) bool(true) if ${ALLOTTED} ${mayEnter} !{ sc_tracked(1) }`,
     `http-request track-sc1 str(${BEYOND}) table ${units} if { var(txn.beyond) -m found }`,
     'http-request allow if { var(txn.beyond) -m found } or !{ sc_tracked(1) }',
     '# Only what comes within the window counts.',
@@ -49,6 +64,7 @@ export function accountAssignmentRules(parts: RuleParts): string[] {
     tag('release', 'var(txn.release),xxh32'),
     tag('slot', `var(txn.account),xxh32,mod(${SLOTS})`),
     ...(parts.account === undefined ? [] : [tag('group', 'var(txn.group)')]),
+    `${tag('turnedAway', '1')} if ${isTurnedAway}`,
     tag('second', 'var(txn.began),div(1000)'),
   ];
 }

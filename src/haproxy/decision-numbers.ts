@@ -1,5 +1,5 @@
 import xxhash from 'xxhash-wasm';
-import { isAllotted, TRANSACTION_UNALLOTTED } from '../domain/policy/allotment.ts';
+import { isAllotted, isTurnedAway, TRANSACTION_UNALLOTTED } from '../domain/policy/allotment.ts';
 import type { KeyDecision } from '../domain/policy/route-key.ts';
 import { DECISION_BASE, encoded, GO, TRANSACTION } from './layout.ts';
 
@@ -41,7 +41,8 @@ export class DecisionNumbers {
 
   /** What the rules go by: where a request goes, as what it counts, and from which slot of a stage on it is held back. */
   go(decision: KeyDecision, { slot, open }: { slot: number; open?: number | undefined }): string {
-    const flags = isAllotted(decision.bucket) ? 0 : GO.unallotted;
+    const { bucket } = decision;
+    const flags = (isAllotted(bucket) ? 0 : GO.unallotted) + (isTurnedAway(bucket) ? GO.turnedAway : 0);
     const stage = open === undefined ? 0 : (open + 1) * GO.open;
     return String(BigInt(slot) * BigInt(GO.slot) + BigInt(stage + flags + this.of(decision)));
   }

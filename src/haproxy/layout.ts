@@ -51,11 +51,13 @@ export const GO = {
   number: 2 ** 32 - 1,
   /** The policy did not allot it. */
   unallotted: 2 ** 32,
+  /** … since nobody of the version takes any (`isTurnedAway`). */
+  turnedAway: 2 ** 33,
   /** While a stage holds keys back: one more than the slot of a second hash from which on it does. */
-  open: 2 ** 33,
+  open: 2 ** 34,
   openMost: 2 ** 14 - 1,
   /** Slot of the release. */
-  slot: 2 ** 47,
+  slot: 2 ** 48,
 } as const;
 /** Bucket of a transaction that goes on where it began. */
 export const TRANSACTION = 'transaction';
@@ -140,7 +142,9 @@ export const ACCOUNT_TAGS = {
   slot: 4,
   /** First number of its group, where groups are dealt at random. */
   group: 5,
-  all: 6,
+  /** 1: nobody of its version could take it, and it does not enter; the release is then the one that it was dealt to, if any. */
+  turnedAway: 6,
+  all: 7,
 } as const;
 /** What `gpc(…)` counts of an account's requests within its window. */
 export const ACCOUNT_COUNTS = {
@@ -185,7 +189,7 @@ export const MARKS = {
   units: 'CHANGEOVER_UNITS',
 } as const;
 /** Another one whenever maps, rules or tables mean something else than before. */
-export const RULES_VERSION = '4';
+export const RULES_VERSION = '5';
 export type Marks = Record<keyof typeof MARKS, string>;
 
 /** Parts of a plan (or of a route table) that are rules in the configuration; all else is data in maps and tables. */

@@ -137,6 +137,8 @@ export function innerMapEntries({ version, split, mainRelease }: RouteTable): Ma
 function countingEntries({ version, split }: RouteTable): MapEntry[] {
   if (split?.counting === undefined) return [];
   const { unit, control, timeoutMs, windowMs, cap = 0 } = split.counting;
+  // Without a control arm, who is held back is compared with nobody.
+  const open = control ? SLOTS : openSlots(split);
   const fields = [version, Math.floor(timeoutMs), Math.round(cap * 10 ** AMOUNT_DECIMALS)];
   const ofAccounts =
     unit === 'account'
@@ -144,6 +146,7 @@ function countingEntries({ version, split }: RouteTable): MapEntry[] {
           encoded(accountSalt(split.salt)),
           control ? NO_RELEASE : encoded(split.baseline),
           String(Math.floor(windowMs)),
+          String(open),
         ]
       : [];
   return [[SPECIAL.units, [...fields, ...ofAccounts].join(':')]];
@@ -151,7 +154,7 @@ function countingEntries({ version, split }: RouteTable): MapEntry[] {
 
 function splitEntries(split: TrafficSplit, to: Decision): MapEntry[] {
   const full = compileSplit({ ...split, share: 1 });
-  const open = Math.ceil(split.share * SLOTS);
+  const open = openSlots(split);
   const staged: Decision = (decision) =>
     to(decision, decision.release === split.baseline || open >= SLOTS ? undefined : open);
   return [
@@ -161,6 +164,11 @@ function splitEntries(split: TrafficSplit, to: Decision): MapEntry[] {
     [SPECIAL.heldBack, to({ release: split.baseline, bucket: heldBackBucket() })],
     [SPECIAL.stageSalt, encoded(`stage:${split.salt}`)],
   ];
+}
+
+/** Slots of the stage's hash below which no key is held back. */
+function openSlots({ share }: TrafficSplit): number {
+  return Math.ceil(share * SLOTS);
 }
 
 function policyEntries(split: TrafficSplit, full: (key: string) => KeyDecision, to: Decision): MapEntry[] {

@@ -1,7 +1,7 @@
 import { ChangeoverError } from '../domain/errors.ts';
-import { MAX_KEY_OCTETS, SLOTS } from '../domain/policy/route-key.ts';
+import { MAX_KEY_OCTETS } from '../domain/policy/route-key.ts';
 import { contextRules, STRIP_RULES } from './baggage-rules.ts';
-import { AT_HOME, SLOT_IS_KNOWN } from './conditions.ts';
+import { AT_HOME, hashSlot, MOVED, SLOT_IS_KNOWN } from './conditions.ts';
 import { HANDOVER_RULES, HANDOVER_WAY, WAITING_RULES } from './handover.ts';
 import {
   encoded,
@@ -95,12 +95,12 @@ function groupRules({ account }: RuleParts, files: Files): string[] {
     `http-request set-var(txn.dealt) ${keyFetch(account)}`,
     `http-request unset-var(txn.dealt) unless { var(txn.dealt),length 1:${MAX_KEY_OCTETS} }`,
     'http-request unset-var(txn.group) unless { var(txn.dealt) -m found }',
-    `http-request set-var(txn.go) ${hash('policySalt', files, 'dealt')},add(txn.group),map_beg(${files.routes}),add(0) if { var(txn.group) -m found }`,
+    `http-request set-var(txn.go) ${hashSlot('policySalt', files, 'dealt')},add(txn.group),map_beg(${files.routes}),add(0) if { var(txn.group) -m found }`,
   ];
 }
 
 function heldBackRules({ account }: RuleParts, files: Files): string[] {
-  const dealt = hash('stageSalt', files, account === undefined ? 'key' : 'dealt');
+  const dealt = hashSlot('stageSalt', files, account === undefined ? 'key' : 'dealt');
   const isHeld = `{ var(txn.go),and(${GO.open * GO.openMost}) gt 0 } { var(txn.go),div(${GO.open}),and(${GO.openMost}),set-var(txn.open) -m found } { ${dealt},add(1),sub(txn.open) ge 0 }`;
   const all = `http-request set-var(txn.go) ${special('heldBack', files)} if ${isHeld}`;
   if (account === undefined) return [all];
@@ -111,17 +111,13 @@ function heldBackRules({ account }: RuleParts, files: Files): string[] {
   ];
 }
 
-function hash(salt: 'policySalt' | 'stageSalt', files: Files, of: 'key' | 'dealt' = 'key'): string {
-  return `str(${SPECIAL[salt]}),map_str(${files.routes}),url_dec,concat(:,txn.${of}),xxh32,mod(${SLOTS})`;
-}
-
 function policyRules(parts: RuleParts, files: Files): string[] {
   switch (parts.policy) {
     case 'tail':
       return [`http-request set-var(txn.go) var(txn.key),map_end(${files.digits}),${lookUp(files)}`];
     case 'hash':
       return [
-        `http-request set-var(txn.go) ${hash('policySalt', files)},${lookUpRange(files)} if { var(txn.key) -m found }`,
+        `http-request set-var(txn.go) ${hashSlot('policySalt', files, 'key')},${lookUpRange(files)} if { var(txn.key) -m found }`,
       ];
     case 'values':
       return [
@@ -164,9 +160,9 @@ export function destinationRules(
   return [
     ...HANDOVER_RULES,
     ...pinned,
-    '# Where nobody could take it.',
-    `http-request set-var(txn.go) ${special('refuge', files)},set-var(txn.refuge) if ${elsewhere}${isEmpty}`,
-    `http-request set-var(txn.go) ${special('secondRefuge', files)} if { var(txn.refuge) -m found } ${isEmpty}`,
+    '# Where nobody could take it; what was decided is noted.',
+    `http-request set-var(txn.go) var(txn.go),set-var(txn.wanted),and(0),add(${SPECIAL.refuge}),${lookUp(files)} if ${elsewhere}${isEmpty}`,
+    `http-request set-var(txn.go) ${special('secondRefuge', files)} if ${MOVED} ${isEmpty}`,
     ...STRIP_RULES,
     ...(context === null ? [] : [...contextRules(service, files, parts), ...context]),
     HANDOVER_WAY,

@@ -1,5 +1,13 @@
 import { accountAmountRules, accountAssignmentRules, accountOutcomeRules } from './account-rules.ts';
-import { ALLOCATED, ALLOTTED, COUNTED, IN_TIME, VOLUME } from './conditions.ts';
+import {
+  ALLOCATED,
+  ALLOTTED,
+  allottedBy,
+  ALLOTTED_OR_TURNED_AWAY,
+  COUNTED,
+  IN_TIME,
+  VOLUME,
+} from './conditions.ts';
 import { digitRules } from './digit-rules.ts';
 import {
   AMOUNT_BITS,
@@ -40,21 +48,27 @@ export function releaseBy(routes: string, go = 'txn.go'): string {
 /** In the slot's backend: it is decided where the request goes. */
 export function assignmentRules(parts: RuleParts, files: Files): string[] {
   const group = parts.account === undefined ? '' : ' { var(txn.group) -m found }';
-  const allocated = parts.unit === 'account' ? '' : ` ${ALLOCATED}`;
+  const ours = parts.unit === 'account' ? ALLOTTED_OR_TURNED_AWAY : `${ALLOCATED} ${ALLOTTED}`;
   return [
     '# For the decision: what the policy allotted, unless routes changed while it was looked at. Rules of your own come before.',
-    `http-request allow unless { var(txn.seen) -m found }${allocated}${group} ${ALLOTTED}`,
+    `http-request allow unless { var(txn.seen) -m found }${group} ${ours}`,
     '# What is counted: table version, time-out in milliseconds, and more.',
     `http-request set-var(txn.trial) ${trial(files)}`,
     'http-request allow unless { var(txn.trial),sub(txn.seen) eq 0 }',
-    `http-request set-var(txn.release) ${releaseBy(files.routes)}`,
-    ...(parts.unit === 'account' ? accountAssignmentRules(parts) : requestAssignmentRules(parts)),
+    ...(parts.unit === 'account' ? accountUnitRules(parts, files) : requestUnitRules(parts, files)),
   ];
 }
 
-function requestAssignmentRules({ account }: RuleParts): string[] {
+function accountUnitRules(parts: RuleParts, files: Files): string[] {
+  const release = (go: string): string =>
+    `http-request set-var(txn.release) ${releaseBy(files.routes, go)} if ${allottedBy(go)}`;
+  return [release('txn.go'), release('txn.wanted'), ...accountAssignmentRules(parts, files)];
+}
+
+function requestUnitRules({ account }: RuleParts, files: Files): string[] {
   const group = account === undefined ? '' : ',concat(:,txn.group)';
   return [
+    `http-request set-var(txn.release) ${releaseBy(files.routes)}`,
     'http-request set-var(txn.limit) var(txn.trial),field(2,:),add(0)',
     'http-request set-var(txn.version) var(txn.seen)',
     `http-request track-sc1 var(txn.began),div(${UNIT_SLOT_MS}),concat(:,txn.version,:),concat(,txn.release)${group} table ${TABLES.units}`,

@@ -42,6 +42,8 @@ interface Account {
   readonly answered?: number;
   readonly matches?: number;
   readonly slot?: number;
+  /** Nobody could take it: of the release to which it was dealt, or of none that has a share. */
+  readonly turnedAway?: 'dealt' | 'pulled';
 }
 
 /** As HAProxy shows an account; one request that succeeded unless said otherwise. */
@@ -50,8 +52,9 @@ function row(key: string, account: Account = {}): TableRow {
   const fields = new Map([
     [`gpt${ACCOUNT_TAGS.second}`, second],
     [`gpt${ACCOUNT_TAGS.tableVersion}`, 7],
-    [`gpt${ACCOUNT_TAGS.release}`, h32(encoded('2.0'))],
+    [`gpt${ACCOUNT_TAGS.release}`, account.turnedAway === 'pulled' ? 0 : h32(encoded('2.0'))],
     [`gpt${ACCOUNT_TAGS.slot}`, account.slot ?? 0],
+    [`gpt${ACCOUNT_TAGS.turnedAway}`, account.turnedAway === undefined ? 0 : 1],
     [`gpc${ACCOUNT_COUNTS.started}`, requests],
     [`gpc${ACCOUNT_COUNTS.allocated}`, requests],
     [`gpc${ACCOUNT_COUNTS.answered}`, answered],
@@ -129,6 +132,45 @@ describe('Accounts that HAProxy counts', () => {
     expect(countsOf(ledger)).toEqual([{ release: '2.0', n: 1, sum: 1 }]);
     // Of two that are within their windows, half are expected to be its own.
     expect(ledger.report(table())?.pending).toBe(1);
+  });
+
+  it('that were turned away never enter, and are told once where they were dealt to a version', () => {
+    const ledger = ledgerOf();
+    read(ledger, [
+      row('a'),
+      row('b', { turnedAway: 'dealt', answered: 0 }),
+      row('c', { turnedAway: 'pulled' }),
+    ]);
+    const told = { counts: [{ release: '2.0', n: 1, sum: 1, passed: 1 }] };
+    expect(ledger.report(table())).toMatchObject(told);
+    const later = { second: START_S + 1 };
+    read(ledger, [
+      row('b', later),
+      row('c', later),
+      row('a', { ...later, turnedAway: 'dealt' }),
+      row('b', { second: START_S + 2, turnedAway: 'dealt' }),
+    ]);
+    read(ledger, [row('b', later), row('c', later)], { overForMs: 5_000 });
+    expect(ledger.report(table())).toMatchObject(told);
+    expect(ledger.settled).toEqual(['b', 'c']);
+  });
+
+  it('that were turned away are told over a reload, and not counted where there is no room for them', () => {
+    const ledger = ledgerOf({ max: 1 });
+    const turnedAway = { turnedAway: 'dealt', answered: 0 } as const;
+    read(ledger, [row('a', turnedAway), row('b', turnedAway)], { startedSecond: START_S + 9 });
+    expect(ledger.report(table())).toMatchObject({ beyond: 0, counts: [{ n: 0, passed: 1 }] });
+  });
+
+  it('that were turned away are not told where an earlier companion began the count: it told none', () => {
+    const ledger = ledgerOf();
+    read(ledger, [row('a')]);
+    const { state } = ledger;
+    if (state === null) throw new Error('nothing was read');
+    const counts = state.counts.map(({ passed: _, ...count }) => count);
+    ledger.restore({ ...state, counts });
+    read(ledger, [row('b'), row('c', { turnedAway: 'dealt' })], { overForMs: 5_000 });
+    expect(ledger.report(table())?.counts).toEqual([{ ...counts[0], n: 2, sum: 2, squares: 2, uncapped: 2 }]);
   });
 
   it('of another trial are others', () => {

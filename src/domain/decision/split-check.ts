@@ -45,7 +45,7 @@ const NOTES: Readonly<Record<SplitCheck, string>> = {
 };
 
 const UNCHECKED =
-  'The split was checked until requests were moved by failover, or a version that had been dropped took part again: HAProxy and other sources do not tell which accounts were turned away, and without them nobody knows whether all others came as asked. Such an account may enter when it comes again, which the promised error rate does not cover.';
+  'The split was checked until requests were moved by failover, or a version that had been dropped took part again: the source does not tell which accounts were turned away, and without them nobody knows whether all others came as asked. Such an account may enter when it comes again, which the promised error rate does not cover.';
 
 /** Of accounts; those of requests depend on each other. */
 function isChecked(split: SplitCheck | undefined): boolean {

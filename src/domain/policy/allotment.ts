@@ -16,6 +16,11 @@ export function isAllotted(bucket: string): boolean {
   return !NOT_ALLOTTED.includes(bucket);
 }
 
+/** Whether the requests of this bucket went elsewhere because nobody of their version takes any: it was pulled, or has no server. */
+export function isTurnedAway(bucket: string): boolean {
+  return bucket === 'pulled' || isMoved(bucket);
+}
+
 /** Whether the requests of this bucket were dealt to another version, which had no server for them. */
 export function isMoved(bucket: string): boolean {
   return bucket === 'failover';

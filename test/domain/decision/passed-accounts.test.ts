@@ -87,6 +87,19 @@ describe('the split where a candidate had no server for a while', () => {
     expect(stateAfter(found).alarm).toMatchObject({ reason: 'sampleRatio' });
   });
 
+  test('that goes wrong after it is found wrong where gateways tell them', () => {
+    const later = trial(1, true).map((block, i) =>
+      i < OUTAGE[1] ? block : { ...block, shares: { '1.4': 0.6, '2.0-a': 0.4 } },
+    );
+    const [before, after] = [later.slice(0, OUTAGE[1]), later.slice(OUTAGE[1])].map((blocks) =>
+      uncheckedWhereMoved(SPEC, blocks, true),
+    );
+    expect(stateAfter(before ?? []).alarm).toBeNull();
+    const state = stateAfter([...(before ?? []), ...(after ?? [])]);
+    expect(judge(SPEC, state)).toMatchObject({ kind: 'untrustedData', reason: 'sampleRatio' });
+    expect(state.unchecked).toBeUndefined();
+  });
+
   test('goes on to be checked where gateways tell them, and where requests are the unit', () => {
     const told = trial(1, true);
     expect(uncheckedWhereMoved(SPEC, told, true)).toEqual(told);
