@@ -142,8 +142,11 @@ function policyRules(parts: RuleParts, files: Files): string[] {
   }
 }
 
-/** Bits that differ where the policy's decision is for another slot than the transaction's, or only one was allotted by it. */
-const DIFFERING = `var(txn.go),xor(txn.home),and(${2n ** 63n - BigInt(GO.slot) + BigInt(GO.unallotted)})`;
+/**
+ * Bits that differ where the policy's decision is for another slot than the transaction's, or only one was allotted by it, or
+ * turned away.
+ */
+const DIFFERING = `var(txn.go),xor(txn.home),and(${2n ** 63n - BigInt(GO.slot) + BigInt(GO.unallotted + GO.turnedAway)})`;
 
 /**
  * Transactions go on where they began; where nobody can take what was decided, the refuges do. `context`: further rules

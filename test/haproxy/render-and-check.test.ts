@@ -38,6 +38,13 @@ const PLANS = {
       },
     },
   }),
+  'accounts that are looked up': planFor(SERVERS, {
+    traffic: {
+      key: { from: 'header', name: 'x-card', lookup: 'accounts.csv' },
+      policy: { kind: 'hash', salt: 's', weights: { '2.0-a': 1, '2.0-b': 1 } },
+    },
+    decision: { unit: 'account' },
+  }),
 };
 
 describe.each(Object.entries(PLANS))('a configuration rendered for a plan with %s', (_, plan) => {

@@ -1,5 +1,7 @@
 import { request } from 'undici';
 import { describe, expect, it } from 'vitest';
+import { openDifferences } from '../../src/controller/block-differences.ts';
+import { uncheckedWhereMoved } from '../../src/domain/decision/moved.ts';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import type { RouteTable, TrafficSplit, TrialCounting } from '../../src/domain/routes/table.ts';
 import type { GatewayStats, UnitCount } from '../../src/protocol/gateway.ts';
@@ -188,8 +190,15 @@ describe.concurrent(
       }, 'both find it up');
       await both.come({ from: 40, to: 80 });
       both.windowsAreOver(true);
-      const { units } = await both.alike((counts) => counts.some(({ passed = 0 }) => passed > 0));
+      const stats = await both.alike((counts) => counts.some(({ passed = 0 }) => passed > 0));
+      const { epoch, counts, units = null } = stats;
       expect(units?.counts.find(({ release }) => release === '2.0-b')?.passed).toBeGreaterThan(5);
+      // The split can be checked with them.
+      const read = { epochs: [{ epoch, counts, ...(units === null ? {} : { units }) }], closed: [] };
+      const { blocks } = openDifferences({ 'gw-1': read }, 'trial-1', new Map());
+      const timed = blocks.map((block) => ({ ...block, fromMs: 0, toMs: 1 }));
+      expect(timed).toHaveLength(1);
+      expect(uncheckedWhereMoved({ unit: 'account' }, timed, true)).toEqual(timed);
     });
   },
 );
