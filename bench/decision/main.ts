@@ -103,7 +103,7 @@ function errorRates(effort: { runs: number; seed: number }, say: (what: string) 
     ),
     () => alikeInGroups('group', effort),
     () => alikeInGroups('sums', effort),
-    () => leastFavourableInGroups(effort),
+    ...[undefined, 0.65, 0.8].map((share) => () => leastFavourableInGroups(effort, share)),
     () => errors.sampleRatio(effort),
     ...[0.01, 0.02, 0.05].map((limit) => () => errors.healthyAtLimit(limit, effort)),
   ];

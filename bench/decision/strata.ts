@@ -1,5 +1,7 @@
 import { EVERYONE, type ArmCounts } from '../../src/domain/decision/block.ts';
 import { beginRule, observe } from '../../src/domain/decision/rule.ts';
+import { leaderOf } from '../../src/domain/decision/rules/shares.ts';
+import type { RuleState } from '../../src/domain/decision/rule-state.ts';
 import { effectGrid, type AnytimeSpec } from '../../src/domain/decision/rule-spec.ts';
 import { binomial, seededRandom, type Random } from '../../src/domain/decision/simulation/random.ts';
 import {
@@ -7,6 +9,8 @@ import {
   type SyntheticGroup,
   type SyntheticTrial,
 } from '../../src/domain/decision/simulation/trial.ts';
+import { ledWeights } from '../../src/domain/policy/leader.ts';
+import type { Weights } from '../../src/domain/policy/policy.ts';
 import type { ErrorRow } from './error-rates.ts';
 
 /** Groups of customers with very different rates, which are dealt to two versions in very different shares. */
@@ -37,12 +41,19 @@ function specWith(epsilon: number): AnytimeSpec {
   };
 }
 
-/** `ahead`: by how much v0 is better in each group. */
-function groupsOf(random: Random, ahead = 0): SyntheticGroup[] {
+/**
+ * @param ahead - by how much v0 is better in each group
+ * @param sharesNow - of the versions in a group that is dealt by these weights
+ */
+function groupsOf(
+  random: Random,
+  ahead = 0,
+  sharesNow: (weights: Weights, state: RuleState) => Weights = (weights) => weights,
+): SyntheticGroup[] {
   return GROUPS.map(({ name, rate, share, first }) => ({
     name,
     share,
-    sharesOf: () => ({ v0: first, v1: 1 - first }),
+    sharesOf: (state) => sharesNow({ v0: first, v1: 1 - first }, state),
     outcomes: (arm, n) => ({ n, sum: binomial(random, n, rate + (arm === 0 ? ahead : 0)) }),
   }));
 }
@@ -94,18 +105,30 @@ export function alikeInGroups(by: 'group' | 'sums', { runs, seed }: Effort): Err
   };
 }
 
-/** The better version ahead by exactly ε in each group: the other one chosen is as near to wrong as it gets. */
-export function leastFavourableInGroups({ runs, seed }: Effort): ErrorRow {
+/**
+ * The better version ahead by exactly ε in each group: the other one chosen is as near to wrong as it gets.
+ *
+ * @param leaderShare - of each group, for the version in front of all groups together
+ */
+export function leastFavourableInGroups({ runs, seed }: Effort, leaderShare?: number): ErrorRow {
   const epsilon = 0.02;
   const spec = specWith(epsilon);
+  const candidates = spec.arms.map(({ version }) => version);
+  const sharesNow = (weights: Weights, state: RuleState): Weights => {
+    const leader = leaderOf(spec, state);
+    if (leaderShare === undefined || leader === undefined) return weights;
+    return ledWeights(weights, { leader, share: leaderShare, candidates, out: [] });
+  };
   const random = seededRandom(seed);
   let wrong = 0;
   for (let run = 0; run < runs; run += 1) {
-    const { decided } = runTrial(trialOf(spec, groupsOf(random, epsilon + 1e-9)), random);
+    const groups = groupsOf(random, epsilon + 1e-9, sharesNow);
+    const { decided } = runTrial(trialOf(spec, groups), random);
     if (decided !== null && decided.version !== 'v0') wrong += 1;
   }
+  const shares = leaderShare === undefined ? '' : `, leader's share ${leaderShare}`;
   return {
-    what: 'three groups dealt differently, the other arm ε worse',
+    what: `three groups dealt differently, the other arm ε worse${shares}`,
     wrong: wrong / runs,
     promised: 0.05,
   };

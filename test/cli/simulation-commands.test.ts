@@ -67,6 +67,25 @@ describe('changeover simulate', () => {
     expect(arms.find(({ version }) => version === '2.0-a')?.chosen).toBeGreaterThan(0.9);
   });
 
+  test('of groups whose leader gets more names the same version, with fewer on the others', async () => {
+    const led = join(folder, 'led.yaml');
+    const text = await readFile(dealt, 'utf8');
+    await writeFile(led, text.replace('epsilon: 1%', 'epsilon: 1%\n  leaderShare: 80%'));
+    const more = ['--rates', '0.2,0.26,0.2', '--spread', '80%', '--runs', '50', '--json'];
+    const [even, leading] = await Promise.all(
+      [dealt, led].map(async (file) => {
+        const { out } = await runCaptured(['simulate', file, ...more]);
+        const { arms } = JSON.parse(out) as { arms: { version: string; chosen: number; units: number }[] };
+        return arms;
+      }),
+    );
+    const of = (arms: typeof even, wanted: string) => arms?.find(({ version }) => version === wanted);
+    expect(of(leading, '2.0-a')?.chosen).toBeGreaterThan(0.9);
+    expect(of(leading, '2.0-b')?.units).toBeLessThan(of(even, '2.0-b')?.units ?? 0);
+    const { out } = await runCaptured(['plan', led, '--runs', '2']);
+    expect(out).toContain('the candidate in front gets 80 % of what candidates get in each group');
+  });
+
   test('of groups with a version each says what would be needed for a winner', async () => {
     const { out } = await runCaptured(['simulate', segment, '--rates', '0.1,0.1,0.1', '--runs', '2']);
     expect(out).toContain('no error rate can be guaranteed');

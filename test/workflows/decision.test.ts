@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
-import { recordedVerdicts } from '../../src/cli/recorded-decisions.ts';
+import { recordedVerdicts, type RecordedVerdict } from '../../src/cli/recorded-decisions.ts';
 import type { NumberedBlock } from '../../src/protocol/controller.ts';
 import { renderReport } from '../../src/domain/report/markdown.ts';
 import type { UpgradeStatus } from '../../src/domain/upgrade/status.ts';
 import * as messages from '../../src/workflows/messages.ts';
 import { examplePlanInput } from '../domain/upgrade/example-plan.ts';
 import type { InMemoryWorld } from '../support/in-memory-world.ts';
-import { startTemporalBench, type TemporalBench } from './temporal-bench.ts';
+import { startTemporalBench, type RunningUpgrade, type TemporalBench } from './temporal-bench.ts';
 
 let bench: TemporalBench;
 beforeAll(async () => {
@@ -19,6 +19,21 @@ afterAll(() => bench[Symbol.asyncDispose]());
 const untilDecided = {
   trial: { stages: [{ share: '90%', length: '10m' }], readEvery: '100ms', baselineShare: '10%' },
 };
+
+/** Each age group is given mostly one of the candidates. */
+const BY_AGE = {
+  kind: 'range' as const,
+  rules: [
+    { below: 35, to: { '2.0-a': 9, '2.0-b': 1 } },
+    { from: 35, to: { '2.0-a': 1, '2.0-b': 9 } },
+  ],
+};
+
+function byAge(decision: PlanInput['decision']): PlanInput {
+  const { traffic, ...rest } = examplePlanInput({ ...untilDecided, ...(decision && { decision }) });
+  const key = { ...traffic.key, lookup: 'ages.csv' };
+  return { ...rest, traffic: { ...traffic, key, policy: BY_AGE } };
+}
 
 describe('the rule anytime in a run', () => {
   test('a winner by evidence ends the trial early, and the history proves it block by block (invariant 8)', async () => {
@@ -36,19 +51,7 @@ describe('the rule anytime in a run', () => {
   });
 
   test('groups that are dealt at random are compared one by one, and name a winner that their sums would not', async () => {
-    const { traffic, ...rest } = examplePlanInput({
-      ...untilDecided,
-      decision: { rule: 'anytime', epsilon: '1%' },
-    });
-    const policy = {
-      kind: 'range' as const,
-      rules: [
-        { below: 35, to: { '2.0-a': 9, '2.0-b': 1 } },
-        { from: 35, to: { '2.0-a': 1, '2.0-b': 9 } },
-      ],
-    };
-    const key = { ...traffic.key, lookup: 'ages.csv' };
-    await using run = await bench.upgrade({ ...rest, traffic: { ...traffic, key, policy } }, (world) => {
+    await using run = await bench.upgrade(byAge({ rule: 'anytime', epsilon: '1%' }), (world) => {
       world.blockLog.groupsOf = (): NumberedBlock['groups'] => ({
         'range:..35': {
           '1.4': { n: 1000, sum: 40 },
@@ -66,13 +69,12 @@ describe('the rule anytime in a run', () => {
     expect(verdict).toMatchObject({ kind: 'winner', winner: '2.0-a' });
     expect(verdict?.sentence).toContain('by groups');
     expect(routes.mode).toBe('trial');
-    expect((await run.handle.query(messages.routesQuery)).split?.policy).toEqual(policy);
+    expect((await run.handle.query(messages.routesQuery)).split?.policy).toEqual(BY_AGE);
     await run.handle.signal(messages.approveSignal, { by: 'anna' });
     const report = await run.handle.result();
     expect(report).toMatchObject({ outcome: 'promoted', winner: '2.0-a' });
     expect(renderReport(report)).toContain('Accounts were dealt at random inside each group');
-    const verdicts = recordedVerdicts(await run.handle.fetchHistory());
-    expect(verdicts.filter(({ agrees, differs }) => !agrees || differs.length > 0)).toEqual([]);
+    await agreeingVerdicts(run);
   });
 
   test('a candidate that is beaten gets no more traffic while the others go on', async () => {
@@ -106,8 +108,7 @@ describe('the rule anytime in a run', () => {
     expect(told).toContain('Taking candidates into the trial again: 2.0-b');
     // Beaten at last by the baseline: out again.
     expect(told.filter((what) => what.startsWith('2.0-b is out: beaten by'))).toHaveLength(2);
-    const verdicts = recordedVerdicts(await run.handle.fetchHistory());
-    expect(verdicts.filter(({ agrees, differs }) => !agrees || differs.length > 0)).toEqual([]);
+    await agreeingVerdicts(run);
   });
 
   test('a winner that is pulled before it is approved leaves the rest of the trial to the others', async () => {
@@ -158,11 +159,29 @@ describe('the rule anytime in a run', () => {
     const { split } = await run.handle.query(messages.routesQuery);
     expect(split?.policy).toMatchObject({
       kind: 'hash',
-      weights: { '2.0-a': expect.closeTo(0.5), '2.0-b': expect.closeTo(1.5) },
+      weights: { '2.0-a': expect.closeTo(0.8), '2.0-b': expect.closeTo(1.2) },
     });
     expect(run.world.table.split?.policy).toEqual(split?.policy);
     await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'seen enough' });
     await run.handle.result();
+  });
+
+  test('who is in front of all groups together gets that share in each group that is dealt at random', async () => {
+    await using run = await bench.upgrade(byAge({ rule: 'anytime', leaderShare: '60%' }), (world) => {
+      // The sums speak for 2.0-b, each group for 2.0-a.
+      world.blockLog.groupsOf = (): NumberedBlock['groups'] => ({
+        'range:..35': { '2.0-a': { n: 90, sum: 9 }, '2.0-b': { n: 10, sum: 1 } },
+        'range:35..': { '2.0-a': { n: 10, sum: 4 }, '2.0-b': { n: 90, sum: 33 } },
+      });
+    });
+    await run.until(({ routes, trial }) => routes.applied && trial.readings > 1);
+    const { split } = await run.handle.query(messages.routesQuery);
+    const led = { '2.0-a': expect.closeTo(6), '2.0-b': expect.closeTo(4) };
+    expect(split?.policy).toMatchObject({ kind: 'range', rules: [{ to: led }, { to: led }] });
+    expect(run.world.table.split?.policy).toEqual(split?.policy);
+    await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'seen enough' });
+    await run.handle.result();
+    await agreeingVerdicts(run);
   });
 
   test('no difference worth acting on keeps the baseline', async () => {
@@ -175,8 +194,7 @@ describe('the rule anytime in a run', () => {
     expect(report).toMatchObject({ outcome: 'rolledBack', decision: { verdict: { kind: 'equivalent' } } });
     // Who had no server is not left to be guessed.
     expect(renderReport(report)).toMatch(/Moved by failover: 1\.0 % of the requests \(\d+ to 1\.4\)/);
-    const verdicts = recordedVerdicts(await run.handle.fetchHistory());
-    expect(verdicts.filter(({ agrees, differs }) => !agrees || differs.length > 0)).toEqual([]);
+    await agreeingVerdicts(run);
   });
 
   /** Today's version on two clusters more. */
@@ -249,8 +267,7 @@ test('a split that failover bent is not checked any more where nobody tells whos
   expect(renderReport(await run.handle.result())).toContain(
     'The split was checked until requests were moved',
   );
-  const verdicts = recordedVerdicts(await run.handle.fetchHistory());
-  expect(verdicts.filter(({ agrees, differs }) => !agrees || differs.length > 0)).toEqual([]);
+  await agreeingVerdicts(run);
 });
 
 test('the greatest of amounts that the plan caps is shown with its interval, and follows from the history', async () => {
@@ -267,10 +284,16 @@ test('the greatest of amounts that the plan caps is shown with its interval, and
   );
   await run.handle.signal(messages.approveSignal, { by: 'anna' });
   expect(await run.handle.result()).toMatchObject({ outcome: 'promoted', winner: '2.0-a' });
-  const verdicts = recordedVerdicts(await run.handle.fetchHistory());
-  expect(verdicts.filter(({ agrees, differs }) => !agrees || differs.length > 0)).toEqual([]);
+  const verdicts = await agreeingVerdicts(run);
   expect(verdicts.map(({ recorded }) => recorded.kind)).toContain('winner');
 });
+
+/** Every verdict that the history records; each follows from the numbers beside it, word for word. */
+async function agreeingVerdicts({ handle }: RunningUpgrade): Promise<RecordedVerdict[]> {
+  const verdicts = recordedVerdicts(await handle.fetchHistory());
+  expect(verdicts.filter(({ agrees, differs }) => !agrees || differs.length > 0)).toEqual([]);
+  return verdicts;
+}
 
 function isOut(
   { world }: { world: { table: { split: { pulled: readonly string[] } | null } } },

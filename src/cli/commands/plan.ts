@@ -127,6 +127,7 @@ function outline(plan: Plan, batches: readonly OutlinedBatch[]): string[] {
     ...trialBatches.map(batchLine),
     `  3. trial: ${trial.stages.map(({ share, lengthMs }) => `${round(share * 100)} % for ${formatDuration(lengthMs)}`).join(', ')} of the keys allotted to candidates`,
     ...dealing(plan),
+    ...leading(plan),
     `  4. decision by ${plan.decision.rule}, ${approval === 'required' ? 'approved by an operator' : 'promoted by itself'}`,
     `  5. promotion, if ${candidates[0]?.version ?? ''} wins: all traffic to its cluster, then the others follow`,
     ...promotion.map(batchLine),
@@ -144,6 +145,13 @@ function dealing(plan: Plan): string[] {
     );
     return `     group ${name}, dealt at random: ${shares.join(', ')}`;
   });
+}
+
+/** What the candidate in front gets, where the plan says it. */
+function leading({ decision: { leaderShare }, traffic: { policy } }: Plan): string[] {
+  if (leaderShare === undefined) return [];
+  const where = policy.kind === 'hash' ? '' : ' in each group';
+  return [`     the candidate in front gets ${round(leaderShare * 100)} % of what candidates get${where}`];
 }
 
 function batchLine({ servers, serving }: OutlinedBatch): string {

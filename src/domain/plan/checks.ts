@@ -16,6 +16,7 @@ import {
   serverNamesAreUnique,
 } from './checks/clusters.ts';
 import { decisionFitsRule, decisionTimesFit, unitsHaveOutcomes } from './checks/decision.ts';
+import { leaderShareFits } from './checks/leader-share.ts';
 import { haproxyKeepsWindows, haproxyReadsNoBaggage } from './checks/gateways.ts';
 import { guardrailsHaveBaseline, lossIsOfLikeCustomers } from './checks/guardrails.ts';
 import { groupsAreCountedApart, groupsHaveAccounts, groupsHaveAllCandidates } from './checks/groups.ts';
@@ -75,6 +76,7 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   sourceFitsKind,
   sourceSettlesInTrial,
   decisionFitsRule,
+  leaderShareFits,
   decisionTimesFit,
   unitsHaveOutcomes,
   guardrailsHaveBaseline,

@@ -39,7 +39,9 @@ export const decisionSchema = z
       .describe('Decide only at the end of whole periods, such as 7d: weekends differ from weekdays'),
     leaderShare: shareSchema
       .exactOptional()
-      .describe('Share of the traffic under trial for the version in front; equal shares by default'),
+      .describe(
+        'Share that the candidate in front gets of what all candidates get together, where traffic.policy deals by weights; the weights stand by default',
+      ),
     nonInferiority: differenceSchema
       .exactOptional()
       .describe('A candidate need not beat the baseline, but be at most this much worse'),

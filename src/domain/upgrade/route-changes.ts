@@ -1,6 +1,7 @@
 import { countingOf } from '../decision/counting-of.ts';
 import { countingRules } from '../measure.ts';
 import type { Plan } from '../plan/schema.ts';
+import { withLeader } from '../policy/leader.ts';
 import type { Transition } from '../routes/transitions.ts';
 import type { TrafficSplit } from '../routes/table.ts';
 import { candidateOfCluster, members, targetRelease } from './fleet.ts';
@@ -43,25 +44,11 @@ export function splitOf(plan: Plan, share: number, upgradeId: string): TrafficSp
 /** The split as it stands: with the leader's share for the candidate in front, where the plan has one. */
 export function splitNow(plan: Plan, state: UpgradeState, leader = state.trial.leader): TrafficSplit {
   const split = splitOf(plan, state.routes.share, state.upgradeId);
-  const { leaderShare } = plan.decision;
+  const { leaderShare: share } = plan.decision;
   const pulled = [...Object.keys(state.trial.pulled), ...(state.trial.dropped ?? [])];
-  if (leader === undefined || leaderShare === undefined || split.policy.kind !== 'hash') {
-    return { ...split, pulled };
-  }
-  const left = plan.candidates.map(({ version }) => version).filter((version) => !pulled.includes(version));
-  const others = left.length - 1 + (plan.trial.baselineShare > 0 ? 1 : 0);
-  const mine = Math.max(leaderShare, 1 / (others + 1));
-  const each = others === 0 ? 0 : (1 - mine) / others;
-  // What the policy gives to candidates altogether stays: who is exposed does not change by who is in front.
-  const { weights } = split.policy;
-  const given = plan.candidates.reduce((sum, { version }) => sum + (weights[version] ?? 0), 0);
-  const parts = plan.candidates.map(({ version }) => {
-    const part = version === leader ? mine : each;
-    return [version, pulled.includes(version) ? 0 : part] as const;
-  });
-  const whole = parts.reduce((sum, [, part]) => sum + part, 0);
-  const shifted = Object.fromEntries(parts.map(([version, part]) => [version, (given * part) / whole]));
-  return { ...split, policy: { ...split.policy, weights: { ...weights, ...shifted } }, pulled };
+  if (leader === undefined || share === undefined) return { ...split, pulled };
+  const candidates = plan.candidates.map(({ version }) => version);
+  return { ...split, policy: withLeader(split.policy, { leader, share, candidates, out: pulled }), pulled };
 }
 
 /** The routes of the trial: candidates open on their own version, traffic drawn to them, counted by the plan's rules. */

@@ -4,11 +4,14 @@ import { expectedGroupShares } from '../../../src/domain/decision/expected-group
 import { judge } from '../../../src/domain/decision/judge.ts';
 import { beginRule, observe } from '../../../src/domain/decision/rule.ts';
 import { effectGrid, type AnytimeSpec, type RuleSpec } from '../../../src/domain/decision/rule-spec.ts';
+import { leaderOf } from '../../../src/domain/decision/rules/shares.ts';
 import { SAMPLE_RATIO_LIMIT, type RuleState } from '../../../src/domain/decision/rule-state.ts';
 import { binomial, seededRandom, type Random } from '../../../src/domain/decision/simulation/random.ts';
 import { runTrial, type SyntheticGroup } from '../../../src/domain/decision/simulation/trial.ts';
 import { nextGroupRatios, NO_SAMPLE_RATIO } from '../../../src/domain/decision/statistics/sample-ratio.ts';
 import { comparableOf } from '../../../src/domain/decision/strata.ts';
+import { ledWeights } from '../../../src/domain/policy/leader.ts';
+import type { Weights } from '../../../src/domain/policy/policy.ts';
 import { compileSplit } from '../../../src/domain/policy/route-key.ts';
 import type { TrafficSplit } from '../../../src/domain/routes/table.ts';
 
@@ -113,8 +116,14 @@ describe('groups that are dealt differently (Simpson’s paradox)', () => {
   });
 });
 
-/** Groups with very different rates and shares; versions do not differ. */
-function alike(random: Random): SyntheticGroup[] {
+/** Groups with very different rates and shares, or with those of a leader; versions do not differ. */
+function alike(random: Random, leaderShare?: number): SyntheticGroup[] {
+  const candidates = ['2.0-a', '2.0-b'];
+  const led = (weights: Weights, state: RuleState): Weights => {
+    const leader = leaderOf(SPEC, state);
+    if (leaderShare === undefined || leader === undefined) return weights;
+    return ledWeights(weights, { leader, share: leaderShare, candidates, out: [] });
+  };
   return [
     { name: 'young', rate: 0.03, share: 0.5, a: 0.9 },
     { name: 'middle', rate: 0.2, share: 0.3, a: 0.5 },
@@ -122,7 +131,7 @@ function alike(random: Random): SyntheticGroup[] {
   ].map(({ name, rate, share, a }) => ({
     name,
     share,
-    sharesOf: () => ({ '2.0-a': a, '2.0-b': 1 - a }),
+    sharesOf: (state) => led({ '2.0-a': a, '2.0-b': 1 - a }, state),
     outcomes: (_arm, n) => ({ n, sum: binomial(random, n, rate) }),
   }));
 }
@@ -133,13 +142,14 @@ describe('where nothing differs', () => {
   const MOST = RUNS * (0.1 + 3 * Math.sqrt((0.1 * 0.9) / RUNS));
 
   test.each([
-    ['few large blocks', 2_000],
-    ['many small ones', 100],
-  ])('a winner is named at most as often as promised, in %s', (_, unitsPerBlock) => {
+    ['few large blocks', 2_000, undefined],
+    ['many small ones', 100, undefined],
+    ['small ones of which whoever is in front gets 80 %', 100, 0.8],
+  ])('a winner is named at most as often as promised, in %s', (_, unitsPerBlock, leaderShare) => {
     const random = seededRandom(20_260_101);
     let winners = 0;
     for (let run = 0; run < RUNS; run += 1) {
-      const groups = alike(random);
+      const groups = alike(random, leaderShare);
       const outcomes = (): never => {
         throw new Error('groups have their own');
       };

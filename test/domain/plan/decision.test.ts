@@ -139,8 +139,8 @@ describe('the decision of a plan', () => {
     ],
     [
       'a leader with less than its part',
-      { decision: { ...ANYTIME, leaderShare: '20%' } },
-      /^decision.leaderShare: must be less than 100% and no less/,
+      { decision: { ...ANYTIME, leaderShare: '40%' } },
+      /^decision.leaderShare: must be less than 100% and no less than an equal share of 2 candidates/,
     ],
     [
       'a period beyond the deadline',
@@ -185,19 +185,59 @@ describe('what counts once', () => {
     const same = { 'measure.allocated': { method: 'POST', path: '/wealth/*' } };
     expect(problemsAfter({ ...same, 'decision.unit': 'request' })).toEqual([]);
   });
+});
 
-  test('may be given more of by who is in front only where shares can be changed', () => {
+describe('a leader’s share', () => {
+  const LEADER = { ...ANYTIME, leaderShare: '60%' };
+  const leaderProblems = (edits: Record<string, unknown>): string[] =>
+    problemsAfter({ decision: LEADER, ...edits }).filter((one) => one.startsWith('decision.leaderShare'));
+  const byAge = (young: unknown, old: unknown) => ({
+    'traffic.policy': {
+      kind: 'range',
+      rules: [
+        { below: 35, to: young },
+        { from: 35, to: old },
+      ],
+    },
+    'traffic.key': { from: 'header', name: 'x-account', lookup: 'ages.csv' },
+  });
+
+  test('is for policies that deal by weights: a hash, or groups', () => {
+    const weights = { '2.0-a': 1, '2.0-b': 1 };
+    expect(problemsAfter({ decision: LEADER, 'traffic.policy': { kind: 'hash', weights } })).toEqual([]);
+    expect(problemsAfter({ decision: LEADER, ...byAge(weights, { '2.0-a': 1, '2.0-b': 9 }) })).toEqual([]);
+    expect(problemsAfter({ decision: LEADER, ...byAge(weights, '1.4') })).toEqual([]);
+  });
+
+  test('is refused where nothing is dealt', () => {
+    expect(leaderProblems({})).toEqual([
+      expect.stringMatching(/must not be there: .*deals by weights .*and it is tail without weights/),
+    ]);
+    expect(leaderProblems(byAge('2.0-a', '2.0-b'))).toEqual([
+      expect.stringMatching(/groups of range and values .*and it is range without weights/),
+    ]);
+  });
+
+  test('is refused where one candidate has nobody to share with', () => {
+    const candidates = [{ version: '2.0-a', mode: 'home-page', packages: [] }];
+    const policy = { kind: 'hash', weights: { '2.0-a': 1, '1.4': 1 } };
+    expect(leaderProblems({ candidates, 'traffic.policy': policy })).toEqual([
+      expect.stringContaining('must not be there: one candidate has all that candidates get'),
+    ]);
+  });
+
+  test('is refused where weights give the baseline keys between those of candidates, in any group', () => {
     const between = {
       'baseline.version': '2.0-aa',
-      'traffic.policy': { kind: 'hash', weights: { '2.0-a': 1, '2.0-aa': 1, '2.0-b': 1 } },
       'trial.baselineShare': '0%',
-      decision: { ...ANYTIME, leaderShare: '60%' },
     };
-    expect(problemsAfter(between).filter((one) => one.startsWith('decision.leaderShare'))).toEqual([
-      expect.stringContaining('must not be there without trial.baselineShare'),
-    ]);
-    expect(problemsAfter({ 'decision.leaderShare': '60%' })).toEqual([
-      expect.stringMatching(/^decision.leaderShare: .*where traffic.policy is hash, and it is tail/),
-    ]);
+    const weights = { '2.0-a': 1, '2.0-b': 1 };
+    const mixed = { '2.0-a': 1, '2.0-aa': 1, '2.0-b': 1 };
+    const refused = [expect.stringContaining('must not be there without trial.baselineShare')];
+    expect(leaderProblems({ ...between, 'traffic.policy': { kind: 'hash', weights: mixed } })).toEqual(
+      refused,
+    );
+    expect(leaderProblems({ ...between, ...byAge(weights, mixed) })).toEqual(refused);
+    expect(leaderProblems({ ...between, ...byAge(weights, weights) })).toEqual([]);
   });
 });

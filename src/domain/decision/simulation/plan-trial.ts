@@ -1,9 +1,10 @@
 import type { Plan } from '../../plan/schema.ts';
 import { dealtGroups } from '../../policy/groups.ts';
+import { ledWeights, type Lead } from '../../policy/leader.ts';
 import type { Weights } from '../../policy/policy.ts';
 import { controlOf, isBounded, type RuleSpec } from '../rule-spec.ts';
 import { survivorsOf, type RuleState } from '../rule-state.ts';
-import { nextShares } from '../rules/shares.ts';
+import { leaderOf } from '../rules/shares.ts';
 import { ruleSpecOf } from '../spec-of.ts';
 import { drawAmounts } from './amounts.ts';
 import { binomial, seededRandom, type Random } from './random.ts';
@@ -170,18 +171,24 @@ function shareOfTraffic(
   const control = controlOf(spec);
   const left = survivorsOf(spec, state).filter((version) => version !== control);
   const drawn = Math.min(stageShare(plan, state.elapsedMs), 1 - plan.trial.baselineShare);
-  const wanted = policyShares(plan, weights);
+  const dealt = policyShares(plan, weights);
+  const lead = leadNow(spec, state, left);
+  const wanted = lead === undefined ? dealt : ledWeights(dealt, lead);
   const kept = left.reduce((sum, version) => sum + (wanted[version] ?? 0), 0);
-  const leaderShares =
-    spec.rule === 'anytime' && spec.leaderShare !== undefined ? nextShares(spec, state) : undefined;
   const candidates = Object.fromEntries(
-    left.map((version) => [
-      version,
-      drawn * (leaderShares?.[version] ?? (kept > 0 ? (wanted[version] ?? 0) / kept : 0)),
-    ]),
+    left.map((version) => [version, kept > 0 ? (drawn * (wanted[version] ?? 0)) / kept : 0]),
   );
   if (control === undefined || !survivorsOf(spec, state).includes(control)) return candidates;
   return { [control]: 1 - Object.values(candidates).reduce((sum, share) => sum + share, 0), ...candidates };
+}
+
+/** Who is in front of the candidates that are left, where the plan gives a leader more. */
+function leadNow(spec: RuleSpec, state: RuleState, left: readonly string[]): Lead | undefined {
+  const share = spec.rule === 'anytime' ? spec.leaderShare : undefined;
+  const leader = share === undefined ? undefined : leaderOf(spec, state, left);
+  if (share === undefined || leader === undefined) return undefined;
+  const candidates = spec.arms.flatMap(({ version, role }) => (role === 'candidate' ? [version] : []));
+  return { leader, share, candidates, out: candidates.filter((version) => !left.includes(version)) };
 }
 
 function stageShare({ trial }: Plan, elapsedMs: number): number {

@@ -5,14 +5,7 @@ import { planProblem, type PlanProblem } from '../problem.ts';
 
 /** What belongs to a rule, and what a rule needs. */
 
-export function decisionFitsRule({
-  decision,
-  measure,
-  trial,
-  candidates,
-  traffic,
-  baseline,
-}: PlanDraft): PlanProblem[] {
+export function decisionFitsRule({ decision, measure, trial }: PlanDraft): PlanProblem[] {
   if (decision === undefined) return [];
   const { rule, delta, unitsPerVersion, cap, epsilon, nonInferiority, leaderShare, expectedRate } = decision;
   const problem = (field: string, value: unknown, message: string): PlanProblem =>
@@ -75,34 +68,7 @@ export function decisionFitsRule({
       ),
     );
   }
-  const arms = (candidates?.length ?? 0) + (hasControl ? 1 : 0);
-  if (leaderShare !== undefined && (leaderShare >= 1 || leaderShare * Math.max(2, arms) < 1)) {
-    const message = `must be less than 100% and no less than an equal share of ${arms} versions`;
-    problems.push(problem('leaderShare', leaderShare, message));
-  }
-  const policy = traffic?.policy?.kind;
-  const isPart = leaderShare !== undefined && problems.length === 0;
-  if (isPart && policy !== undefined && policy !== 'hash') {
-    const message = `must not be there: shares can be changed where traffic.policy is hash, and it is ${policy}`;
-    problems.push(problem('leaderShare', leaderShare, message));
-  }
-  if (isPart && !hasControl && decision.unit === 'account' && isBetween(baseline?.version, traffic?.policy)) {
-    const message =
-      'must not be there without trial.baselineShare: traffic.policy gives keys between those of the candidates to the baseline, which would come to candidates late when shares change';
-    problems.push(problem('leaderShare', leaderShare, message));
-  }
   return problems;
-}
-
-/** Whether the keys of a release lie between others: weights of a hash are laid out in the order of the names. */
-function isBetween(
-  release: string | undefined,
-  policy: NonNullable<PlanDraft['traffic']>['policy'] | undefined,
-): boolean {
-  if (release === undefined || policy?.kind !== 'hash') return false;
-  const names = Object.entries(policy.weights).flatMap(([name, weight]) => (weight > 0 ? [name] : []));
-  const has = (found: (name: string) => boolean): boolean => names.some(found);
-  return names.includes(release) && has((name) => name < release) && has((name) => name > release);
 }
 
 export function decisionTimesFit({ decision }: PlanDraft): PlanProblem[] {
