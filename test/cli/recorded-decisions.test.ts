@@ -51,6 +51,20 @@ describe('the verdicts of a recorded upgrade', () => {
     expect(disagreeing((told) => told.replace(/"units":(\d+)/, '"units":9$1'))).not.toEqual([]);
   });
 
+  test('follow from the comparison that the history names, whatever its policy would be called today', () => {
+    const observational = history(DECIDED);
+    for (const event of observational.events ?? []) {
+      for (const payload of event.activityTaskScheduledEventAttributes?.input?.payloads ?? []) {
+        const asked = Buffer.from(payload.data ?? []).toString();
+        payload.data = Buffer.from(asked.replace(/"comparison":"\w+"/, '"comparison":"segment"'));
+      }
+    }
+    const kinds = (told: History): readonly string[] =>
+      recordedVerdicts(told).map(({ derived }) => derived.kind);
+    expect(kinds(history(DECIDED))).toContain('winner');
+    expect(kinds(observational)).not.toContain('winner');
+  });
+
   test('rest on the same evidence bit for bit; only an earlier version may have kept other evidence', () => {
     const other = (told: string): string => told.replace(/"lnE":\[\[-?/, '"lnE":[[9');
     const kept = recordedVerdicts(edited(other));

@@ -11,7 +11,7 @@ export function ruleSpecOf(plan: Plan): RuleSpec {
   const shared = {
     arms: [...control, ...candidates.map(({ version }): Arm => ({ version, role: 'candidate' }))],
     volume: measure.volume.kind,
-    comparison: comparisonOf(traffic.policy),
+    comparison: comparisonOf(traffic),
     unit: decision.unit,
     split: splitCheckOf(plan),
     ...(mayEnterTwice(plan) ? { mayEnterTwice: true as const } : {}),

@@ -7,8 +7,6 @@ import {
   type GuardrailBounds,
   type OutcomeCounts,
 } from '../../../src/domain/decision/guardrail-evidence.ts';
-import type { TrafficPolicy } from '../../../src/domain/policy/policy.ts';
-import { comparisonOf } from '../../../src/domain/decision/comparison-of.ts';
 
 const BOUNDS: GuardrailBounds = { errorCeiling: 0.01, slowCeiling: 0.2, errorRatio: 2, alpha: 0.001 };
 
@@ -135,15 +133,4 @@ describe('counters', () => {
   ])('%s', (_what, liveness, kind) => {
     expect(assessLiveness(liveness, 10_000, 5_000).kind).toBe(kind);
   });
-});
-
-test.each<[policy: TrafficPolicy, comparison: string]>([
-  [{ kind: 'hash', salt: 's', weights: { a: 1 } }, 'random'],
-  [{ kind: 'tail', rules: [{ tail: 'odd', to: 'a' }], otherwise: 'b' }, 'systematic'],
-  [{ kind: 'range', rules: [{ below: 35, to: 'a' }], otherwise: 'b' }, 'segment'],
-  [{ kind: 'values', rules: [{ values: ['bern'], to: 'a' }], otherwise: 'b' }, 'segment'],
-  [{ kind: 'range', rules: [{ below: 35, to: { a: 1, b: 1 } }], otherwise: '1.4' }, 'stratified'],
-  [{ kind: 'values', rules: [{ values: ['bern'], to: '1.4' }], otherwise: { a: 1, b: 1 } }, 'stratified'],
-])('a policy %j is a comparison that is %s', (policy, comparison) => {
-  expect(comparisonOf(policy)).toBe(comparison);
 });

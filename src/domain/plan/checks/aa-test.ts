@@ -24,8 +24,9 @@ export function aaTestIsOfOneVersion({ decision, trial, baseline, candidates }: 
 
 /** Groups of customers differ by themselves: nobody could tell that from what the measuring does. */
 export function aaTestComparesCustomersAlike(plan: PlanDraft): PlanProblem[] {
-  const policy = plan.traffic?.policy;
-  if (plan.decision?.aaTest !== true || policy === undefined || comparisonOf(policy) !== 'segment') return [];
+  const { policy, key } = plan.traffic ?? {};
+  if (plan.decision?.aaTest !== true || policy === undefined) return [];
+  if (comparisonOf({ policy, key }) !== 'segment') return [];
   const names = versionsOf(plan)?.candidates ?? [];
   const weights = names.map((name) => `${name}: ${Math.round(100 / names.length)}`).join(', ');
   const message = `must not be there where traffic.policy is ${policy.kind} and gives each group of customers one cluster: a difference would come from the groups. Deal each group at random, \`to: { ${weights} }\`, or take a policy by tail or hash`;
