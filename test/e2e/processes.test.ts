@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, request, type IncomingMessage } from 'node:http';
+import { createServer, request, type IncomingMessage, type RequestListener } from 'node:http';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { freePorts } from '../../src/dev-server/free-port.ts';
 import { startDevServer } from '../../src/dev-server/dev-server.ts';
+import type { PlanInput } from '../../src/domain/plan/schema.ts';
 import { examplePlanInput } from '../domain/upgrade/example-plan.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/src/cli.js', import.meta.url));
@@ -65,16 +66,20 @@ function changeover(args: readonly string[], env: NodeJS.ProcessEnv = {}): Progr
 /** A server of the business that holds each request until it is let go. */
 async function holdingServer() {
   let answer = (): void => undefined;
-  const server = createServer((_request, response) => {
+  const served = await serve((_request, response) => {
     answer = () => void response.end('done');
   });
+  return { ...served, reached: once(served.server, 'request'), answer: () => answer() };
+}
+
+async function serve(listener: RequestListener) {
+  const server = createServer(listener);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
+    server,
     url: `http://127.0.0.1:${port}`,
-    reached: once(server, 'request'),
-    answer: () => answer(),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();
@@ -84,8 +89,8 @@ async function holdingServer() {
 }
 
 /** A plan whose base cluster is the given server; the others only have to have addresses of their own. */
-async function writePlan(serverUrl: string, admin: string): Promise<string> {
-  const plan = examplePlanInput({ gateways: [{ name: 'edge', admin }] }, 1);
+async function writePlan(serverUrl: string, admin: string, change: Partial<PlanInput> = {}): Promise<string> {
+  const plan = examplePlanInput({ gateways: [{ name: 'edge', admin }], ...change }, 1);
   plan.clusters['base']!.servers[0]!.url = serverUrl;
   const file = join(folder, 'plan.json');
   await writeFile(file, JSON.stringify(plan));
@@ -135,6 +140,37 @@ describe('controller and gateway', () => {
     expect(response?.statusCode).toBe(exitCode === 0 ? 200 : undefined);
     expect(await gateway.exited).toBe(exitCode);
     expect(await controller.stop()).toBe(0);
+  });
+
+  test('say what comes at present, and `changeover plan` expects a verdict by it', async () => {
+    await using business = await serve((_request, response) => void response.end('done'));
+    const { controller, env } = await startController();
+    await using _controller = controller;
+    const [traffic = 0, admin = 0] = await freePorts(2, '127.0.0.1');
+    const decision = { rule: 'anytime', unit: 'request', epsilon: '5%', expectedRate: '10%' } as const;
+    const plan = await writePlan(business.url, `http://127.0.0.1:${admin}`, { decision });
+    await using adopt = changeover(['adopt', plan], env);
+    expect(await adopt.exited, adopt.err).toBe(0);
+    await using gateway = startGateway({ traffic, admin }, env);
+    await gateway.says(/gateway started/);
+
+    await using planned = changeover(['plan', plan, '--measure-traffic', '1s', '--json'], env);
+    const over = planned.exited.then(() => true);
+    let sent = 0;
+    for (let ended = false; !ended; ended = await Promise.race([over, Promise.resolve(false)])) {
+      const response = await fetch(`http://127.0.0.1:${traffic}/visit`);
+      expect([response.status, await response.text()]).toEqual([200, 'done']);
+      sent += 1;
+    }
+    expect(await planned.exited, planned.err).toBe(0);
+    const told = JSON.parse(planned.out) as {
+      decision: { measured: { perSecond: number; overMs: number; gateways: string[] }; expected: object };
+    };
+    const { perSecond, overMs, gateways } = told.decision.measured;
+    expect(gateways).toEqual(['edge']);
+    expect(perSecond).toBeGreaterThan(0);
+    expect((perSecond * overMs) / 1000).toBeLessThanOrEqual(sent);
+    expect(told.decision.expected).toMatchObject({ trafficFrom: 'gateways', trafficPerSecond: perSecond });
   });
 
   test('say in one sentence why they cannot start', async () => {

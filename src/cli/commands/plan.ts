@@ -3,40 +3,28 @@ import { splitInsideGroups } from '../../domain/decision/group-words.ts';
 import { OBSERVATIONAL } from '../../domain/decision/rule-words.ts';
 import { dealtGroups } from '../../domain/policy/groups.ts';
 import { formatDuration } from '../../domain/duration.ts';
-import { controlOf, isBounded, type RuleSpec } from '../../domain/decision/rule-spec.ts';
-import { formatCount, formatEfficacy } from '../../domain/decision/sentence.ts';
-import { simulatePlan, type SimulatedPlan } from '../../domain/decision/simulation/plan-trial.ts';
+import { formatCount } from '../../domain/decision/sentence.ts';
 import { ruleSpecOf } from '../../domain/decision/spec-of.ts';
-import { ChangeoverError } from '../../domain/errors.ts';
 import type { Plan } from '../../domain/plan/schema.ts';
 import { outlineBatches, type OutlinedBatch } from '../../domain/upgrade/outline.ts';
 import { print, printJson, type CliContext } from '../context.ts';
+import { expectationOf, outlook } from '../expected-verdict.ts';
+import { measureRequests } from '../measured-traffic.ts';
 import { readPlanFile } from '../plan-input.ts';
-import { durationMs, horizonOf, positive, wholeNumber } from '../simulation-input.ts';
+import { durationMs, positive, wholeNumber } from '../simulation-input.ts';
 
 interface PlanOptions {
   readonly effect?: number;
   readonly traffic?: number;
+  readonly measureTraffic?: number;
   readonly horizon?: number;
   readonly runs: number;
   readonly json?: boolean;
 }
 
-/** What a verdict is expected to take where the first candidate is better than all others by the effect. */
-interface Expectation {
-  readonly effect: number;
-  readonly rate: number;
-  readonly trafficPerSecond: number;
-  readonly horizonMs: number;
-  readonly simulated: SimulatedPlan;
-}
-
-/** A trial is not looked at for longer, in milliseconds: 60 days. */
-const FAR_MS = 60 * 24 * 3_600_000;
-
-export function planCommand({ out }: CliContext): Command {
+export function planCommand({ env, out }: CliContext): Command {
   return new Command('plan')
-    .description('say what the run of a plan would do, and how long a verdict takes; connects to nothing')
+    .description('say what the run of a plan would do, and how long a verdict takes')
     .argument('<plan>', 'YAML or JSON file; - is standard input')
     .option(
       '--effect <number>',
@@ -44,6 +32,11 @@ export function planCommand({ out }: CliContext): Command {
       positive,
     )
     .option('--traffic <number>', 'requests or accounts per second; decision.traffic by default', positive)
+    .option(
+      '--measure-traffic <duration>',
+      'read from the flow controller what comes at present, over this long, such as 10s',
+      durationMs,
+    )
     .option(
       '--horizon <duration>',
       "a trial's end; decision.deadline, or the stages' length by default",
@@ -55,55 +48,42 @@ export function planCommand({ out }: CliContext): Command {
       'after',
       `
 Expected times come from simulated trials at decision.expectedRate. They are left out where the plan does not say
-the rate, an effect, or the traffic.
+the rate, an effect, or the traffic. The traffic is that of --traffic, or what was measured, or decision.traffic.
+With --measure-traffic the requests that measure.allocated counts are measured at the gateways, those without a key
+among them (CHANGEOVER_CONTROLLER_URL and CHANGEOVER_CONTROLLER_TOKEN say where the flow controller is); else nothing is
+connected to. Where accounts are the unit they bound the traffic only: who is new is known once a trial counts.
 
 Examples:
   $ changeover plan plan.yaml
-  $ changeover plan plan.yaml --effect 0.01 --traffic 20`,
+  $ changeover plan plan.yaml --effect 0.01 --traffic 20
+  $ changeover plan plan.yaml --measure-traffic 30s`,
     )
     .action(async (file: string, options: PlanOptions) => {
       const { plan } = await readPlanFile(file);
       const spec = ruleSpecOf(plan);
       const batches = outlineBatches(plan, plan.candidates[0]?.version ?? '');
-      const expected = expectationOf(plan, spec, options);
+      const { traffic, measureTraffic } = options;
+      const measured =
+        traffic !== undefined || measureTraffic === undefined
+          ? undefined
+          : await measureRequests(env, plan, measureTraffic);
+      const input = measured === undefined ? options : { ...options, measured };
+      const expected = expectationOf(plan, spec, input);
       if (options.json === true) {
         return printJson(out, {
           batches,
           stages: plan.trial.stages,
-          decision: { rule: spec.rule, expected: typeof expected === 'string' ? null : expected },
+          decision: {
+            rule: spec.rule,
+            expected: typeof expected === 'string' ? null : expected,
+            ...(measured === undefined
+              ? {}
+              : { measured: typeof measured === 'string' ? { problem: measured } : measured }),
+          },
         });
       }
-      print(out, [...outline(plan, batches), ...outlook(spec, expected)].join('\n'));
+      print(out, [...outline(plan, batches), ...outlook(plan, spec, { expected, measured })].join('\n'));
     });
-}
-
-/** The expectation, or what is missing for one. */
-function expectationOf(plan: Plan, spec: RuleSpec, options: PlanOptions): Expectation | string {
-  const { decision } = plan;
-  const effect = options.effect ?? decision.epsilon;
-  const trafficPerSecond = options.traffic ?? decision.traffic;
-  const rate = decision.expectedRate;
-  const missing = [
-    ...(isBounded(spec) ? ['an expectation of amounts: use `changeover simulate`'] : []),
-    ...(rate === undefined ? ['decision.expectedRate'] : []),
-    ...(effect === undefined || effect === 0 ? ['decision.epsilon or --effect'] : []),
-    ...(trafficPerSecond === undefined ? ['decision.traffic or --traffic'] : []),
-  ];
-  if (missing.length > 0 || rate === undefined || effect === undefined || trafficPerSecond === undefined) {
-    return `How long a verdict takes is not known without ${missing.join(', ')}.`;
-  }
-  if (rate + effect > 1) {
-    throw new ChangeoverError(
-      'InvalidRequest',
-      `--effect ${effect} on top of the expected rate ${rate} is more than 1.`,
-    );
-  }
-  const best = spec.arms.findIndex(({ role }) => role === 'candidate');
-  const rates = spec.arms.map((_, i) => (i === best ? rate + effect : rate));
-  const stagesMs = horizonOf(plan);
-  const horizonMs = options.horizon ?? (spec.rule === 'anytime' ? (decision.deadlineMs ?? FAR_MS) : stagesMs);
-  const simulated = simulatePlan({ plan, rates, trafficPerSecond, runs: options.runs, seed: 1, horizonMs });
-  return { effect, rate, trafficPerSecond, horizonMs, simulated };
 }
 
 function outline(plan: Plan, batches: readonly OutlinedBatch[]): string[] {
@@ -157,25 +137,6 @@ function leading({ decision: { leaderShare }, traffic: { policy } }: Plan): stri
 function batchLine({ servers, serving }: OutlinedBatch): string {
   const capacity = serving.perSecond === null ? '' : `, ${formatCount(serving.perSecond)} requests/s`;
   return `     ${servers.join(', ')}; meanwhile ${serving.servers} servers serve${capacity}`;
-}
-
-function outlook(spec: RuleSpec, expected: Expectation | string): string[] {
-  if (typeof expected === 'string') return [expected];
-  const { effect, rate, trafficPerSecond, horizonMs, simulated } = expected;
-  const { timeMs, units, exposed, inconclusive } = simulated;
-  const shown = (value: number): string =>
-    formatEfficacy(value, spec.volume, { moreDecimals: 1, unit: spec.unit });
-  const against = controlOf(spec) === undefined ? 'the other candidates' : 'baseline and other candidates';
-  return [
-    `A candidate at ${shown(rate + effect)} against ${against} at ${shown(rate)}, with ${round(trafficPerSecond)} ${spec.unit}s per second:`,
-    `  verdict within ${formatDuration(timeMs.mean)} on average, ${formatDuration(timeMs.p95)} in 95 of 100 trials`,
-    `  ${formatCount(Math.round(units))} ${spec.unit}s in the trial until then, ${formatCount(Math.round(exposed))} of them on a version that is not the best`,
-    ...(inconclusive > 0
-      ? [
-          `  ${round(inconclusive * 100)} % of the trials end after ${formatDuration(horizonMs)} without a verdict`,
-        ]
-      : []),
-  ];
 }
 
 function round(value: number): number {
