@@ -195,7 +195,7 @@ async function read(
   if (goesByTotals(input)) {
     const isOver = final && traffic.unread.length === 0;
     const verdict = judge(spec, stateOfTotals(spec, arms, lengthMs), isOver, moved);
-    return { ...found, arms, verdict, ...noted(moved) };
+    return { ...found, arms, verdict, rulesVersion: RULES_VERSION, ...noted(moved) };
   }
   const fresh = await freshBlocks(deps, input, { isPull: pulls.length > 0, source });
   // Accounts that came while a version was out were turned away as well.
@@ -207,10 +207,10 @@ async function read(
     ...{ blocks, pulled, remarks, isOver: final && fresh.isComplete },
     ...(input.out === undefined ? {} : { routes: { tableVersion, out: input.out } }),
   });
-  const decision = { ...next.progress, ...fresh.progress, blocks, rulesVersion: RULES_VERSION };
+  const decision = { ...next.progress, ...fresh.progress, blocks };
   const goesOn = ended === true && !final && next.verdict.kind === 'collecting';
   return {
-    ...{ ...found, tableVersion, arms, verdict: next.verdict, decision },
+    ...{ ...found, tableVersion, arms, verdict: next.verdict, rulesVersion: RULES_VERSION, decision },
     ...(goesOn ? { goesOn } : {}),
     ...noted(remarks),
   };

@@ -6,7 +6,7 @@ import { assess } from '../domain/decision/assess.ts';
 import { evidenceOf } from '../domain/decision/evidence.ts';
 import { judge } from '../domain/decision/judge.ts';
 import { readBlocks, stateOfTotals, type RuleProgress } from '../domain/decision/rule-reading.ts';
-import { RULES_VERSION } from '../domain/decision/rule.ts';
+import { RULES_VERSION, SAME_STATE_SINCE } from '../domain/decision/rule.ts';
 import { evidenceIn, substanceOf } from '../domain/decision/substance.ts';
 import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { VOLUME_KINDS } from '../domain/measure.ts';
@@ -18,13 +18,17 @@ export interface RecordedVerdict {
   readonly at: string;
   readonly recorded: { readonly kind: string; readonly sentence: string };
   readonly derived: Pick<AnyVerdict, 'kind' | 'sentence'>;
-  /** The recorded numbers lead to what was decided, on the same evidence. */
-  readonly agrees: boolean;
+  /** By the same rules as this version's, or which are otherwise: earlier ones (or none noted), or later ones. */
+  readonly rules: 'same' | 'earlier' | 'later';
   /**
-   * What is otherwise in this version and decides nothing: how it is told (`words`), or, in readings of an earlier version
-   * of the rules, what they keep for later readings (`evidence`).
+   * By the same rules the recorded numbers lead to the same verdict, word for word; by others, to what was decided. Both
+   * on the same evidence, as far as these rules keep the same.
    */
+  readonly agrees: boolean;
+  /** What is otherwise in this version: how the verdict is told (`words`), or what is kept for later readings (`evidence`). */
   readonly differs: readonly ('words' | 'evidence')[];
+  /** The fields of the verdict that are otherwise. */
+  readonly fields: readonly string[];
 }
 
 /** What an operator said to the upgrade. */
@@ -71,6 +75,7 @@ const resultSchema = z.object({
   elapsedMs: z.number(),
   tableVersion: z.number().optional(),
   decision: z.custom<NonNullable<ReadingResult['decision']>>().optional(),
+  rulesVersion: z.number().optional(),
   remarks: z.array(z.string()).optional(),
 });
 
@@ -101,17 +106,40 @@ function rederive(rawInput: unknown, rawResult: unknown): Omit<RecordedVerdict, 
   // Of readings by totals, nothing is kept.
   const kept = progress === undefined ? undefined : decision;
   const isEvidence = isSame(evidenceIn(verdict, kept), evidenceIn(derived, progress));
-  const isOfEarlier = decision !== undefined && decision.rulesVersion !== RULES_VERSION;
+  const rulesVersion = result.rulesVersion ?? decision?.rulesVersion;
+  const rules = rulesOf(rulesVersion);
+  const fields = differingFields(verdict, derived);
+  // Of readings by totals no state is kept.
+  const mayDiffer = decision !== undefined && (rules === 'later' || (rulesVersion ?? 0) < SAME_STATE_SINCE);
+  const isDecided = isSame(substanceOf(verdict), substanceOf(derived));
   return {
     at,
     recorded: verdict,
     derived,
-    agrees: isSame(substanceOf(verdict), substanceOf(derived)) && (isEvidence || isOfEarlier),
+    rules,
+    agrees: (rules === 'same' ? fields.length === 0 : isDecided) && (isEvidence || mayDiffer),
     differs: [
-      ...(isSame(verdict, derived) ? [] : ['words' as const]),
+      ...(fields.length === 0 ? [] : ['words' as const]),
       ...(isEvidence ? [] : ['evidence' as const]),
     ],
+    fields,
   };
+}
+
+function rulesOf(version = 0): RecordedVerdict['rules'] {
+  if (version === RULES_VERSION) return 'same';
+  return version > RULES_VERSION ? 'later' : 'earlier';
+}
+
+function differingFields(recorded: AnyVerdict, derived: AnyVerdict): string[] {
+  const [then, now] = [fieldsOf(recorded), fieldsOf(derived)];
+  return [...new Set([...then.keys(), ...now.keys()])].filter(
+    (name) => !isDeepStrictEqual(then.get(name), now.get(name)),
+  );
+}
+
+function fieldsOf(verdict: AnyVerdict): ReadonlyMap<string, unknown> {
+  return new Map(Object.entries(asJson(verdict) as object));
 }
 
 /** As it would come back from the history. */

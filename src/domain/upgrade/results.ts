@@ -69,9 +69,11 @@ export interface ReadingResult {
   /** What the rule rests on: the blocks since the last reading, and where it stands with them. */
   readonly decision?: RuleProgress & {
     readonly blocks: readonly (Block & { readonly number: number })[];
-    /** `RULES_VERSION` of who read it; absent in readings from before it was noted. */
+    /** As below, in readings by rules of version 1. */
     readonly rulesVersion?: number;
   };
+  /** `RULES_VERSION` of who made the verdict; absent in readings from before it was noted. */
+  readonly rulesVersion?: number;
   /** What the verdict notes of the data beside it, one sentence each; absent: nothing. */
   readonly remarks?: readonly string[];
   readonly pulls: readonly { readonly release: string; readonly reason: string; readonly at: string }[];
