@@ -4,10 +4,11 @@ import {
   watched,
   type GuardrailBounds,
   type GuardrailState,
+  type OutcomePair,
   type Outcomes,
 } from '../domain/decision/guardrail-evidence.ts';
 import type { Start } from '../domain/decision/guardrail-starts.ts';
-import { NO_ALLOTTED, type AllottedTotals } from './release-totals.ts';
+import { NO_ALLOTTED, NO_TOTALS, type AllottedTotals, type ReleaseTotals } from './release-totals.ts';
 
 /**
  * What is learnt of a candidate from reading to reading, beside the baseline. `counted` are the totals up to which it is
@@ -16,7 +17,35 @@ import { NO_ALLOTTED, type AllottedTotals } from './release-totals.ts';
 export interface CandidateEvidence {
   readonly relative: GuardrailState['relative'];
   readonly loss: GuardrailState['loss'];
-  readonly counted: { readonly candidate: AllottedTotals; readonly baseline: AllottedTotals };
+  readonly counted: ComparedTotals;
+}
+
+interface TotalsPair {
+  readonly candidate: AllottedTotals;
+  readonly baseline: AllottedTotals;
+}
+
+/** What a candidate is judged by. `groups`: where the policy deals groups at random, the same of each of them. */
+export interface ComparedTotals extends TotalsPair {
+  readonly groups?: Readonly<Record<string, TotalsPair>>;
+}
+
+export function comparedTotals(
+  totals: Readonly<Record<string, ReleaseTotals>>,
+  { release, baseline, groups }: { release: string; baseline: string; groups: ReadonlySet<string> },
+): ComparedTotals {
+  const [its, others] = [totals[release] ?? NO_TOTALS, totals[baseline] ?? NO_TOTALS];
+  const pairOf = (group: string): TotalsPair => ({
+    candidate: its.byGroup[group] ?? NO_ALLOTTED,
+    baseline: others.byGroup[group] ?? NO_ALLOTTED,
+  });
+  return {
+    candidate: its.allotted,
+    baseline: others.allotted,
+    ...(groups.size === 0
+      ? {}
+      : { groups: Object.fromEntries([...groups].map((group) => [group, pairOf(group)])) }),
+  };
 }
 
 const number = z.number();
@@ -27,6 +56,8 @@ const allottedSchema = z.strictObject({
   units: number,
   volume: number,
 });
+const pairSchema = z.strictObject({ candidate: allottedSchema, baseline: allottedSchema });
+const badSchema = z.strictObject({ finished: number, bad: number });
 const unitsSchema = z.strictObject({ units: number, volume: number });
 const outcomesSchema = z.strictObject({ finished: number, errors: number, slow: number });
 const startSchema = z.strictObject({ number, assigned: number, ended: outcomesSchema });
@@ -42,9 +73,10 @@ export const armedEvidenceSchema = z.strictObject({
         finished: number,
         bad: number,
         blocks: number.exactOptional(),
+        groups: z.record(z.string(), badSchema).exactOptional(),
       }),
       loss: z.strictObject({ candidate: unitsSchema, baseline: unitsSchema }),
-      counted: z.strictObject({ candidate: allottedSchema, baseline: allottedSchema }),
+      counted: pairSchema.extend({ groups: z.record(z.string(), pairSchema).exactOptional() }),
     }),
   ),
   starts: z
@@ -68,11 +100,8 @@ export interface BegunEvidence {
   readonly starts: readonly Start[];
 }
 
-export function beginEvidence(
-  candidate: AllottedTotals = NO_ALLOTTED,
-  baseline: AllottedTotals = NO_ALLOTTED,
-): CandidateEvidence {
-  return { relative: UNWATCHED.relative, loss: UNWATCHED.loss, counted: { candidate, baseline } };
+export function beginEvidence(counted: ComparedTotals): CandidateEvidence {
+  return { relative: UNWATCHED.relative, loss: UNWATCHED.loss, counted };
 }
 
 /**
@@ -82,25 +111,59 @@ export function beginEvidence(
  */
 export function nextEvidence(
   evidence: CandidateEvidence,
-  now: { readonly candidate: AllottedTotals; readonly baseline: AllottedTotals },
+  now: ComparedTotals,
   bounds: GuardrailBounds,
 ): CandidateEvidence {
-  const candidate = grown(evidence.counted.candidate, settled(now.candidate));
-  const baseline = grown(evidence.counted.baseline, now.baseline);
-  const counted = { candidate: candidate.to, baseline: baseline.to };
-  // Both at once, or later: failures of requests that were assigned in an earlier reading are no more than there are.
-  if (candidate.by.assigned < candidate.by.errors || baseline.by.finished < baseline.by.errors)
-    return evidence;
-  if (isNothing(candidate.by) && isNothing(baseline.by)) return evidence;
+  const whole = difference(evidence.counted, now);
+  if (whole === undefined || (isNothing(whole.by.candidate) && isNothing(whole.by.baseline))) return evidence;
+  const known = evidence.counted.groups;
+  // In files from before groups were told apart there are none, and what was learnt is of all of them together.
+  const isNew = now.groups !== undefined && known === undefined;
+  const groups = Object.entries(now.groups ?? {}).map(([name, pair]) => {
+    const before = isNew ? pair : (known?.[name] ?? NO_PAIR);
+    return [name, before, difference(before, pair)] as const;
+  });
+  const block = Object.fromEntries(
+    groups.map(([name, , found]) => [name, outcomesOf(found?.by ?? NO_PAIR)] as const),
+  );
   const next = watched(
-    { ...UNWATCHED, relative: evidence.relative, loss: evidence.loss },
-    {
-      candidate: { ...candidate.by, finished: candidate.by.assigned, slow: 0 },
-      baseline: { ...baseline.by, slow: 0 },
-    },
+    { ...UNWATCHED, relative: isNew ? UNWATCHED.relative : evidence.relative, loss: evidence.loss },
+    { ...outcomesOf(whole.by), ...(now.groups === undefined ? {} : { groups: block }) },
     bounds,
   );
+  const counted =
+    now.groups === undefined
+      ? whole.to
+      : {
+          ...whole.to,
+          groups: Object.fromEntries(groups.map(([name, before, found]) => [name, found?.to ?? before])),
+        };
   return { relative: next.relative, loss: next.loss, counted };
+}
+
+const NO_PAIR: TotalsPair = { candidate: NO_ALLOTTED, baseline: NO_ALLOTTED };
+
+function outcomesOf({ candidate, baseline }: TotalsPair): OutcomePair {
+  return {
+    candidate: { ...candidate, finished: candidate.assigned, slow: 0 },
+    baseline: { ...baseline, slow: 0 },
+  };
+}
+
+/**
+ * What came since. Both at once, or later (undefined): failures of requests that were assigned in an earlier reading are
+ * no more than there are.
+ */
+function difference(before: TotalsPair, now: TotalsPair): { by: TotalsPair; to: TotalsPair } | undefined {
+  const candidate = grown(before.candidate, settled(now.candidate));
+  const baseline = grown(before.baseline, now.baseline);
+  if (candidate.by.assigned < candidate.by.errors || baseline.by.finished < baseline.by.errors) {
+    return undefined;
+  }
+  return {
+    by: { candidate: candidate.by, baseline: baseline.by },
+    to: { candidate: candidate.to, baseline: baseline.to },
+  };
 }
 
 /** Units whose outcome can be known: at most as many are out as requests are under way. */

@@ -5,6 +5,7 @@ import { withStart, type Start } from '../domain/decision/guardrail-starts.ts';
 import {
   armedEvidenceSchema,
   beginEvidence,
+  comparedTotals,
   type ArmedEvidence,
   type BegunEvidence,
   type CandidateEvidence,
@@ -43,6 +44,8 @@ interface KeptTrial extends WatchedTrial {
 interface Base {
   readonly totals: Readonly<Record<string, ReleaseTotals>>;
   readonly baseline: string;
+  /** Groups that the policy deals at random. */
+  readonly groups: ReadonlySet<string>;
 }
 
 export interface GuardrailMemory {
@@ -68,9 +71,13 @@ export async function openGuardrailMemory(deps: {
     kept.set(service, known);
   }
 
-  function begin(service: string, { armedAt }: ArmedGuardrails, { totals, baseline }: Base): KeptTrial {
+  function begin(
+    service: string,
+    { armedAt }: ArmedGuardrails,
+    { totals, baseline, groups }: Base,
+  ): KeptTrial {
     const fresh = (release: string): CandidateEvidence =>
-      beginEvidence(totals[release]?.allotted, totals[baseline]?.allotted);
+      beginEvidence(comparedTotals(totals, { release, baseline, groups }));
     if (kept.get(service)?.armedAt !== armedAt) kept.set(service, { format: 1, armedAt, candidates: {} });
     const beganAtMs = performance.now();
     const before = kept.get(service);

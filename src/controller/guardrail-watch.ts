@@ -10,9 +10,11 @@ import {
 } from '../domain/decision/guardrail-evidence.ts';
 import { firstWeight, stretchesSince } from '../domain/decision/guardrail-starts.ts';
 import { boundsOf } from '../domain/guardrails.ts';
+import { dealtGroups } from '../domain/policy/groups.ts';
+import type { RouteTable } from '../domain/routes/table.ts';
 import type { GuardrailNotice } from '../domain/upgrade/results.ts';
 import type { guardrailsRequestSchema, Incident } from '../protocol/controller.ts';
-import { nextEvidence } from './candidate-evidence.ts';
+import { comparedTotals, nextEvidence } from './candidate-evidence.ts';
 import { applyOnce } from './fencing.ts';
 import { openGuardrailMemory, type WatchedTrial } from './guardrail-memory.ts';
 import type { Observatory } from './observatory.ts';
@@ -55,7 +57,8 @@ export async function openGuardrailWatch(deps: {
   function totalsOf(service: string): Totals {
     const { active } = store.get(service);
     const volume = active.measure.volume.kind;
-    return totalsByRelease(observatory.totals(service), { volume, underWay: underWayAt(service) });
+    const reading = { volume, underWay: underWayAt(service), groups: groupsIn(active) };
+    return totalsByRelease(observatory.totals(service), reading);
   }
 
   /** HAProxy counts a request when it is answered: what is in flight there comes on top of its counts. */
@@ -123,7 +126,8 @@ export async function openGuardrailWatch(deps: {
       if (guardrails === null || active.split === null) return;
       const totals = totalsOf(service);
       const { baseline } = active.split;
-      const trial = memory.of(service, guardrails, { totals, baseline });
+      const groups = groupsIn(active);
+      const trial = memory.of(service, guardrails, { totals, baseline, groups });
       const now = totals[baseline]?.ended ?? NO_TOTALS.ended;
       const recent = trial.recent(now).map((start) => endedSince(start, now));
       const { incident } = guardrails;
@@ -131,7 +135,10 @@ export async function openGuardrailWatch(deps: {
       const judged = incident === undefined ? bounds : withoutCeilings(bounds);
       const findings = releasesToJudge(store.get(service)).map(
         (release) =>
-          [release, findingOf({ guardrails, trial, totals, baseline, recent }, release, judged)] as const,
+          [
+            release,
+            findingOf({ guardrails, trial, totals, baseline, groups, recent }, release, judged),
+          ] as const,
       );
       for (const [release, finding] of findings) {
         if (finding.kind === 'breach') await pull(service, guardrails, release, finding.reason);
@@ -170,18 +177,19 @@ function findingOf(
     trial: WatchedTrial;
     totals: Totals;
     baseline: string;
+    groups: ReadonlySet<string>;
     recent: readonly Outcomes[];
   },
   release: string,
   bounds: GuardrailBounds,
 ): GuardrailFinding {
-  const { guardrails, trial, totals, baseline, recent } = seen;
+  const { guardrails, trial, totals, baseline, groups, recent } = seen;
   const ofCandidate = totals[release] ?? NO_TOTALS;
   const ofBaseline = totals[baseline] ?? NO_TOTALS;
   // The comparison is kept up whether it is judged or not: in an incident it is all that tells a candidate's own fault.
   const compared = { ...bounds, errorRatio: bounds.errorRatio ?? INCIDENT_RATIO };
   const { relative, loss } = trial.learn(release, (evidence) =>
-    nextEvidence(evidence, { candidate: ofCandidate.allotted, baseline: ofBaseline.allotted }, compared),
+    nextEvidence(evidence, comparedTotals(totals, { release, baseline, groups }), compared),
   );
   trial.noteGrowth(release, ofCandidate.assigned);
   const before = (name: string): Outcomes => guardrails.before[name] ?? NO_TOTALS.ended;
@@ -197,6 +205,11 @@ function findingOf(
     bounds,
     recent,
   );
+}
+
+/** Customers that the policy deals at random inside groups are compared inside them: who has more of a bad group is not worse. */
+function groupsIn({ split }: RouteTable): ReadonlySet<string> {
+  return new Set(split === null ? [] : dealtGroups(split.policy).map(({ name }) => name));
 }
 
 /** During an incident a candidate is blamed only for what it does worse than the baseline. */

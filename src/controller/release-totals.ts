@@ -1,4 +1,5 @@
 import { isAllotted } from '../domain/policy/allotment.ts';
+import { groupOfBucket } from '../domain/policy/groups.ts';
 import type { Outcomes } from '../domain/decision/guardrail-evidence.ts';
 import type { TrafficCount, VolumeKind } from '../domain/measure.ts';
 
@@ -10,6 +11,8 @@ export interface ReleaseTotals {
   readonly ended: Outcomes;
   /** The same of what came by the policy alone: the baseline's other customers are other people. */
   readonly allotted: AllottedTotals;
+  /** And of each group of customers that the policy deals at random; what came of no known group is in none. */
+  readonly byGroup: Readonly<Record<string, AllottedTotals>>;
 }
 
 export interface AllottedTotals {
@@ -26,39 +29,57 @@ export const NO_TOTALS: ReleaseTotals = {
   assigned: 0,
   ended: { finished: 0, errors: 0, slow: 0 },
   allotted: NO_ALLOTTED,
+  byGroup: {},
 };
 
-/**
- * Totals by release. `underWay`: requests in flight per release at gateways that count a request when it is answered
- * (HAProxy); others have them among their requests.
- */
+interface Reading {
+  readonly volume: VolumeKind;
+  /**
+   * Requests in flight per release at gateways that count a request when it is answered (HAProxy); others have them among
+   * their requests. Of which group they are nobody knows: each may have all of them, which is against blame.
+   */
+  readonly underWay: Readonly<Record<string, number>>;
+  /** Groups that the policy deals at random. */
+  readonly groups: ReadonlySet<string>;
+}
+
+/** Totals by release. */
 export function totalsByRelease(
   counts: readonly TrafficCount[],
-  { volume, underWay }: { volume: VolumeKind; underWay: Readonly<Record<string, number>> },
+  reading: Reading,
 ): Readonly<Record<string, ReleaseTotals>> {
   const totals: Record<string, ReleaseTotals> = {};
-  for (const row of counts) totals[row.release] = withRow(totals[row.release] ?? NO_TOTALS, row, volume);
-  for (const [release, more] of Object.entries(underWay)) {
+  for (const row of counts) totals[row.release] = withRow(totals[row.release] ?? NO_TOTALS, row, reading);
+  for (const [release, more] of Object.entries(reading.underWay)) {
     const known = totals[release] ?? NO_TOTALS;
-    const { allotted } = known;
+    const begun = (of: AllottedTotals): AllottedTotals => ({ ...of, assigned: of.assigned + more });
     totals[release] = {
       ...known,
       assigned: known.assigned + more,
-      allotted: { ...allotted, assigned: allotted.assigned + more },
+      allotted: begun(known.allotted),
+      byGroup: Object.fromEntries(Object.entries(known.byGroup).map(([name, of]) => [name, begun(of)])),
     };
   }
   return totals;
 }
 
 function withRow(
-  { assigned, ended, allotted }: ReleaseTotals,
+  { assigned, ended, allotted, byGroup }: ReleaseTotals,
   row: TrafficCount,
-  kind: VolumeKind,
+  { volume, groups }: Reading,
 ): ReleaseTotals {
   const finished = row.succeeded + row.clientErrors + row.serverErrors + row.failed + row.aborted;
   const errors = row.serverErrors + row.failed;
   // Rows are read while requests end: what has ended has been assigned.
   const requests = Math.max(row.requests, finished);
+  const withThis = (of: AllottedTotals): AllottedTotals => ({
+    assigned: of.assigned + requests,
+    finished: of.finished + finished,
+    errors: of.errors + errors,
+    units: of.units + row.allocated,
+    volume: of.volume + (volume === 'amount' ? row.volumeAmount : row.volumeCount),
+  });
+  const group = groupOfBucket(row.bucket, groups);
   return {
     assigned: assigned + requests,
     ended: {
@@ -66,15 +87,8 @@ function withRow(
       errors: ended.errors + errors,
       slow: ended.slow + row.slow,
     },
-    allotted: isAllotted(row.bucket)
-      ? {
-          assigned: allotted.assigned + requests,
-          finished: allotted.finished + finished,
-          errors: allotted.errors + errors,
-          units: allotted.units + row.allocated,
-          volume: allotted.volume + (kind === 'amount' ? row.volumeAmount : row.volumeCount),
-        }
-      : allotted,
+    allotted: isAllotted(row.bucket) ? withThis(allotted) : allotted,
+    byGroup: group === undefined ? byGroup : { ...byGroup, [group]: withThis(byGroup[group] ?? NO_ALLOTTED) },
   };
 }
 

@@ -1,85 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { TrafficCount } from '../../src/domain/measure.ts';
-import type { Guardrails } from '../../src/protocol/controller.ts';
-import { countOf, definitionWith, makeStateDir, startController, trial } from './running-controller.ts';
-import { startStubGateway } from './stub-gateway.ts';
+import { ended, startGuarded } from './guarded-trial.ts';
 
-const service = 'shop';
 const eventually = { timeout: 15_000, interval: 10 };
 
 afterEach(() => void vi.useRealTimers());
-
-/** A trial whose guardrails are armed, on one gateway of the given kind. */
-async function startGuarded(guardrails: Guardrails, kind: 'embedded' | 'haproxy' = 'embedded') {
-  const dir = await makeStateDir();
-  const gateway = await startStubGateway();
-  const open = () => startController({ stateDir: dir.path });
-  let controller = await open();
-  const gateways = [{ ...gateway.address, kind }];
-  await controller.client.adopt(service, definitionWith(gateways));
-  const { fence } = await controller.client.acquire(service, { upgradeId: 'u1', gateways });
-  await controller.client.activate(service, { fence, step: 1, transitions: [...trial] });
-  await controller.client.publish(service);
-  await controller.client.armGuardrails(service, {
-    ...{ fence, step: 2, guardrails },
-    releases: ['2.0-a', '2.0-b'],
-  });
-  const traffic = () => controller.client.traffic(service);
-  let candidate = row('2.0-a', {});
-  let baseline = row('1.4', {});
-  const add = (ofCandidate: Partial<TrafficCount>, ofBaseline: Partial<TrafficCount>): void => {
-    candidate = plus(candidate, ofCandidate);
-    baseline = plus(baseline, ofBaseline);
-    gateway.counts = [candidate, baseline];
-  };
-  return {
-    gateway,
-    traffic,
-    pulled: async () => (await traffic()).pulls.map(({ release, reason }) => `${release}: ${reason}`),
-    /** Adds to what the gateway counted of the candidate and of the baseline, and waits until that is judged. */
-    async count(ofCandidate: Partial<TrafficCount>, ofBaseline: Partial<TrafficCount>) {
-      add(ofCandidate, ofBaseline);
-      // A second look of the loop has judged what the first one read.
-      for (let look = 0; look < 2; look++) await gateway.nextReading();
-    },
-    /** `meanwhile`: what comes while no controller is there. */
-    async restart(meanwhile?: Parameters<typeof add>) {
-      await controller.close();
-      if (meanwhile !== undefined) add(...meanwhile);
-      controller = await open();
-    },
-    async [Symbol.asyncDispose]() {
-      await controller.close();
-      await gateway.stop();
-      await dir[Symbol.asyncDispose]();
-    },
-  };
-}
-
-function row(release: string, of: Partial<TrafficCount>): TrafficCount {
-  const place =
-    release === '1.4' ? { bucket: 'held-back' } : { cluster: 'left', server: 'l1', bucket: 'tail:odd' };
-  return countOf({ release, ...place, ...of });
-}
-
-function plus(before: TrafficCount, more: Partial<TrafficCount>): TrafficCount {
-  const numbers = [
-    'requests',
-    'allocated',
-    'succeeded',
-    'failed',
-    'serverErrors',
-    'slow',
-    'volumeCount',
-  ] as const;
-  const sums = numbers.map((field) => [field, before[field] + (more[field] ?? 0)] as const);
-  return { ...before, ...Object.fromEntries(sums) };
-}
-
-/** Requests that ended, `bad` of them in failure. */
-function ended(requests: number, bad: number): Partial<TrafficCount> {
-  return { requests, succeeded: requests - bad, failed: bad };
-}
 
 describe('guardrails by evidence', () => {
   it('pull what fails every request after three, and say nothing of two', async () => {

@@ -31,6 +31,7 @@ function isPulled(rate: number, random: () => number): boolean {
     const totals = totalsByRelease([countOf({ release: '2.0-a', requests, succeeded, failed })], {
       volume: 'successes',
       underWay: {},
+      groups: new Set<string>(),
     })['2.0-a'];
     if (totals === undefined) throw new Error('no totals');
     const candidate = assignedSince({ finished: 0, errors: 0, slow: 0 }, totals);

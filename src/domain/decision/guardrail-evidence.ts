@@ -4,6 +4,7 @@ import {
   nextRelative,
   NO_RELATIVE,
   relativeEvidence,
+  type RelativePair,
   type RelativeState,
 } from './statistics/ceiling.ts';
 
@@ -69,31 +70,39 @@ export const UNWATCHED: GuardrailState = {
   loss: NO_LOSS,
 };
 
-/** One reading more, of the candidate and of the baseline over the same time. */
+/** What ended of the candidate and of the baseline, over the same time. */
+export interface OutcomePair {
+  readonly candidate: OutcomeCounts;
+  readonly baseline: OutcomeCounts;
+}
+
+/** One reading more. `groups`: the same of each group of customers that is dealt at random, where the policy names such. */
 export function watched(
   state: GuardrailState,
-  block: { readonly candidate: OutcomeCounts; readonly baseline: OutcomeCounts },
+  block: OutcomePair & { readonly groups?: Readonly<Record<string, OutcomePair>> },
   { errorRatio }: GuardrailBounds,
 ): GuardrailState {
-  const { candidate, baseline } = block;
+  const { candidate, baseline, groups } = block;
+  const failures = Object.entries(groups ?? {}).map(([name, pair]) => [name, failuresIn(pair)] as const);
+  const compared = groups === undefined ? {} : { groups: Object.fromEntries(failures) };
   return {
     candidate: sum(state.candidate, candidate),
     baseline: sum(state.baseline, baseline),
     relative:
       errorRatio === undefined
         ? state.relative
-        : nextRelative(
-            state.relative,
-            {
-              candidate: { finished: candidate.finished, bad: candidate.errors },
-              baseline: { finished: baseline.finished, bad: baseline.errors },
-            },
-            errorRatio,
-          ),
+        : nextRelative(state.relative, { ...failuresIn(block), ...compared }, errorRatio),
     loss: {
       candidate: more(state.loss.candidate, candidate),
       baseline: more(state.loss.baseline, baseline),
     },
+  };
+}
+
+function failuresIn({ candidate, baseline }: OutcomePair): RelativePair {
+  return {
+    candidate: { finished: candidate.finished, bad: candidate.errors },
+    baseline: { finished: baseline.finished, bad: baseline.errors },
   };
 }
 
@@ -159,7 +168,8 @@ export function assessEvidence(
   if (breach !== undefined) return breach;
   // A candidate that does worse than the baseline in a bad environment is to blame for that.
   if (bounds.errorRatio !== undefined && relativeEvidence(relative) >= threshold) {
-    const reason = `${candidate.errors} of ${candidate.finished} requests failed, more than ${bounds.errorRatio} times as many as the baseline's ${baseline.errors} of ${baseline.finished}`;
+    const byGroup = relative.groups === undefined ? '' : ', compared group by group';
+    const reason = `${candidate.errors} of ${candidate.finished} requests failed, more than ${bounds.errorRatio} times as many as the baseline's ${baseline.errors} of ${baseline.finished}${byGroup}`;
     return { kind: 'breach', guardrail: 'errorsAgainstBaseline', reason };
   }
   if (bounds.lossBudget !== undefined && lost >= bounds.lossBudget) {

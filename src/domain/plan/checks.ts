@@ -18,7 +18,11 @@ import {
 import { decisionFitsRule, decisionTimesFit, unitsHaveOutcomes } from './checks/decision.ts';
 import { leaderShareFits } from './checks/leader-share.ts';
 import { haproxyKeepsWindows, haproxyReadsNoBaggage } from './checks/gateways.ts';
-import { guardrailsHaveBaseline, lossIsOfLikeCustomers } from './checks/guardrails.ts';
+import {
+  errorsAreOfLikeCustomers,
+  guardrailsHaveBaseline,
+  lossIsOfLikeCustomers,
+} from './checks/guardrails.ts';
 import { groupsAreCountedApart, groupsHaveAccounts, groupsHaveAllCandidates } from './checks/groups.ts';
 import { candidatesGetTraffic, policyIsTotal, policyVersionsExist } from './checks/policy.ts';
 import { sourceFitsKind, sourceNamesVersions, sourceSettlesInTrial } from './checks/source.ts';
@@ -80,6 +84,7 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   decisionTimesFit,
   unitsHaveOutcomes,
   guardrailsHaveBaseline,
+  errorsAreOfLikeCustomers,
   lossIsOfLikeCustomers,
 ];
 

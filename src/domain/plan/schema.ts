@@ -124,7 +124,7 @@ export const guardrailsSchema = z
       .strictObject({ times: z.number().min(1, 'must be 1 or more, such as 2') })
       .exactOptional()
       .describe(
-        'A candidate that fails more than this many times as often as the baseline is pulled; where they have other customers (groups by range or list that are dealt differently), these may be the reason',
+        'A candidate that fails more than this many times as often as the baseline is pulled; groups by range or list that are dealt at random are compared one by one, of others it is refused',
       ),
     lossBudget: z
       .number()

@@ -2,7 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { blockBet, blockStakes, ratioBet } from '../../../src/domain/decision/statistics/block-bet.ts';
 import { boundedBet } from '../../../src/domain/decision/statistics/bounded-bet.ts';
-import { ceilingEvidence } from '../../../src/domain/decision/statistics/ceiling.ts';
+import {
+  ceilingEvidence,
+  nextRelative,
+  NO_RELATIVE,
+} from '../../../src/domain/decision/statistics/ceiling.ts';
+import { logMeanExp } from '../../../src/domain/decision/statistics/mixture.ts';
 import { nextSampleRatio, NO_SAMPLE_RATIO } from '../../../src/domain/decision/statistics/sample-ratio.ts';
 
 /** Expectations by enumeration of all outcomes: E[e] ≤ 1 wherever the null hypothesis holds. */
@@ -51,6 +56,49 @@ describe('the expectation of an e-value under its null hypothesis is at most 1',
     }
     expect(most).toBeLessThanOrEqual(1 + ROUNDING);
   });
+
+  test.each([1, 2])(
+    'failures beside the baseline, at most %d times as many in each of two groups',
+    (ratio) => {
+      const before = { finished: 50, bad: 5 };
+      const known = { ...NO_RELATIVE, groups: { young: before, old: { finished: 50, bad: 1 } } };
+      let most = 0;
+      for (const [young, old] of [
+        [0.3, 0.02],
+        [0.45, 0.2],
+        [0.02, 0.4],
+      ] as const) {
+        for (const [na, nb] of [
+          [3, 1],
+          [1, 3],
+        ] as const) {
+          const inYoung = { na, pa: ratio * young, nb, pb: young };
+          const inOld = { na: nb, pa: ratio * old, nb: na, pb: old };
+          const lnE = (sa: number, sb: number, ta: number, tb: number): number => {
+            const pair = (n: number, bad: number, m: number, worse: number) => ({
+              candidate: { finished: n, bad },
+              baseline: { finished: m, bad: worse },
+            });
+            const groups = { young: pair(na, sa, nb, sb), old: pair(nb, ta, na, tb) };
+            const state = nextRelative(known, { ...pair(na + nb, 0, na + nb, 0), groups }, ratio);
+            // Of the first block, whose capital is all of the first share.
+            return logMeanExp(state.lnE);
+          };
+          const chances = binomial(inYoung.na, inYoung.pa).flatMap((a, sa) =>
+            binomial(inYoung.nb, inYoung.pb).map((b, sb) => ({ chance: a * b, sa, sb })),
+          );
+          const sum = chances.reduce(
+            (total, { chance, sa, sb }) =>
+              total + chance * expectation(inOld, (ta, tb) => lnE(sa, sb, ta, tb)),
+            0,
+          );
+          most = Math.max(most, sum);
+        }
+      }
+      expect(most).toBeLessThanOrEqual(1 + ROUNDING);
+      expect(most).toBeGreaterThan(0.5);
+    },
+  );
 
   test.each([0, -0.1])('empirical-Bernstein bet with margin %d', (margin) => {
     let most = 0;

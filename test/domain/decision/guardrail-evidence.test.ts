@@ -75,6 +75,58 @@ describe('a guardrail', () => {
     expect(after([...both, failing, failing], bounds).kind).toBe('breach');
   });
 
+  describe('where groups of customers are dealt at random', () => {
+    const bounds: GuardrailBounds = { errorRatio: 2, alpha: 0.001 };
+    type Group = { candidate: OutcomeCounts; baseline: OutcomeCounts };
+    const many = (groups: Readonly<Record<string, Group>>) => {
+      const added = (side: keyof Group): OutcomeCounts =>
+        Object.values(groups).reduce(
+          (sum, { [side]: one }) => counts(sum.finished + one.finished, sum.errors + one.errors),
+          counts(0, 0),
+        );
+      const block = { candidate: added('candidate'), baseline: added('baseline'), groups };
+      return Array.from({ length: 50 }, () => block);
+    };
+    /** The young fail in 20 of 100 cases whatever the version, the old in 1; the candidate has mostly the young. */
+    const alike = {
+      young: { candidate: counts(900, 180), baseline: counts(100, 20) },
+      old: { candidate: counts(100, 1), baseline: counts(900, 9) },
+    };
+
+    test('does not blame a version that was given those who fail more often', () => {
+      expect(after(many(alike), bounds)).toEqual({ kind: 'holds' });
+      // Added up it would be 18.1 % against 2.9 %.
+      const [{ candidate, baseline } = { candidate: counts(0, 0), baseline: counts(0, 0) }] = many(alike);
+      expect(
+        after(
+          [1, 2, 3].map(() => ({ candidate, baseline })),
+          bounds,
+        ).kind,
+      ).toBe('breach');
+    });
+
+    test('pulls a version that fails more often in its groups, though all in all it does not', () => {
+      const worse = {
+        young: { candidate: counts(100, 60), baseline: counts(900, 180) },
+        old: { candidate: counts(900, 36), baseline: counts(100, 1) },
+      };
+      expect(after(many(worse), bounds)).toEqual({
+        kind: 'breach',
+        guardrail: 'errorsAgainstBaseline',
+        reason:
+          "4800 of 50000 requests failed, more than 2 times as many as the baseline's 9050 of 50000, compared group by group",
+      });
+    });
+
+    test('pulls a version that fails in one group alone, and learns from none without a baseline', () => {
+      const { old } = alike;
+      const young = { candidate: counts(900, 540), baseline: counts(100, 20) };
+      expect(after(many({ young, old }), bounds).kind).toBe('breach');
+      const alone = { young: { ...young, baseline: counts(0, 0) }, old };
+      expect(after(many(alone), bounds).kind).toBe('holds');
+    });
+  });
+
   test('sees no loss where outcomes come in a later reading than their units', () => {
     const bounds: GuardrailBounds = { lossBudget: 40, alpha: 0.001 };
     const late = Array.from({ length: 200 }, (_, index) =>
@@ -116,6 +168,9 @@ describe('a guardrail', () => {
     const one = watched(watched(UNWATCHED, block, BOUNDS), block, BOUNDS);
     const carried = JSON.parse(JSON.stringify(one)) as typeof one;
     expect(watched(carried, block, BOUNDS)).toStrictEqual(watched(one, block, BOUNDS));
+    const grouped = { ...block, groups: { young: block } };
+    const two = watched(watched(UNWATCHED, grouped, BOUNDS), grouped, BOUNDS);
+    expect(JSON.parse(JSON.stringify(two))).toStrictEqual(two);
   });
 });
 

@@ -33,6 +33,20 @@ describe('guardrails that compare a candidate with the baseline', () => {
       /^guardrails.lossBudget: must have a baseline to compare with: the last stage leaves none/,
     ],
     [
+      'on whom the policy leaves one group, and none of those that it deals',
+      {
+        trial: ALL,
+        ...byAge('1.4', { '2.0-a': 1, '2.0-b': 1 }),
+        'guardrails.errorsAgainstBaseline': { times: 2 },
+      },
+      /^guardrails.errorsAgainstBaseline: must have a baseline to compare with: the stages leave none/,
+    ],
+    [
+      'that has other customers, who may be what fails',
+      byAge('2.0-a', '2.0-b'),
+      /^guardrails.errorsAgainstBaseline: must not be there: traffic.policy \(range\) gives candidates other customers/,
+    ],
+    [
       'that has other customers, each group being one version’s',
       { ...LOSS, ...byAge('2.0-a', '2.0-b') },
       /^guardrails.lossBudget: must not be there: it compares totals, and traffic.policy \(range\)/,
@@ -69,6 +83,14 @@ describe('guardrails that compare a candidate with the baseline', () => {
     [
       'beside what the policy itself gives to the baseline',
       { ...LOSS, trial: ALL, 'traffic.policy': { ...HASH, weights: { ...HASH.weights, '1.4': 1 } } },
+    ],
+    [
+      'where groups are dealt differently, each at random, and some of each are left to the baseline',
+      {
+        trial: ALL,
+        ...byAge({ '2.0-a': 8, '2.0-b': 1, '1.4': 1 }, { '2.0-a': 1, '2.0-b': 8, '1.4': 1 }),
+        'guardrails.errorsAgainstBaseline': { times: 2 },
+      },
     ],
     [
       'where all groups are dealt alike',

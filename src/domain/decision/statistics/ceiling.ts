@@ -27,14 +27,22 @@ export function ceilingEvidence(bad: number, finished: number, limit: number): n
   );
 }
 
-/** Evidence that a candidate is worse than a multiple of the baseline; one ln e per rate of {@link breachRates}. */
-export interface RelativeState {
-  readonly lnE: readonly number[];
-  /** Outcomes of the baseline in earlier blocks, but for those in which it failed too often for any bet. */
+/** Outcomes of one side, and those that were bad. */
+export interface BadOutcomes {
   readonly finished: number;
   readonly bad: number;
+}
+
+/** Evidence that a candidate is worse than a multiple of the baseline; one ln e per rate of {@link breachRates}. */
+export interface RelativeState extends BadOutcomes {
+  readonly lnE: readonly number[];
   /** Blocks that were bet on. */
   readonly blocks?: number;
+  /**
+   * `finished` and `bad` are outcomes of the baseline in earlier blocks, but for those in which it failed too often for any
+   * bet; here those of each group that is compared by itself.
+   */
+  readonly groups?: Readonly<Record<string, BadOutcomes>>;
 }
 
 export const NO_RELATIVE: RelativeState = {
@@ -43,42 +51,82 @@ export const NO_RELATIVE: RelativeState = {
   bad: 0,
 };
 
-export interface RelativeBlock {
-  readonly candidate: { readonly finished: number; readonly bad: number };
-  readonly baseline: { readonly finished: number; readonly bad: number };
+export interface RelativePair {
+  readonly candidate: BadOutcomes;
+  readonly baseline: BadOutcomes;
+}
+
+export interface RelativeBlock extends RelativePair {
+  /** Where customers are dealt at random inside groups: the same of each group. Only these are then compared. */
+  readonly groups?: Readonly<Record<string, RelativePair>>;
 }
 
 /**
- * H0: rate of the candidate ≤ `ratio`·rate of the baseline. Both are compared within a block only. Before each block but
- * the first the bets are begun once more with a new share of the capital, so that a good past does not hide what begins
- * now: e grows to (e + share)·factor, and all shares together are a ninth of the first one.
+ * H0: rate of the candidate ≤ `ratio`·rate of the baseline, in every group. Both are compared within a block only, and
+ * within a group: given the past the groups' factors are independent, so that their product is an e-value like each of
+ * them. Before each block but the first the bets are begun once more with a new share of the capital, so that a good past
+ * does not hide what begins now: e grows to (e + share)·factor, and all shares together are a ninth of the first one.
  */
 export function nextRelative(state: RelativeState, block: RelativeBlock, ratio: number): RelativeState {
-  const { candidate, baseline } = block;
-  // What befell everybody is no measure of the baseline: after it bets would rest until it is forgotten.
-  const isMeasure = ratio * baseline.bad < baseline.finished;
-  const next = isMeasure
-    ? { finished: state.finished + baseline.finished, bad: state.bad + baseline.bad }
-    : { finished: state.finished, bad: state.bad };
-  if (state.finished === 0 || candidate.finished === 0 || baseline.finished === 0) {
-    return { ...state, ...next };
-  }
+  const { groups } = block;
+  const known = (name: string): BadOutcomes => state.groups?.[name] ?? NO_RELATIVE;
+  const next = {
+    ...joined(state, block.baseline, ratio),
+    ...(groups === undefined
+      ? {}
+      : {
+          groups: Object.fromEntries(
+            Object.entries(groups).map(([name, { baseline }]) => [
+              name,
+              joined(known(name), baseline, ratio),
+            ]),
+          ),
+        }),
+  };
+  const bets =
+    groups === undefined
+      ? betsOn(block, state, ratio)
+      : Object.entries(groups).flatMap(([name, pair]) => betsOn(pair, known(name), ratio));
+  if (bets.length === 0) return { ...state, ...next };
+  const blocks = (state.blocks ?? 0) + 1;
+  const lnE = state.lnE.map((before, i) => {
+    const capital = blocks === 1 ? before : logSum(before, lnShareOf(blocks));
+    return bets.reduce((sum, bet) => sum + bet(i), capital);
+  });
+  return { ...next, lnE, blocks };
+}
+
+/** Outcomes of a block below which a few failures are chance, and are learnt from. */
+const TELLING = 20;
+
+/** What befell everybody is no measure of the baseline: after it bets would rest until it is forgotten. */
+function joined(before: BadOutcomes, { finished, bad }: BadOutcomes, ratio: number): BadOutcomes {
+  if (finished >= TELLING && ratio * bad >= finished) return { finished: before.finished, bad: before.bad };
+  return { finished: before.finished + finished, bad: before.bad + bad };
+}
+
+/** The bet on a pair by what was known of its baseline, a ln e for each rate; none where there is nothing to compare. */
+function betsOn(
+  { candidate, baseline }: RelativePair,
+  before: BadOutcomes,
+  ratio: number,
+): ((rate: number) => number)[] {
+  if (before.finished === 0 || candidate.finished === 0 || baseline.finished === 0) return [];
   const counts: PairCounts = {
     na: candidate.finished,
     sa: candidate.bad,
     nb: baseline.finished,
     sb: baseline.bad,
   };
-  const centre = (state.bad + 0.5) / (state.finished + 1);
+  const centre = (before.bad + 0.5) / (before.finished + 1);
   const limit = Math.min(ratio * centre, 0.99);
   const rates = breachRates(limit);
-  const blocks = (state.blocks ?? 0) + 1;
-  const lnE = state.lnE.map((before, i) => {
-    const difference = Math.max(1e-6, (rates[i] ?? HIGHEST) - limit);
-    const capital = blocks === 1 ? before : logSum(before, lnShareOf(blocks));
-    return capital + ratioBet(counts, { ratio, margin: 0, centre, difference });
-  });
-  return { lnE, ...next, blocks };
+  return [
+    (i) => {
+      const difference = Math.max(1e-6, (rates[i] ?? HIGHEST) - limit);
+      return ratioBet(counts, { ratio, margin: 0, centre, difference });
+    },
+  ];
 }
 
 /** Beside a first share of 1: a ninth, divided among the blocks from the second on as 1/(n·ln²n). */

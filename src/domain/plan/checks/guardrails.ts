@@ -1,5 +1,6 @@
-import { dealAlike, versionsNamedBy } from '../../policy/groups.ts';
-import { versionsOf, type PlanDraft } from '../draft.ts';
+import { comparisonOf } from '../../decision/comparison-of.ts';
+import { dealAlike, dealtGroups, versionsNamedBy } from '../../policy/groups.ts';
+import { versionsOf, type PlanDraft, type PolicyDraft } from '../draft.ts';
 import { planProblem, type PlanProblem } from '../problem.ts';
 import { sourceOf } from '../source-of.ts';
 
@@ -10,7 +11,7 @@ export function guardrailsHaveBaseline(plan: PlanDraft): PlanProblem[] {
   const baseline = versionsOf(plan)?.baseline;
   if (guardrails === undefined || trial === undefined) return [];
   if (traffic?.policy === undefined || baseline === undefined) return [];
-  if (trial.baselineShare > 0 || versionsNamedBy(traffic.policy).includes(baseline)) return [];
+  if (trial.baselineShare > 0 || dealsTo(baseline, traffic.policy)) return [];
   const problem = (field: keyof typeof guardrails, who: string): PlanProblem[] => {
     const value = guardrails[field];
     const message = `must have a baseline to compare with: ${who} none of the customers on it, set trial.baselineShare`;
@@ -21,6 +22,26 @@ export function guardrailsHaveBaseline(plan: PlanDraft): PlanProblem[] {
     // It guards while there is somebody to compare with, and in the first stages that counts most.
     ...(stages.every((share) => share >= 1) ? problem('errorsAgainstBaseline', 'the stages leave') : []),
     ...((stages.at(-1) ?? 1) >= 1 ? problem('lossBudget', 'the last stage leaves') : []),
+  ];
+}
+
+/** Whether the policy itself leaves customers on the baseline: of groups that are dealt at random, some of each. */
+function dealsTo(baseline: string, policy: PolicyDraft): boolean {
+  const groups = dealtGroups(policy);
+  return groups.length > 0
+    ? groups.every(({ weights }) => (weights[baseline] ?? 0) > 0)
+    : versionsNamedBy(policy).includes(baseline);
+}
+
+/** Failures are compared within groups that are dealt at random; where each group is one version's, there is no such. */
+export function errorsAreOfLikeCustomers({ guardrails, traffic }: PlanDraft): PlanProblem[] {
+  const { errorsAgainstBaseline } = guardrails ?? {};
+  if (errorsAgainstBaseline === undefined || traffic?.policy === undefined) return [];
+  const { policy, key } = traffic;
+  if (comparisonOf({ policy, key }) !== 'segment') return [];
+  const message = `must not be there: traffic.policy (${traffic.policy.kind}) gives candidates other customers than the baseline has, who may be what fails. Take guardrails.errorRate, deal every group by weights, or take a policy by hash or tail`;
+  return [
+    planProblem({ path: ['guardrails', 'errorsAgainstBaseline'], value: errorsAgainstBaseline, message }),
   ];
 }
 
