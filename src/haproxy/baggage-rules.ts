@@ -7,10 +7,13 @@ import { releaseBy } from './unit-rules.ts';
  * also where a key only reads so once it is decoded, since libraries on the way decode keys.
  */
 
-/** `%` itself may be encoded, and that again. */
-const PERCENT = '%(?:25)*';
+/**
+ * `%` itself may be encoded, and that again. What repeats here is possessive (`*+`): nothing of it is ever given back, and
+ * a pattern that remembered each repetition would fail on a long field for want of room, which HAProxy takes for no match.
+ */
+const PERCENT = '%(?:25)*+';
 /** What whoever decodes a key may trim: white space, control characters, and `+` for a space. */
-const TRIMMED = String.raw`(?:[\x00-\x20\x7f\xa0+]|${PERCENT}(?:[01][0-9a-f]|20|7f|a0|2b))*`;
+const TRIMMED = String.raw`(?:[\x00-\x20\x7f\xa0+]|${PERCENT}(?:[01][0-9a-f]|20|7f|a0|2b))*+`;
 /** A digit of an encoding that is itself encoded has no honest use. */
 const NESTED = `[^=;,]*${PERCENT}[0-9a-f]?%`;
 /** Without regard to upper or lower case. */
