@@ -51,7 +51,7 @@ export function gatewayCommand({ env }: CliContext): Command {
     )
     .option(
       '--context-key <source>',
-      'with --context-for: where their key is found, if not where their plans say: header:NAME, cookie:NAME, query:NAME',
+      'with --context-for: where their key is found, if not where their plans say: header:NAME, cookie:NAME, query:NAME; needed where a plan says from: baggage',
       parseKeySource,
     );
   return addGatewayControl(command, {
