@@ -203,14 +203,25 @@ async function read(
   const blocks = uncheckedWhereMoved(spec, fresh.blocks, bendsSplit(names, base, totals) || isBack);
   const remarks = [...fresh.remarks, ...moved];
   const { tableVersion } = traffic;
+  // While the environment is ill, or the operator is awaited, the trial's clock stands still.
+  const passedMs = incident !== undefined || ended === true ? 0 : elapsedMs;
+  const clockMs = Math.max(0, input.elapsedMs + passedMs - (source?.delayMs ?? 0));
   const next = readBlocks(spec, progress, {
-    ...{ blocks, pulled, remarks, isOver: final && fresh.isComplete },
+    ...{ blocks, pulled, remarks, clockMs, isOver: final && fresh.isComplete },
     ...(input.out === undefined ? {} : { routes: { tableVersion, out: input.out } }),
   });
   const decision = { ...next.progress, ...fresh.progress, blocks };
   const goesOn = ended === true && !final && next.verdict.kind === 'collecting';
   return {
-    ...{ ...found, tableVersion, arms, verdict: next.verdict, rulesVersion: RULES_VERSION, decision },
+    ...{
+      ...found,
+      clockMs,
+      tableVersion,
+      arms,
+      verdict: next.verdict,
+      rulesVersion: RULES_VERSION,
+      decision,
+    },
     ...(goesOn ? { goesOn } : {}),
     ...noted(remarks),
   };

@@ -19,6 +19,8 @@ import type { ActivityDependencies } from './dependencies.ts';
 
 /** Reads a plan's source between changes of the routes, so that a block is of one route table. */
 export interface OpenSource {
+  /** How far what it can tell lags behind, in milliseconds; null: it tells what is counted now. */
+  readonly delayMs: number | null;
   /** What the gateways say now, asked every second: when routes changed, and when the change was complete. */
   note(traffic: TrafficAnswer): Promise<void>;
   /** Reads the source up to now, or to what is settled. @throws ChangeoverError `MetricsUnusable` */
@@ -118,6 +120,8 @@ export function openSource(
   }
 
   return {
+    delayMs,
+
     async note(traffic) {
       const moment = await momentOf(traffic);
       if (moment === undefined || progress === undefined) return;

@@ -73,6 +73,7 @@ const resultSchema = z.object({
   verdict: z.custom<AnyVerdict>().nullable(),
   pulls: z.array(z.object({ release: z.string(), reason: z.string() })),
   elapsedMs: z.number(),
+  clockMs: z.number().optional(),
   tableVersion: z.number().optional(),
   decision: z.custom<NonNullable<ReadingResult['decision']>>().optional(),
   rulesVersion: z.number().optional(),
@@ -151,7 +152,8 @@ function derivedFrom(
   { base, versions, pulled, rule, spec, progress, final, out, elapsedMs }: z.output<typeof inputSchema>,
   result: z.output<typeof resultSchema>,
 ): { readonly derived: AnyVerdict; readonly progress?: RuleProgress } {
-  const { totals: now, pulls, decision, elapsedMs: readingMs, tableVersion, verdict, remarks } = result;
+  const { totals: now, pulls, decision, elapsedMs: readingMs, tableVersion, verdict } = result;
+  const { clockMs, remarks } = result;
   const reasons = { ...pulled, ...Object.fromEntries(pulls.map(({ release, reason }) => [release, reason])) };
   const arms = evidenceOf({ versions, base: base ?? {}, totals: now, pulled: reasons });
   if (spec === undefined || progress === undefined) {
@@ -166,6 +168,7 @@ function derivedFrom(
     blocks: decision.blocks,
     pulled: reasons,
     isOver,
+    ...(clockMs === undefined ? {} : { clockMs }),
     ...(out === undefined || tableVersion === undefined ? {} : { routes: { out, tableVersion } }),
     ...(remarks && { remarks }),
   });

@@ -9,7 +9,7 @@ import type { ClosedRow } from './block-differences.ts';
 const headSchema = z.strictObject({
   format: z.literal(1),
   trial: z.string(),
-  /** When the trial's blocks were asked for first, by the clock, in milliseconds since 1970. */
+  /** When the trial's routes came into effect, by the clock, in milliseconds since 1970. */
   startedAtMs: z.number(),
 });
 /** First line of a block file. */

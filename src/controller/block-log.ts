@@ -62,8 +62,12 @@ export async function openBlockLog(deps: {
   async function logOf(service: string, trial: string): Promise<TrialLog | undefined> {
     const known = logs.get(service);
     if (known?.file.head.trial === trial) return known;
-    if (store.get(service).active.split?.salt !== trial) return undefined;
-    const head = { format: 1, trial, startedAtMs: Date.now() } as const;
+    const { active, activeSince, trialStart } = store.get(service);
+    if (active.split?.salt !== trial) return undefined;
+    // Of a trial that an earlier version began, only the present table's moment is known.
+    const startedAt = trialStart?.trial === trial ? trialStart.at : activeSince;
+    const startedAtMs = startedAt === undefined ? Date.now() : Date.parse(startedAt);
+    const head = { format: 1, trial, startedAtMs } as const;
     const log = { file: await createBlockFile(fileOf(service), head), blocks: [], closed: new Map() };
     logs.set(service, log);
     return log;

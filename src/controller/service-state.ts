@@ -21,6 +21,7 @@ import {
 } from '../protocol/controller.ts';
 import { routeTableSchema, transitionSchema } from '../protocol/routes.ts';
 import { trialSharesSchema, type TrialShares } from './trial-shares.ts';
+import { trialStartSchema, type TrialStart } from './trial-start.ts';
 
 /** All that the controller knows of one service, as it is on disk. Changed only as a whole, by pure functions. */
 export interface ServiceState {
@@ -37,6 +38,8 @@ export interface ServiceState {
   readonly activeSince?: string;
   /** What each table of the trial asked for: its units may come to be read when another is active. */
   readonly trialShares?: TrialShares;
+  /** The clock of its blocks starts then; the store notes it. */
+  readonly trialStart?: TrialStart;
   readonly staged: StagedRoutes | null;
   readonly applied: AppliedSteps;
   readonly gateways: readonly GatewayRecord[];
@@ -111,6 +114,7 @@ export const serviceStateSchema = z.strictObject({
   active: routeTableSchema,
   activeSince: z.string().exactOptional(),
   trialShares: trialSharesSchema.exactOptional(),
+  trialStart: trialStartSchema.exactOptional(),
   staged: z
     .strictObject({
       transitions: z.array(transitionSchema),

@@ -5,6 +5,7 @@ import { ChangeoverError } from '../domain/errors.ts';
 import { readJsonFile } from './json-files.ts';
 import { serviceStateSchema, type Change, type ServiceState } from './service-state.ts';
 import { sharesNoted } from './trial-shares.ts';
+import { startNoted } from './trial-start.ts';
 
 const STATE_FILE = /^([a-z0-9][a-z0-9-]{0,62})\.json$/;
 
@@ -129,8 +130,9 @@ function known(service: string, state: ServiceState | undefined): ServiceState {
   );
 }
 
-/** With the time at which its table became active, and the shares that it asks for. */
+/** With the time at which its table became active, the trial's first one too, and the shares that it asks for. */
 function stamped(before: ServiceState | undefined, state: ServiceState): ServiceState {
   if (state.active === before?.active) return state;
-  return { ...sharesNoted(state), activeSince: new Date().toISOString() };
+  const at = new Date().toISOString();
+  return { ...startNoted(sharesNoted(state), at), activeSince: at };
 }

@@ -1,6 +1,9 @@
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { beginRule } from '../../src/domain/decision/rule.ts';
+import { readBlocks } from '../../src/domain/decision/rule-reading.ts';
+import { effectGrid, type AnytimeSpec } from '../../src/domain/decision/rule-spec.ts';
 import type { TrafficSplit } from '../../src/domain/routes/table.ts';
 import { callControl } from '../../src/protocol/control-client.ts';
 import type { GatewayUnits } from '../../src/protocol/gateway.ts';
@@ -299,6 +302,60 @@ describe('blocks of a trial', () => {
     up.one.units = unitsOf([[3, '2.0-a', 11, 4]]);
     expect((await up.blocks(1)).blocks).toMatchObject([{ number: 2, shares: { '1.4': 0.5 } }]);
   });
+});
+
+describe('the clock of the blocks', () => {
+  const anytime: AnytimeSpec = {
+    rule: 'anytime',
+    arms: [
+      { version: '2.0-a', role: 'candidate' },
+      { version: '2.0-b', role: 'candidate' },
+    ],
+    ...{ volume: 'successes', comparison: 'random', unit: 'account', delta: 0.05, epsilon: 0.01 },
+    ...{ grid: effectGrid(0.01, 0.1), expectedRate: 0.1 },
+  };
+
+  /** A trial that lasted some time before it is read; `lengthMs` is what its own clock shows at the end, or less. */
+  async function readAtEnd(up: Awaited<ReturnType<typeof startTrial>>) {
+    const { activeSince = '' } = await up.client.status(service);
+    await up.restart();
+    up.one.units = unitsOf([
+      [3, '2.0-a', 1000, 200],
+      [3, '2.0-b', 1000, 100],
+    ]);
+    const lengthMs = Date.now() - Date.parse(activeSince);
+    return { lengthMs, blocks: (await up.blocks()).blocks };
+  }
+
+  it('starts with the routes of the trial, also where another table is in effect when it is read', async () => {
+    await using up = await startTrial();
+    const { activeSince = '' } = await up.client.status(service);
+    await up.restart();
+    const before = Date.now();
+    await up.client.activate(service, {
+      ...{ fence: up.fence, step: 2 },
+      transitions: [{ kind: 'share', share: 1 }],
+    });
+    up.one.units = unitsOf([[4, '2.0-b', 6, 6]]);
+    const [first] = (await up.blocks()).blocks;
+    expect(first?.fromMs).toBe(0);
+    expect(first?.toMs).toBeGreaterThanOrEqual(before - Date.parse(activeSince));
+  });
+
+  it.each(['minDurationMs', 'everyFullMs'] as const)(
+    'lets a trial decide whose %s ends with it',
+    async (field) => {
+      await using up = await startTrial();
+      const { lengthMs, blocks } = await readAtEnd(up);
+      const spec = { ...anytime, [field]: lengthMs };
+      const { verdict } = readBlocks(
+        spec,
+        { state: beginRule(spec), after: 0 },
+        { blocks, pulled: {}, isOver: true },
+      );
+      expect(verdict).toMatchObject({ kind: 'winner', winner: '2.0-a' });
+    },
+  );
 });
 
 describe('the file of blocks', () => {

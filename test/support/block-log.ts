@@ -4,6 +4,8 @@ import type { BlocksAnswer, NumberedBlock } from '../../src/protocol/controller.
 /** Blocks of a trial as the controller keeps them, from counters that only grow; for worlds in memory. */
 export class BlockLog {
   readonly #blocks: NumberedBlock[] = [];
+  /** By the clock of the blocks. */
+  lengthMs = 1000;
   /** In which groups the counts of a block are; by default in one of everybody. */
   groupsOf: (arms: NumberedBlock['groups'][string]) => NumberedBlock['groups'] = (arms) => ({
     [EVERYONE]: arms,
@@ -28,11 +30,11 @@ export class BlockLog {
     this.#before = new Map(counted);
     const number = this.#blocks.length + 1;
     if (Object.keys(arms).length > 0) {
-      const fromMs = (number - 1) * 1000;
+      const fromMs = (number - 1) * this.lengthMs;
       this.#blocks.push({
         number,
         fromMs,
-        toMs: fromMs + 1000,
+        toMs: fromMs + this.lengthMs,
         groups: this.groupsOf(arms),
         ...(shares && { shares }),
       });

@@ -148,6 +148,26 @@ describe('the rule anytime in a run', () => {
     await run.handle.result();
   });
 
+  test.each(['minDuration', 'everyFull'])(
+    'a %s as long as the trial ends with it, though the blocks lag behind',
+    async (field) => {
+      const plan = examplePlanInput({
+        trial: { stages: [{ share: '90%', length: '500ms' }], readEvery: '100ms', baselineShare: '10%' },
+        decision: { rule: 'anytime', [field]: '500ms' },
+      });
+      await using run = await bench.upgrade(plan, (world) => {
+        world.blockLog.lengthMs = 1;
+      });
+      const { verdict } = await run.until(({ phase }) => phase.startsWith('awaiting'));
+      expect(verdict).toMatchObject({ kind: 'winner', winner: '2.0-a' });
+      const verdicts = recordedVerdicts(await run.handle.fetchHistory());
+      expect(verdicts.filter(({ agrees, differs }) => !agrees || differs.length > 0)).toEqual([]);
+      expect(verdicts.filter(({ recorded }) => recorded.kind === 'winner')).toHaveLength(1);
+      await run.handle.signal(messages.abortSignal, { by: 'anna', reason: 'seen enough' });
+      await run.handle.result();
+    },
+  );
+
   test('who is in front gets the share that the plan gives to a leader', async () => {
     const { traffic, ...rest } = examplePlanInput({
       ...untilDecided,

@@ -2,7 +2,7 @@ import type { Block } from './block.ts';
 import { EVERYONE, NOTHING } from './block.ts';
 import type { ArmEvidence } from './decision.ts';
 import { judge } from './judge.ts';
-import { observe, withPulled } from './rule.ts';
+import { atClock, observe, withPulled } from './rule.ts';
 import type { RuleSpec } from './rule-spec.ts';
 import { NO_BLOCKS, type RuleState } from './rule-state.ts';
 import type { RoutesNow } from './rules/anytime.ts';
@@ -24,6 +24,8 @@ export interface BlockReading {
   readonly pulled: Readonly<Record<string, string>>;
   /** The trial ends with this reading. */
   readonly isOver: boolean;
+  /** Up to when the data are, by the trial's own clock, in milliseconds; absent in readings from before it was noted. */
+  readonly clockMs?: number;
   /** Absent in runs that began before it was noted: nobody who returns is then taken to have been out. */
   readonly routes?: RoutesNow;
   /** What a person should know of the data, one sentence each. */
@@ -34,11 +36,11 @@ export interface BlockReading {
 export function readBlocks(
   spec: RuleSpec,
   before: RuleProgress,
-  { blocks, pulled, isOver, routes, remarks }: BlockReading,
+  { blocks, pulled, isOver, clockMs = 0, routes, remarks }: BlockReading,
 ): { readonly progress: RuleProgress; readonly verdict: RuleVerdict } {
   const fresh = blocks.filter(({ number }) => number > before.after);
   const observed = fresh.reduce((state, block) => observe(spec, state, onlyArms(spec, block)), before.state);
-  const state = withPulled(spec, observed, pulled, routes);
+  const state = withPulled(spec, atClock(spec, observed, clockMs), pulled, routes);
   const after = fresh.at(-1)?.number ?? before.after;
   return { progress: { ...before, state, after }, verdict: judge(spec, state, isOver, remarks) };
 }

@@ -34,6 +34,7 @@ export type Decided =
  */
 export interface RuleState {
   readonly blocks: number;
+  /** The rule's clock: never behind the blocks, nor behind the trial's own clock where readings tell it. */
   readonly elapsedMs: number;
   /** Units per millisecond in the last block that took time. */
   readonly unitsPerMs: number;
@@ -102,7 +103,7 @@ export function counted(state: RuleState, block: Block): RuleState {
   return {
     ...state,
     blocks: state.blocks + 1,
-    elapsedMs: block.toMs,
+    elapsedMs: Math.max(state.elapsedMs, block.toMs),
     unitsPerMs: lengthMs > 0 ? total / lengthMs : state.unitsPerMs,
     sums,
     uncapped,

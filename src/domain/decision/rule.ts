@@ -1,7 +1,7 @@
 import type { Block } from './block.ts';
 import type { FixedSampleSpec, RuleSpec } from './rule-spec.ts';
 import { counted, NO_BLOCKS, totalsOf, type RuleState } from './rule-state.ts';
-import { observeAnytime, restored, type RoutesNow } from './rules/anytime.ts';
+import { lookAnytime, observeAnytime, restored, type RoutesNow } from './rules/anytime.ts';
 import { decideOnce, isComplete } from './rules/fixed-sample.ts';
 import { noEvidence } from './rules/pair-evidence.ts';
 
@@ -36,6 +36,16 @@ export function observe(spec: RuleSpec, before: RuleState, block: Block): RuleSt
     case 'fixed-sample':
       return looked(spec, before, counted(before, block));
   }
+}
+
+/**
+ * A reading at this time of the trial: what was held back until then is looked at. Blocks may lag behind, or there are
+ * none where nobody came.
+ */
+export function atClock(spec: RuleSpec, before: RuleState, clockMs: number): RuleState {
+  if (clockMs <= before.elapsedMs) return before;
+  const state = { ...before, elapsedMs: clockMs };
+  return spec.rule === 'anytime' ? lookAnytime(spec, before, state) : state;
 }
 
 /**

@@ -61,6 +61,8 @@ export interface ReadingResult {
   readonly tableVersion?: number;
   /** How long this reading took, in milliseconds: the trial's clock. */
   readonly elapsedMs: number;
+  /** Up to when the data of its blocks are, by the trial's clock; absent in readings from before it was noted. */
+  readonly clockMs?: number;
   /** Counters by version since the service was adopted; the first ones are the base. */
   readonly totals: Totals;
   /** Since the base; empty for the base itself. */

@@ -147,6 +147,27 @@ describe('the decision of a plan', () => {
       { decision: { ...ANYTIME, deadline: '3d', everyFull: '7d' } },
       /^decision.everyFull: must be at most decision.deadline, 72 h/,
     ],
+    [
+      'a period beyond the stages, where there is no deadline',
+      { decision: { ...ANYTIME, everyFull: '7d' }, 'trial.stages': [{ share: '50%', length: '6d' }] },
+      /^decision.everyFull: must be at most the length of all stages, 144 h/,
+    ],
+    [
+      'a minimum duration after which no period ends in time',
+      { decision: { ...ANYTIME, deadline: '10d', minDuration: '8d', everyFull: '7d' } },
+      /^decision.minDuration: must be followed by the end of a whole period of decision.everyFull, 168 h, within decision.deadline, 240 h/,
+    ],
+    [
+      'a period that has settled only after the deadline',
+      {
+        decision: { ...ANYTIME, deadline: '7d', everyFull: '7d' },
+        'measure.source': {
+          ...{ from: 'sql', connection: { env: 'CHANGEOVER_METRICS_DB' }, settlement: '1h' },
+          ...{ allocated: 'SELECT 1', transactions: 'SELECT 2' },
+        },
+      },
+      /^decision.everyFull: must be at most decision.deadline without measure.source.settlement, 167 h/,
+    ],
   ])('names %s', (_what, edits, problem) => {
     const problems = problemsAfter(edits);
     expect(problems).toHaveLength(1);

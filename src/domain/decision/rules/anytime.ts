@@ -27,7 +27,11 @@ import { evidenceIn, nextEvidence, type Evidence } from './pair-evidence.ts';
  */
 export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Block): RuleState {
   const pairs = nextEvidence(spec, before, block);
-  const state: RuleState = { ...counted(before, block), pairs };
+  return lookAnytime(spec, before, { ...counted(before, block), pairs });
+}
+
+/** A look at what is known, by a clock that has gone on since `before`. */
+export function lookAnytime(spec: AnytimeSpec, before: RuleState, state: RuleState): RuleState {
   if (state.decided !== null || state.alarm !== null) return state;
   const evidence = evidenceIn(spec, state);
   // A segment policy compares groups of customers: nothing is concluded from it, not even that one is worse.

@@ -2,6 +2,7 @@ import { goesByUnits } from '../../decision/counting-of.ts';
 import { formatDuration } from '../../duration.ts';
 import type { PlanDraft } from '../draft.ts';
 import { planProblem, type PlanProblem } from '../problem.ts';
+import { settlingOf, sourceOf } from '../source-of.ts';
 
 /** What belongs to a rule, and what a rule needs. */
 
@@ -71,14 +72,31 @@ export function decisionFitsRule({ decision, measure, trial }: PlanDraft): PlanP
   return problems;
 }
 
-export function decisionTimesFit({ decision }: PlanDraft): PlanProblem[] {
-  const { deadlineMs, minDurationMs, everyFullMs } = decision ?? {};
-  if (deadlineMs === undefined) return [];
-  return Object.entries({ minDuration: minDurationMs, everyFull: everyFullMs }).flatMap(([field, value]) => {
-    if (value === undefined || value <= deadlineMs) return [];
-    const message = `must be at most decision.deadline, ${formatDuration(deadlineMs)}: nothing could be decided`;
-    return [planProblem({ path: ['decision', field], value: formatDuration(value), message })];
-  });
+/** What is to be waited for has to end with the trial at the latest, else nothing could be decided. */
+export function decisionTimesFit({ decision, trial, measure }: PlanDraft): PlanProblem[] {
+  if (decision === undefined || trial === undefined || decision.rule !== 'anytime') return [];
+  const { deadlineMs, minDurationMs, everyFullMs } = decision;
+  const stagesMs = trial.stages.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
+  // At the end nothing is known of what has not settled.
+  const settling = measure === undefined ? undefined : settlingOf(sourceOf(measure));
+  const lastMs = (deadlineMs ?? stagesMs) - (settling?.waitMs ?? 0);
+  const length = deadlineMs === undefined ? 'the length of all stages' : 'decision.deadline';
+  const settled = settling === undefined ? '' : ` without measure.source.${settling.field}`;
+  const end = `${length}${settled}, ${formatDuration(lastMs)}`;
+  const problem = (field: string, value: number, message: string): PlanProblem =>
+    planProblem({
+      path: ['decision', field],
+      value: formatDuration(value),
+      message: `${message}: nothing could be decided`,
+    });
+  const tooLong = Object.entries({ minDuration: minDurationMs, everyFull: everyFullMs }).flatMap(
+    ([field, value]) =>
+      value === undefined || value <= lastMs ? [] : [problem(field, value, `must be at most ${end}`)],
+  );
+  if (tooLong.length > 0 || everyFullMs === undefined || minDurationMs === undefined) return tooLong;
+  if (Math.ceil(minDurationMs / everyFullMs) * everyFullMs <= lastMs) return [];
+  const message = `must be followed by the end of a whole period of decision.everyFull, ${formatDuration(everyFullMs)}, within ${end}`;
+  return [problem('minDuration', minDurationMs, message)];
 }
 
 /** A request is a unit with its own outcome; that of another request belongs to the account. */

@@ -1,5 +1,6 @@
 import { formatDuration } from '../../duration.ts';
 import { versionsOf, type PlanDraft } from '../draft.ts';
+import { settlingOf } from '../source-of.ts';
 import { anyOf, nearest, planProblem, type PlanProblem } from '../problem.ts';
 
 /** Where outcomes are read: what versions, kind and trial say about it. */
@@ -66,12 +67,7 @@ export function sourceSettlesInTrial({ measure, trial, decision }: PlanDraft): P
   const source = measure?.source;
   if (source === undefined || trial === undefined) return [];
   const trialMs = trial.stages.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
-  const waits =
-    source.from === 'sql'
-      ? { field: 'settlement', waitMs: source.settlementMs }
-      : source.from === 'prometheus'
-        ? { field: 'settle', waitMs: source.settleMs }
-        : undefined;
+  const waits = settlingOf(source);
   const { waitMs = 0 } = waits ?? {};
   if (waits === undefined || waitMs < trialMs) {
     // Blocks begin only when what began before the routes of the trial has ended.
