@@ -15,13 +15,16 @@ function history(name: string): History {
 const DECIDED =
   'a-winner-by-evidence-ends-the-trial-early-and-the-history-proves-it-block-by-block-invariant-8-.json';
 
-/** The results of its readings changed as somebody, or another version, would have written them. */
+/** The results of its readings in the words of this version, changed as somebody, or another version, would have. */
 function edited(change: (told: string) => string): History {
   const changed = history(DECIDED);
+  const words = new Map(recordedVerdicts(changed).map(({ event, derived }) => [event, derived]));
   for (const event of changed.events ?? []) {
+    const verdict = words.get(Number(event.eventId));
+    if (verdict === undefined) continue;
     for (const payload of event.activityTaskCompletedEventAttributes?.result?.payloads ?? []) {
-      const told = Buffer.from(payload.data ?? []).toString();
-      if (told.includes('"verdict":{')) payload.data = Buffer.from(change(told));
+      const told = JSON.parse(Buffer.from(payload.data ?? []).toString()) as object;
+      payload.data = Buffer.from(change(JSON.stringify({ ...told, verdict })));
     }
   }
   return changed;

@@ -7,8 +7,9 @@ import {
   type RuleSpec,
 } from './rule-spec.ts';
 import { inPlay, survivorsOf, totalsOf, type RuleState } from './rule-state.ts';
+import { missingFor } from './missing.ts';
 import { numbersOf } from './rule-numbers.ts';
-import type { Comparison, InconclusiveReason, Missing, RuleVerdict } from './rule-verdict.ts';
+import type { Comparison, InconclusiveReason, RuleVerdict } from './rule-verdict.ts';
 import {
   ACCOUNTS_AT_SEVERAL,
   BEST_OF_CANDIDATES,
@@ -25,10 +26,10 @@ import {
   SYSTEMATIC,
   formatMargin,
 } from './rule-words.ts';
-import { comparisonsOf, missingOf } from './rules/anytime-outlook.ts';
+import { comparisonsOf } from './rules/anytime-outlook.ts';
 import { comparisonsAtLook, isComplete } from './rules/fixed-sample.ts';
 import { assessTotals } from './rules/max-efficacy.ts';
-import { candidatesLeft, leaderOf } from './rules/shares.ts';
+import { leaderOf } from './rules/shares.ts';
 import { splitAlarm, splitNotes } from './split-check.ts';
 
 type Distributed<T> = T extends unknown
@@ -267,34 +268,5 @@ function comparisonsFor(spec: RuleSpec, state: RuleState): readonly Comparison[]
       return [];
     case 'fixed-sample':
       return comparisonsAtLook(spec, state);
-  }
-}
-
-function missingFor(spec: RuleSpec, state: RuleState): Missing | null {
-  const inTime = (units: number): Missing => ({
-    units,
-    ms: state.unitsPerMs > 0 ? units / state.unitsPerMs : null,
-  });
-  switch (spec.rule) {
-    case 'anytime': {
-      const units = missingOf(spec, state);
-      return units === undefined ? null : inTime(units);
-    }
-    case 'fixed-sample': {
-      const totals = totalsOf(state);
-      const left = survivorsOf(spec, state).map((version) =>
-        Math.max(0, spec.unitsPerArm - (totals[version]?.n ?? 0)),
-      );
-      const units = Math.max(0, ...left) * left.length;
-      return units === 0 ? null : inTime(units);
-    }
-    case 'max-efficacy': {
-      const totals = totalsOf(state);
-      const left = candidatesLeft(spec, state).map((version) =>
-        Math.max(0, spec.minSamples - (totals[version]?.n ?? 0)),
-      );
-      const units = Math.max(0, ...left) * left.length;
-      return units === 0 ? null : inTime(units);
-    }
   }
 }

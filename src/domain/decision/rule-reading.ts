@@ -66,14 +66,11 @@ export function stateOfTotals(
   const sums: Record<string, { n: number; sum: number; squares: number }> = {};
   const uncapped: Record<string, number> = {};
   const pulled: Record<string, string> = {};
-  let units = 0;
   for (const arm of arms) {
     const { sum, squares } = arm.capped ?? { sum: arm.volume / cap, squares: arm.volume / cap };
     sums[arm.version] = { ...NOTHING, n: arm.allocated, sum, squares };
     uncapped[arm.version] = arm.volume;
-    units += arm.allocated;
     if (arm.pulled !== undefined) pulled[arm.version] = arm.pulled;
   }
-  const unitsPerMs = elapsedMs > 0 ? units / elapsedMs : 0;
-  return { ...NO_BLOCKS, elapsedMs, unitsPerMs, sums: { [EVERYONE]: sums }, uncapped, pulled };
+  return { ...NO_BLOCKS, elapsedMs, sums: { [EVERYONE]: sums }, uncapped, pulled };
 }

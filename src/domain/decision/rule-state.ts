@@ -1,5 +1,6 @@
 import { added, assertBlock, dealtOf, type Block, type Sums } from './block.ts';
 import { unitsByShare } from './joined-shares.ts';
+import { withBlock, type RecentTraffic } from './recent-traffic.ts';
 import type { RuleSpec } from './rule-spec.ts';
 import {
   nextGroupRatios,
@@ -36,8 +37,8 @@ export interface RuleState {
   readonly blocks: number;
   /** The rule's clock: never behind the blocks, nor behind the trial's own clock where readings tell it. */
   readonly elapsedMs: number;
-  /** Units per millisecond in the last block that took time. */
-  readonly unitsPerMs: number;
+  /** Absent before any block, and in states of earlier versions. */
+  readonly traffic?: RecentTraffic;
   /** Group → version → sums over all blocks. */
   readonly sums: Readonly<Record<string, Sums>>;
   /** Version → outcomes before capping, where blocks tell them. */
@@ -66,7 +67,6 @@ export interface RuleState {
 export const NO_BLOCKS: RuleState = {
   blocks: 0,
   elapsedMs: 0,
-  unitsPerMs: 0,
   sums: {},
   uncapped: {},
   pulled: {},
@@ -95,8 +95,6 @@ export function counted(state: RuleState, block: Block): RuleState {
       if (counts.uncapped !== undefined) uncapped[version] = (uncapped[version] ?? 0) + counts.uncapped;
     }
   }
-  const lengthMs = block.toMs - block.fromMs;
-  const total = Object.values(units).reduce((sum, n) => sum + n, 0);
   const isUnchecked = state.unchecked === true || block.unchecked === true;
   const sampleRatio = isUnchecked ? state.sampleRatio : nextRatio(state, block, dealt);
   const isAlarm = sampleRatio.lnE >= SAMPLE_RATIO_LIMIT;
@@ -104,7 +102,7 @@ export function counted(state: RuleState, block: Block): RuleState {
     ...state,
     blocks: state.blocks + 1,
     elapsedMs: Math.max(state.elapsedMs, block.toMs),
-    unitsPerMs: lengthMs > 0 ? total / lengthMs : state.unitsPerMs,
+    traffic: withBlock(state.traffic, block, units),
     sums,
     uncapped,
     sampleRatio,

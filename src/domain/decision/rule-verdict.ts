@@ -30,9 +30,9 @@ export interface Comparison {
 
 /** What is still to come, if the efficacies stay as they are. */
 export interface Missing {
-  /** Units over all versions. */
+  /** Units over all versions; for `max-efficacy` over the candidates. */
   readonly units: number;
-  /** At the traffic of the last block; null where there was none. */
+  /** At the traffic of late; null where that is not known. */
   readonly ms: number | null;
 }
 

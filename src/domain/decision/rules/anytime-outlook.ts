@@ -1,3 +1,4 @@
+import type { PresentTraffic } from '../recent-traffic.ts';
 import { controlOf, type AnytimeSpec } from '../rule-spec.ts';
 import { survivorsOf, type RuleState } from '../rule-state.ts';
 import { comparableOf } from '../strata.ts';
@@ -26,14 +27,17 @@ export function comparisonsOf(spec: AnytimeSpec, state: RuleState): readonly Com
 }
 
 /**
- * Units over all versions until the version in front has shown what is asked, if all efficacies stay as they are: what is
- * missing of ln e, divided by what a unit adds at best, share_a·share_b·(d+margin)²/(2·variance) of a pair's units.
- * Undefined where it is not on the way there.
+ * Units over all versions until the version in front has shown what is asked, if efficacies and shares stay as they are:
+ * what is missing of ln e, divided by what a unit adds at best, a·b/(a+b)·(d+margin)²/(2·variance) where a and b are the
+ * pair's shares of all units. Undefined where it is not on the way there.
  */
-export function missingOf(spec: AnytimeSpec, state: RuleState): number | undefined {
+export function missingOf(
+  spec: AnytimeSpec,
+  state: RuleState,
+  shares: PresentTraffic['shares'],
+): number | undefined {
   const subject = leaderOf(spec, state) ?? '';
   const totals = comparableOf(state);
-  const left = survivorsOf(spec, state);
   const mine = totals[subject];
   if (mine === undefined || candidatesLeft(spec, state).length === 0) return undefined;
   const needs = comparisonsOf(spec, state).map(({ than, margin, evidence, threshold }) => {
@@ -44,8 +48,9 @@ export function missingOf(spec: AnytimeSpec, state: RuleState): number | undefin
     const n = mine.n + other.n;
     const mean = (mine.sum + other.sum) / n;
     const variance = Math.max(1e-9, (mine.squares + other.squares) / n - mean * mean);
-    const perUnit = (difference * difference) / (8 * variance);
-    return (Math.max(0, threshold - evidence) / perUnit) * (left.length / 2);
+    const [a, b] = [shares[subject] ?? 0, shares[than] ?? 0];
+    const perUnit = ((a * b) / (a + b)) * ((difference * difference) / (2 * variance));
+    return Math.max(0, threshold - evidence) / perUnit;
   });
   const most = Math.max(0, ...needs);
   return Number.isFinite(most) && most > 0 ? most : undefined;
