@@ -20,6 +20,7 @@ export interface BusinessRelease {
   /** Share (0..1) of visits in which the customer buys. */
   readonly successRate: number;
   readonly errorRate?: number;
+  readonly failsWithFile?: string;
   readonly slowByMs?: number;
   readonly startDelayMs?: number;
   readonly failStart?: boolean;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { draw, json, offer, slow, transactionRoutes } from './answers.js';
 import { homePage, PRODUCTS, secondPage } from './pages.js';
 import { createPricingClient } from './pricing-client.js';
@@ -61,6 +62,10 @@ export function createRoutes({ release, transactions }) {
 
   return (request, response, url) => {
     served += 1;
+    if (release.failsWithFile !== undefined && existsSync(release.failsWithFile)) {
+      json(response, 500, { error: `release ${release.version} fails by now` });
+      return;
+    }
     if (release.errorRate > 0 && draw(`${release.version}:${served}`).chance < release.errorRate) {
       json(response, 500, { error: `release ${release.version} fails now and then` });
       return;
