@@ -91,6 +91,9 @@ describe('npm run demo', () => {
     );
     // The demo speaks of what it does in the operator's place.
     expect(demo.output.stderr).toContain('The demo approves 2.0-a by itself');
+    // How near the rule is with each reading, and what it says when it is there.
+    expect(demo.output.stderr).toMatch(/reading \d+, stage \d of 3: [^\n]*evidence [\d,.]+ of 40 needed/);
+    expect(demo.output.stderr).toMatch(/trial: 2\.0-a wins/);
     for (const file of result.files) expect(readFileSync(join(folder, file), 'utf8')).toContain('2.0-a');
   });
 
