@@ -102,7 +102,11 @@ export function cappedNotes(spec: RuleSpec): readonly string[] {
 export function describeBound(spec: RuleSpec): string | undefined {
   if (!isUnbounded(spec)) return undefined;
   const what = spec.volume === 'clicks' ? 'the clicks' : 'the amount';
-  return `No interval can be said: nothing bounds ${what} of a ${spec.unit}, decision.cap would`;
+  const one = spec.unit === 'account' ? 'an account' : 'a request';
+  // A run that began before this rule compared what was capped goes on as it began, whatever cap its plan says.
+  return spec.cap === undefined
+    ? `No interval can be said: nothing bounds ${what} of ${one}, decision.cap would`
+    : `No interval can be said: nothing bounds ${what} of ${one}, for this upgrade began before decision.cap did`;
 }
 
 export const SOURCE_OF_ACCOUNTS =

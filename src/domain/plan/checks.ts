@@ -15,7 +15,12 @@ import {
   rulesHaveModes,
   serverNamesAreUnique,
 } from './checks/clusters.ts';
-import { decisionFitsRule, decisionTimesFit, unitsHaveOutcomes } from './checks/decision.ts';
+import {
+  accountsAreCounted,
+  decisionFitsRule,
+  decisionTimesFit,
+  unitsHaveOutcomes,
+} from './checks/decision.ts';
 import { leaderShareFits } from './checks/leader-share.ts';
 import { haproxyKeepsWindows, haproxyReadsNoBaggage } from './checks/gateways.ts';
 import {
@@ -83,6 +88,7 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   leaderShareFits,
   decisionTimesFit,
   unitsHaveOutcomes,
+  accountsAreCounted,
   guardrailsHaveBaseline,
   errorsAreOfLikeCustomers,
   lossIsOfLikeCustomers,

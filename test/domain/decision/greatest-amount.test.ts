@@ -49,20 +49,32 @@ describe('the greatest efficacy of amounts', () => {
     expect(verdict.notes.join()).toContain('the intervals are too narrow');
   });
 
-  test('says in its sentence that no interval can be said where nothing bounds them', () => {
-    const arms = evidenceOf({
-      versions: UNBOUNDED.arms,
-      base: {},
-      totals: { '2.0-a': { allocated: 1000, volume: 2500 }, '2.0-b': { allocated: 1000, volume: 11_000 } },
-      pulled: {},
-    });
-    const verdict = judge(UNBOUNDED, stateOfTotals(UNBOUNDED, arms, 60_000), true);
-    expect(verdict).toMatchObject({ kind: 'winner', winner: '2.0-b' });
-    expect(verdict.arms.map(({ interval }) => interval)).toEqual([null, null]);
-    expect(verdict.sentence).toContain(
-      'No interval can be said: nothing bounds the amount of a request, decision.cap would.',
-    );
-  });
+  test.each<[string, Partial<MaxEfficacySpec>, string]>([
+    ['', {}, 'the amount of a request, decision.cap would.'],
+    [', of clicks', { volume: 'clicks' }, 'the clicks of a request, decision.cap would.'],
+    [', by account', { unit: 'account' }, 'the amount of an account, decision.cap would.'],
+    [
+      ', in a run that began before caps did, with a cap in its plan',
+      { cap: 50 },
+      'the amount of a request, for this upgrade began before decision.cap did.',
+    ],
+  ])(
+    'says in its sentence that no interval can be said where nothing bounds them%s',
+    (_what, change, said) => {
+      const spec = { ...UNBOUNDED, ...change };
+      const arms = evidenceOf({
+        versions: spec.arms,
+        base: {},
+        totals: { '2.0-a': { allocated: 1000, volume: 2500 }, '2.0-b': { allocated: 1000, volume: 11_000 } },
+        pulled: {},
+      });
+      const verdict = judge(spec, stateOfTotals(spec, arms, 60_000), true);
+      expect(verdict).toMatchObject({ kind: 'winner', winner: '2.0-b' });
+      expect(verdict.arms.map(({ interval }) => interval)).toEqual([null, null]);
+      expect(verdict.sentence).toContain(`No interval can be said: nothing bounds ${said}`);
+      expect(verdict.notes.join()).not.toContain('capped');
+    },
+  );
 
   test('goes by what a source capped, and takes its squares for the interval', () => {
     const versions = CAPPED.arms;

@@ -77,6 +77,17 @@ describe('the decision of a plan', () => {
     expect(ruleSpecOf(capped)).toMatchObject({ rule: 'max-efficacy', cap: 50, comparesCapped: true });
   });
 
+  test('by the greatest efficacy may go by accounts where amounts are capped, or another source counts', () => {
+    const byAccount = { rule: 'max-efficacy', unit: 'account' };
+    const amounts = { 'measure.volume': { kind: 'amount', amountHeader: 'x-amount' } };
+    expect(countingOf(plan({ decision: { ...byAccount, cap: 50 }, ...amounts }))).toMatchObject({
+      unit: 'account',
+      cap: 50,
+    });
+    const source = { from: 'http', url: 'https://counts.example.com/v1' };
+    expect(plan({ decision: byAccount, 'measure.source': source }).decision.unit).toBe('account');
+  });
+
   test('a plan that a history recorded before goes by ordinary counters to its end, capped or not', () => {
     const capped = plan({
       decision: { rule: 'max-efficacy', cap: 50 },
@@ -96,6 +107,11 @@ describe('the decision of a plan', () => {
         'measure.volume': { kind: 'amount', amountHeader: 'x-amount', match: { method: 'POST' } },
       },
       /^decision.unit: must be account: requests that measure.allocated counts are never those/,
+    ],
+    [
+      'accounts, where requests are counted',
+      { decision: { rule: 'max-efficacy', unit: 'account' } },
+      /^decision.unit: must be request: max-efficacy goes by the gateways' counters of requests/,
     ],
     [
       'an unknown rule',

@@ -114,6 +114,16 @@ export function unitsHaveOutcomes({ decision, measure }: PlanDraft): PlanProblem
   return [planProblem({ path: ['decision', 'unit'], value: unit, message })];
 }
 
+/** The gateways' ordinary counters, by which the greatest efficacy goes, tell no account from another. */
+export function accountsAreCounted({ decision, measure }: PlanDraft): PlanProblem[] {
+  if (decision === undefined || measure === undefined) return [];
+  const { unit, rule } = decision;
+  const isElsewhere = measure.source !== undefined && measure.source.from !== 'gateways';
+  if (goesByUnits(decision) || unit === 'request' || isElsewhere) return [];
+  const message = `must be request: ${rule} goes by the gateways' counters of requests; accounts are counted by other rules, and where decision.cap bounds amounts or clicks`;
+  return [planProblem({ path: ['decision', 'unit'], value: unit, message })];
+}
+
 /** No request has both; a path may end in `*`. */
 function differs(a: string | undefined, b: string | undefined): boolean {
   if (a === undefined || b === undefined) return false;
