@@ -43,6 +43,17 @@ async function firstLine(child: ChildProcess): Promise<string> {
   throw new Error('the agent did not start');
 }
 
+/** The next agent ends the upgrade by itself: each version was started once, one runs, and nothing else is left. */
+async function expectFinished(server: ServerFixture): Promise<void> {
+  await using agent = await server.agent();
+  const status = await agent.settled('killed');
+  expect(status).toMatchObject({ runningVersion: '2.0-a', healthy: true, upgrade: { state: 'done' } });
+  expect(await server.violations()).toEqual([]);
+  expect(await server.starts()).toEqual(['1.4', '2.0-a']);
+  expect(await server.livePids()).toHaveLength(1);
+  expect(await leftovers(server)).toEqual([]);
+}
+
 async function leftovers(server: ServerFixture): Promise<string[]> {
   return (await readdir(join(server.dir, 'install/releases'))).filter((name) => name.startsWith('.'));
 }
@@ -66,14 +77,7 @@ describe('an agent that was killed (-9) goes on by itself when it starts again',
       await agent.upgraded(await server.pack('1.4'), { key: 'first' });
     }
     await upgradeUntilKilled(server, { params: next, killAt });
-
-    await using agent = await server.agent();
-    const status = await agent.settled('killed');
-    expect(status).toMatchObject({ runningVersion: '2.0-a', healthy: true, upgrade: { state: 'done' } });
-    expect(await server.violations()).toEqual([]);
-    expect(await server.starts()).toEqual(['1.4', '2.0-a']);
-    expect(await server.livePids()).toHaveLength(1);
-    expect(await leftovers(server)).toEqual([]);
+    await expectFinished(server);
   });
 
   it.each(['stopping', 'stopping:done', 'starting:spawned', 'waitingForHealth'])(
@@ -88,12 +92,7 @@ describe('an agent that was killed (-9) goes on by itself when it starts again',
         await agent.prepare(next);
       }
       await upgradeUntilKilled(server, { params: next, killAt });
-
-      await using agent = await server.agent();
-      const status = await agent.settled('killed');
-      expect(status).toMatchObject({ runningVersion: '2.0-a', healthy: true, upgrade: { state: 'done' } });
-      expect(await server.violations()).toEqual([]);
-      expect(await server.starts()).toEqual(['1.4', '2.0-a']);
+      await expectFinished(server);
     },
   );
 
