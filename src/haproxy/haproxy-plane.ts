@@ -9,7 +9,7 @@ import { filesIn, slotName, SPECIAL } from './layout.ts';
 import { lookupEntries, mapText, storedRoutes } from './map-files.ts';
 import { refuseOtherRules, refuseRulesOfAnother, refuseUncountable } from './running-rules.ts';
 import { RuntimeConnection, type SocketAddress } from './runtime-api.ts';
-import { readMapValue, readProcess, type ServerRow } from './runtime-answers.ts';
+import { type HaproxyProcess, readMapValue, readProcess, type ServerRow } from './runtime-answers.ts';
 import { applyTarget, fillMap } from './runtime-changes.ts';
 import { ServerList } from './server-list.ts';
 import { differing, isCountedAnew, serverIds, type Target, targetOf, writeTargetFiles } from './target.ts';
@@ -17,6 +17,9 @@ import { WorkerProcesses } from './worker-processes.ts';
 
 /** Pause before it is looked again whether a new process has taken over, in milliseconds. */
 const SUCCESSOR_POLL_MS = 10;
+
+/** The process that accepts connections, as it says itself. */
+type Connected = Pick<Executing, 'connection'> & { readonly process: HaproxyProcess };
 
 /** The process that serves now, and the table that it was found to execute. */
 export interface Executing {
@@ -47,7 +50,7 @@ export class HaproxyPlane implements DataPlane {
   readonly #servers: ServerList;
   #lookup: LookupFile | null = null;
   #connection: RuntimeConnection | null = null;
-  #connecting: Promise<RuntimeConnection> | null = null;
+  #connecting: Promise<Connected> | null = null;
   #queue: Promise<unknown> = Promise.resolve();
   /** The process in which everything was found as it has to be. */
   #established = '';
@@ -137,25 +140,20 @@ export class HaproxyPlane implements DataPlane {
   }
 
   async #executing(): Promise<Executing> {
-    const connection = await this.#connect();
-    const [info = '', value = ''] = await connection.send([
-      'show info',
-      `get map ${this.#files.routes} ${SPECIAL.version}`,
-    ]);
-    const process = readProcess(info);
+    const { connection, process } = await this.#connect();
+    const [value = ''] = await connection.send([`get map ${this.#files.routes} ${SPECIAL.version}`]);
     const wanted = this.#target?.table ?? null;
     const version = Number(readMapValue(value) ?? 0);
     if (wanted === null) return { connection, process: process.id, version: 0, table: null };
     if (process.id === this.#established && version === wanted.version)
       return { connection, process: process.id, version, table: wanted };
-    const found = { process: process.id, version };
-    this.#logger.warn(found, 'another HAProxy process: its routes are established anew');
+    this.#logger.warn({ process: process.id, version }, 'another HAProxy process: its routes are set anew');
     return this.#establish(wanted);
   }
 
   async #refuseUnfit(table: RouteTable): Promise<Target> {
     refuseUncountable(table);
-    const connection = await this.#connect();
+    const { connection } = await this.#connect();
     await refuseOtherRules(connection, table, this.#logger);
     const { rows } = await this.#servers.of(connection);
     return this.#targetOf(table, rows);
@@ -181,24 +179,23 @@ export class HaproxyPlane implements DataPlane {
    * To the process that accepts connections now: after a reload the old one lives on for what it has under way. One at a
    * time: a connection that nobody knows of would keep a process from ever ending.
    */
-  #connect(): Promise<RuntimeConnection> {
+  #connect(): Promise<Connected> {
     this.#connecting ??= this.#openOrKnown().finally(() => (this.#connecting = null));
     return this.#connecting;
   }
 
-  async #openOrKnown(): Promise<RuntimeConnection> {
+  async #openOrKnown(): Promise<Connected> {
     const known = this.#connection;
     if (known !== null && !known.closed) {
-      const stopping = await known.send(['show info']).then(
-        ([info = '']) => readProcess(info).stopping,
-        () => true,
-      );
-      if (!stopping) return known;
+      const [info = null] = await known.send(['show info']).catch(() => []);
+      const process = info === null ? null : readProcess(info);
+      if (process?.stopping === false) return { connection: known, process };
     }
     const connection = await RuntimeConnection.open(this.#address);
     this.#connection = connection;
     if (known !== null) this.onReplaced(known);
-    return connection;
+    const [info = ''] = await connection.send(['show info']);
+    return { connection, process: readProcess(info) };
   }
 
   /** HAProxy's numbers of servers, which stick tables hold. */
@@ -215,9 +212,11 @@ export class HaproxyPlane implements DataPlane {
     this.#established = '';
     for (;;) {
       const connection = await this.#withoutSuccessor();
-      await refuseRulesOfAnother(connection);
       const { rows, isRemembered } = await this.#servers.of(connection);
-      const target = fitting?.rows === rows ? fitting : await this.#targetOf(table, rows);
+      // The same rows are of the same process, of which the rules are known since then.
+      const isFitting = fitting?.rows === rows;
+      if (!isFitting) await refuseRulesOfAnother(connection);
+      const target = isFitting ? fitting : await this.#targetOf(table, rows);
       await writeTargetFiles(this.#filesDir, target, this.#lookup?.values ?? null);
       this.#target = target;
       if ((await this.#withoutSuccessor()) === connection)
@@ -228,9 +227,8 @@ export class HaproxyPlane implements DataPlane {
   /** To a process that no other one is about to replace, as far as the system tells. */
   async #withoutSuccessor(): Promise<RuntimeConnection> {
     for (;;) {
-      const connection = await this.#connect();
-      const [info = ''] = await connection.send(['show info']);
-      if (!this.workers.hasSuccessor(readProcess(info).pid)) return connection;
+      const { connection, process } = await this.#connect();
+      if (!this.workers.hasSuccessor(process.pid)) return connection;
       await delay(SUCCESSOR_POLL_MS);
     }
   }

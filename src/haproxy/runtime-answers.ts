@@ -3,8 +3,17 @@ import { stateOf, type ServerState } from './server-states.ts';
 
 /** What the Runtime API answers, read as far as it is needed (management.txt 9.1, 9.3). */
 
-/** `show info`: who answers. `id` is another one after each reload or restart; `stopping`: another one takes its place. */
-export function readProcess(answer: string): { id: string; pid: number; stopping: boolean } {
+/** Who answers. */
+export interface HaproxyProcess {
+  /** Another one after each reload or restart. */
+  readonly id: string;
+  readonly pid: number;
+  /** Another one takes its place. */
+  readonly stopping: boolean;
+}
+
+/** `show info`. */
+export function readProcess(answer: string): HaproxyProcess {
   const field = (name: string): string => new RegExp(`^${name}: (.*)$`, 'm').exec(answer)?.[1] ?? '';
   const pid = field('Pid');
   if (pid === '') throw unreadable('show info', answer);

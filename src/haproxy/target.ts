@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import writeFileAtomic from 'write-file-atomic';
 import { ChangeoverError } from '../domain/errors.ts';
@@ -100,9 +101,23 @@ export async function writeTargetFiles(
     .filter(({ backend }) => backend === slotName(service, 1))
     .map(({ id, name, address }) => ({ id, name, address: addresses.get(name) ?? parseAddress(address) }));
   const stateIn = stateBy(target);
-  if (lookup !== null) writeFileAtomic.sync(files.lookup, mapText(lookupEntries(lookup)));
-  writeFileAtomic.sync(files.servers, serverStateFile(service, slotCountOf(rows), servers, stateIn));
-  writeFileAtomic.sync(files.routes, mapText(target.entries));
+  if (lookup !== null) writeWhereOther(files.lookup, mapText(lookupEntries(lookup)));
+  writeWhereOther(files.servers, serverStateFile(service, slotCountOf(rows), servers, stateIn));
+  writeWhereOther(files.routes, mapText(target.entries));
+}
+
+/** Most tables change no server and no lookup: to wait for the disk for each file is much of what a change takes. */
+function writeWhereOther(path: string, text: string): void {
+  if (contentOf(path) !== text) writeFileAtomic.sync(path, text);
+}
+
+/** Null where it cannot be read: then it is written. */
+function contentOf(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
 }
 
 function slotCountOf(rows: readonly ServerRow[]): number {
