@@ -52,3 +52,21 @@ test('one at four times its limit is pulled in all of a hundred', () => {
   const random = seededRandom(6);
   for (let trial = 0; trial < 100; trial++) expect(isPulled(4 * LIMIT, random)).toBe(true);
 });
+
+test('totals of groups hold what came of them, held back or not, and against blame all that is under way', () => {
+  const groups = new Set(['range:..35', 'range:35..']);
+  const rows = [
+    { bucket: 'range:..35', requests: 10, succeeded: 8, serverErrors: 2 },
+    { bucket: 'range:..35', server: 'b2', requests: 5, succeeded: 5 },
+    { bucket: 'held-back:range:35..', requests: 4, succeeded: 4 },
+    // Of these nobody knows the group: an HAProxy's requests without an answer, and what is not the policy's.
+    { bucket: 'unanswered', requests: 3, failed: 3 },
+    { bucket: 'failover', requests: 2, succeeded: 2 },
+  ].map(countOf);
+  const { '1.4': totals } = totalsByRelease(rows, { volume: 'successes', underWay: { '1.4': 7 }, groups });
+  expect(totals?.byGroup).toMatchObject({
+    'range:..35': { assigned: 22, finished: 15, errors: 2 },
+    'range:35..': { assigned: 11, finished: 4, errors: 0 },
+  });
+  expect(totals?.allotted).toMatchObject({ assigned: 29, finished: 22, errors: 5 });
+});
