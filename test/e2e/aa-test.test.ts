@@ -1,30 +1,17 @@
 import { expect, test } from 'vitest';
 import type { Fleet } from '../../demo/fleet/fleet.ts';
-import { BASELINE, STATIC_HOME } from '../../demo/packages.ts';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
-import { createTestFleet, shortPlan, startLoad } from './support/test-fleet.ts';
+import { ONE_SERVER_EACH, sameVersionPlan } from './support/same-version-plan.ts';
+import { createTestFleet, startLoad } from './support/test-fleet.ts';
 import { awaitReport, awaitStatus } from './support/upgrade-waits.ts';
 
-/** The same new version on two clusters, and none of today's to compare with. */
 function aaPlan(fleet: Fleet): PlanInput {
-  const plan = shortPlan(fleet, {
-    baseline: BASELINE,
-    candidates: [STATIC_HOME, { ...STATIC_HOME, mode: 'floating-second' }],
-  });
-  return {
-    ...plan,
-    traffic: { ...plan.traffic, policy: { kind: 'hash', weights: { '2.0-a@blue': 1, '2.0-a@green': 1 } } },
-    trial: { stages: [{ share: '100%', length: '3s' }], readEvery: '500ms' },
-    decision: { rule: 'anytime', aaTest: true, window: '200ms', outcomeWithin: '500ms' },
-    approval: 'automatic',
-  };
+  const policy = { kind: 'hash' as const, weights: { '2.0-a@blue': 1, '2.0-a@green': 1 } };
+  return sameVersionPlan(fleet, { traffic: { policy }, length: '3s' });
 }
 
 test('the same version on two clusters: the measuring shows no difference, and nothing is promoted', async () => {
-  await using fleet = await createTestFleet(
-    { clusters: { main: 1, blue: 1, green: 1 }, candidates: [STATIC_HOME] },
-    aaPlan,
-  );
+  await using fleet = await createTestFleet(ONE_SERVER_EACH, aaPlan);
   await using load = await startLoad(fleet);
   await fleet.start(aaPlan(fleet));
   const { servers } = await awaitStatus(fleet, 'the trial', ({ phase }) => phase === 'trial');

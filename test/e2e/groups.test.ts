@@ -1,43 +1,30 @@
 import { expect, test } from 'vitest';
 import type { Fleet } from '../../demo/fleet/fleet.ts';
 import { accountName } from '../../demo/load/mix.ts';
-import { BASELINE, STATIC_HOME } from '../../demo/packages.ts';
 import type { PlanInput } from '../../src/domain/plan/schema.ts';
-import { createTestFleet, shortPlan, startLoad } from './support/test-fleet.ts';
+import { ONE_SERVER_EACH, sameVersionPlan } from './support/same-version-plan.ts';
+import { createTestFleet, startLoad } from './support/test-fleet.ts';
 import { awaitReport } from './support/upgrade-waits.ts';
 
 const BORDER = Number(accountName(150));
 
 /** Two groups of customers, by their numbers, whose accounts are dealt at random: nine to one, and one to nine. */
 function groupsPlan(fleet: Fleet): PlanInput {
-  const plan = shortPlan(fleet, {
-    baseline: BASELINE,
-    candidates: [STATIC_HOME, { ...STATIC_HOME, mode: 'floating-second' }],
-  });
-  return {
-    ...plan,
-    traffic: {
-      ...plan.traffic,
-      account: { from: 'header', name: 'x-account' },
-      policy: {
-        kind: 'range',
-        rules: [
-          { below: BORDER, to: { '2.0-a@blue': 9, '2.0-a@green': 1 } },
-          { from: BORDER, to: { '2.0-a@blue': 1, '2.0-a@green': 9 } },
-        ],
-      },
+  const traffic: Pick<PlanInput['traffic'], 'policy' | 'account'> = {
+    account: { from: 'header', name: 'x-account' },
+    policy: {
+      kind: 'range',
+      rules: [
+        { below: BORDER, to: { '2.0-a@blue': 9, '2.0-a@green': 1 } },
+        { from: BORDER, to: { '2.0-a@blue': 1, '2.0-a@green': 9 } },
+      ],
     },
-    trial: { stages: [{ share: '100%', length: '4s' }], readEvery: '500ms' },
-    decision: { rule: 'anytime', aaTest: true, window: '200ms', outcomeWithin: '500ms' },
-    approval: 'automatic',
   };
+  return sameVersionPlan(fleet, { traffic, length: '4s' });
 }
 
 test('groups of customers that are dealt at random under load are counted apart, and the split is right in each', async () => {
-  await using fleet = await createTestFleet(
-    { clusters: { main: 1, blue: 1, green: 1 }, candidates: [STATIC_HOME] },
-    groupsPlan,
-  );
+  await using fleet = await createTestFleet(ONE_SERVER_EACH, groupsPlan);
   await using load = await startLoad(fleet);
   await fleet.start(groupsPlan(fleet));
 
