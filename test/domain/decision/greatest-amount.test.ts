@@ -5,15 +5,13 @@ import { judge } from '../../../src/domain/decision/judge.ts';
 import { beginRule, observe } from '../../../src/domain/decision/rule.ts';
 import { stateOfTotals } from '../../../src/domain/decision/rule-reading.ts';
 import type { MaxEfficacySpec } from '../../../src/domain/decision/rule-spec.ts';
+import { CANDIDATES } from './rule-specs.ts';
 
 /** `max-efficacy` on amounts: what it compares, and what it can say of how far off that is. */
 
 const UNBOUNDED: MaxEfficacySpec = {
   rule: 'max-efficacy',
-  arms: [
-    { version: '2.0-a', role: 'candidate' },
-    { version: '2.0-b', role: 'candidate' },
-  ],
+  arms: CANDIDATES,
   volume: 'amount',
   comparison: 'random',
   unit: 'request',

@@ -4,29 +4,20 @@ import { judge } from '../../../src/domain/decision/judge.ts';
 import { beginRule, observe, withPulled } from '../../../src/domain/decision/rule.ts';
 import {
   effectGrid,
-  type Arm,
+  type AnytimeSpec,
   type FixedSampleSpec,
   type MaxEfficacySpec,
   type RuleSpec,
 } from '../../../src/domain/decision/rule-spec.ts';
 import type { RuleVerdict } from '../../../src/domain/decision/rule-verdict.ts';
+import { ANYTIME_BY_ACCOUNT, CANDIDATES, WITH_CONTROL } from './rule-specs.ts';
 
-const CANDIDATES: readonly Arm[] = [
-  { version: '2.0-a', role: 'candidate' },
-  { version: '2.0-b', role: 'candidate' },
-];
-const WITH_CONTROL: readonly Arm[] = [{ version: '1.4', role: 'baseline' }, ...CANDIDATES];
-
-const ANYTIME = {
-  rule: 'anytime',
-  arms: CANDIDATES,
-  volume: 'successes',
-  comparison: 'random',
+const ANYTIME: AnytimeSpec = {
+  ...ANYTIME_BY_ACCOUNT,
   unit: 'request',
-  delta: 0.05,
   epsilon: 0.02,
   grid: effectGrid(0.02, 0.2),
-} as const satisfies RuleSpec;
+};
 const FIXED: FixedSampleSpec = { ...ANYTIME, rule: 'fixed-sample', unitsPerArm: 2000 };
 const GREATEST: MaxEfficacySpec = { ...ANYTIME, rule: 'max-efficacy', minSamples: 200 };
 

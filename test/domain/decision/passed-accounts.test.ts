@@ -3,26 +3,14 @@ import { EVERYONE, type Block } from '../../../src/domain/decision/block.ts';
 import { judge } from '../../../src/domain/decision/judge.ts';
 import { bendsSplit, uncheckedWhereMoved } from '../../../src/domain/decision/moved.ts';
 import { beginRule, observe } from '../../../src/domain/decision/rule.ts';
-import { effectGrid, type AnytimeSpec } from '../../../src/domain/decision/rule-spec.ts';
+import type { AnytimeSpec } from '../../../src/domain/decision/rule-spec.ts';
 import type { RuleState } from '../../../src/domain/decision/rule-state.ts';
 import { binomial, seededRandom } from '../../../src/domain/decision/simulation/random.ts';
+import { ANYTIME_BY_ACCOUNT, WITH_CONTROL } from './rule-specs.ts';
 
 /** A candidate that has no server for a while: its accounts go elsewhere, and never enter. */
 
-const SPEC: AnytimeSpec = {
-  rule: 'anytime',
-  arms: [
-    { version: '1.4', role: 'baseline' },
-    { version: '2.0-a', role: 'candidate' },
-  ],
-  volume: 'successes',
-  comparison: 'random',
-  unit: 'account',
-  split: 'accounts',
-  delta: 0.05,
-  epsilon: 0,
-  grid: effectGrid(0, undefined),
-};
+const SPEC: AnytimeSpec = { ...ANYTIME_BY_ACCOUNT, arms: WITH_CONTROL.slice(0, 2), split: 'accounts' };
 const BLOCKS = 60;
 const EACH = 1000;
 const OUTAGE = [20, 24] as const;

@@ -3,7 +3,6 @@ import { EVERYONE, type Block } from '../../../src/domain/decision/block.ts';
 import { judge } from '../../../src/domain/decision/judge.ts';
 import { beginRule, observe, withPulled } from '../../../src/domain/decision/rule.ts';
 import {
-  effectGrid,
   type AnytimeSpec,
   type Arm,
   type FixedSampleSpec,
@@ -13,18 +12,10 @@ import type { RuleState } from '../../../src/domain/decision/rule-state.ts';
 import { evidenceIn } from '../../../src/domain/decision/rules/pair-evidence.ts';
 import { nextShares } from '../../../src/domain/decision/rules/shares.ts';
 import { binomial, seededRandom } from '../../../src/domain/decision/simulation/random.ts';
+import { ANYTIME_BY_ACCOUNT } from './rule-specs.ts';
 
 const ARMS: readonly Arm[] = ['x', 'a', 'b'].map((version) => ({ version, role: 'candidate' }));
-const SPEC: AnytimeSpec = {
-  rule: 'anytime',
-  arms: ARMS,
-  volume: 'successes',
-  comparison: 'random',
-  unit: 'account',
-  delta: 0.05,
-  epsilon: 0,
-  grid: effectGrid(0, undefined),
-};
+const SPEC: AnytimeSpec = { ...ANYTIME_BY_ACCOUNT, arms: ARMS };
 const PULLED = { x: 'errors 12 %' };
 
 function through(

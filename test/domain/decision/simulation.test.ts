@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { effectGrid, type AnytimeSpec } from '../../../src/domain/decision/rule-spec.ts';
 import { binomial, seededRandom } from '../../../src/domain/decision/simulation/random.ts';
 import { runTrial } from '../../../src/domain/decision/simulation/trial.ts';
 import { lnGamma } from '../../../src/domain/decision/statistics/special-functions.ts';
+import { ANYTIME_BY_ACCOUNT, CANDIDATES } from './rule-specs.ts';
 
 describe('the binomial sampler', () => {
   test.each([
@@ -34,16 +34,6 @@ describe('the binomial sampler', () => {
 });
 
 describe('where nothing differs, in 2,000 trials of 25 looks', () => {
-  const spec: AnytimeSpec = {
-    rule: 'anytime',
-    arms: ['a', 'b'].map((version) => ({ version, role: 'candidate' })),
-    volume: 'successes',
-    comparison: 'random',
-    unit: 'request',
-    delta: 0.05,
-    epsilon: 0,
-    grid: effectGrid(0, undefined),
-  };
   const RUNS = 2000;
   const LIMIT = 0.05 + 3 * Math.sqrt((0.05 * 0.95) / RUNS);
 
@@ -55,7 +45,7 @@ describe('where nothing differs, in 2,000 trials of 25 looks', () => {
     '%s leave either version the winner in at most 5 % and three deviations',
     (_what, swing, leaderShare) => {
       const random = seededRandom(11);
-      const rule = leaderShare === undefined ? spec : { ...spec, leaderShare };
+      const rule = leaderShare === undefined ? ANYTIME_BY_ACCOUNT : { ...ANYTIME_BY_ACCOUNT, leaderShare };
       const wins = new Map<string, number>();
       for (let run = 0; run < RUNS; run += 1) {
         const { decided } = runTrial(
@@ -73,7 +63,8 @@ describe('where nothing differs, in 2,000 trials of 25 looks', () => {
         );
         if (decided !== null) wins.set(decided.version, (wins.get(decided.version) ?? 0) + 1);
       }
-      for (const version of ['a', 'b']) expect((wins.get(version) ?? 0) / RUNS).toBeLessThanOrEqual(LIMIT);
+      for (const { version } of CANDIDATES)
+        expect((wins.get(version) ?? 0) / RUNS).toBeLessThanOrEqual(LIMIT);
     },
   );
 });

@@ -3,7 +3,7 @@ import { EVERYONE, type ArmCounts, type Block } from '../../../src/domain/decisi
 import { expectedGroupShares } from '../../../src/domain/decision/expected-group-shares.ts';
 import { judge } from '../../../src/domain/decision/judge.ts';
 import { beginRule, observe } from '../../../src/domain/decision/rule.ts';
-import { effectGrid, type AnytimeSpec, type RuleSpec } from '../../../src/domain/decision/rule-spec.ts';
+import type { AnytimeSpec, RuleSpec } from '../../../src/domain/decision/rule-spec.ts';
 import { leaderOf } from '../../../src/domain/decision/rules/shares.ts';
 import { SAMPLE_RATIO_LIMIT, type RuleState } from '../../../src/domain/decision/rule-state.ts';
 import { binomial, seededRandom, type Random } from '../../../src/domain/decision/simulation/random.ts';
@@ -14,20 +14,9 @@ import { ledWeights } from '../../../src/domain/policy/leader.ts';
 import type { Weights } from '../../../src/domain/policy/policy.ts';
 import { compileSplit } from '../../../src/domain/policy/route-key.ts';
 import type { TrafficSplit } from '../../../src/domain/routes/table.ts';
+import { ANYTIME_BY_ACCOUNT } from './rule-specs.ts';
 
-const SPEC: AnytimeSpec = {
-  rule: 'anytime',
-  arms: [
-    { version: '2.0-a', role: 'candidate' },
-    { version: '2.0-b', role: 'candidate' },
-  ],
-  volume: 'successes',
-  comparison: 'stratified',
-  unit: 'account',
-  delta: 0.05,
-  epsilon: 0,
-  grid: effectGrid(0, undefined),
-};
+const SPEC: AnytimeSpec = { ...ANYTIME_BY_ACCOUNT, comparison: 'stratified' };
 
 /** 2.0-a sells more to the young and to the old, and is mostly given to the young, who buy little. */
 const PARADOX: Readonly<Record<string, Readonly<Record<string, ArmCounts>>>> = {
