@@ -73,7 +73,7 @@ export interface AnytimeSpec extends SpecBase {
   /** ... and later only at the end of whole periods, such as weeks. */
   readonly everyFullMs?: number;
   readonly deadlineMs?: number;
-  /** Share of the traffic under trial that the version in front gets; equal shares by default. */
+  /** Share of what candidates get together, for the one in front. */
   readonly leaderShare?: number;
   /** Three versions or more: less traffic for those that are far behind, as the shares of the lower bound have it. */
   readonly tracking?: boolean;

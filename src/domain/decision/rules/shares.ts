@@ -3,8 +3,8 @@ import { survivorsOf, type RuleState } from '../rule-state.ts';
 import { comparableOf } from '../strata.ts';
 
 /**
- * How the next block's traffic is best split: equally among the versions that are left, or with the leader's share to
- * the one in front. Any shares that are set before a block are as right; these cost least.
+ * How the next block's traffic is best split where no policy says it: equally among the versions that are left, or with
+ * the leader's share to the one in front. Any shares that are set before a block are as right; these cost least.
  */
 export function nextShares(spec: RuleSpec, state: RuleState): Readonly<Record<string, number>> {
   const left = survivorsOf(spec, state);
