@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { LATENCY_BOUNDS_MS } from '../domain/measure.ts';
 import { countingOf } from '../domain/decision/counting-of.ts';
 import type { Plan } from '../domain/plan/schema.ts';
@@ -244,9 +245,18 @@ function checkOf(servers: number): string {
   return `check inter ${seconds}s fastinter 1s fall 2 rise 1 observe layer4 error-limit 1`;
 }
 
+/**
+ * Checks ask for the name that requests ask for: a server with the certificate of another one is down, not up with nothing
+ * but failures. An address is no name (RFC 6066, 3), and HAProxy compares the names of certificates alone: of a server
+ * that is given by address it verifies who issued the certificate, and no more.
+ */
 function tlsTo(url: URL): string {
   if (url.protocol !== 'https:') return '';
-  return ` ssl verify required ca-file @system-ca sni str(${url.hostname})`;
+  const verified = ' ssl verify required ca-file @system-ca';
+  const name = url.hostname;
+  return isIP(name.replace(/^\[(.*)\]$/, '$1')) === 0
+    ? `${verified} sni str(${name}) check-sni ${name}`
+    : verified;
 }
 
 function indented(lines: readonly string[]): string[] {

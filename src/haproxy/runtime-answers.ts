@@ -46,11 +46,13 @@ export interface ServerRow {
   readonly id: number;
   readonly name: string;
   readonly address: string;
+  /** Whether HAProxy speaks TLS to it. */
+  readonly tls: boolean;
   readonly state: ServerState;
 }
 
-/** Of `show servers state`: up to the port, the last one that is read. */
-const STATE_COLUMNS = 19;
+/** Of `show servers state`: up to `srv_use_ssl`, the last one that is read. */
+const STATE_COLUMNS = 21;
 
 /** `show servers state`. */
 export function readServers(answer: string): ServerRow[] {
@@ -64,6 +66,7 @@ export function readServers(answer: string): ServerRow[] {
         id: Number(cell[2]),
         name: cell[3] ?? '',
         address: `${cell[4] ?? ''}:${cell[18] ?? ''}`,
+        tls: cell[20] === '1',
         state: stateOf(Number(cell[6])),
       };
     });

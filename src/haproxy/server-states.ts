@@ -39,7 +39,9 @@ export function serverStateFile(
     const start = `${slotId(slot)} ${backend}`;
     for (const { id, name, address } of servers) {
       const [operating, admin, check] = IN_FILE[stateIn(backend, name)];
-      text += `${start} ${id} ${name} ${address.host} ${operating} ${admin} 1 1 0 6 3 1 ${check} 0 1 1 - ${address.port} - 0 0 - - 0\n`;
+      // It wins over `ssl` of the configuration.
+      const usesTls = address.tls ? 1 : 0;
+      text += `${start} ${id} ${name} ${address.host} ${operating} ${admin} 1 1 0 6 3 1 ${check} 0 1 1 - ${address.port} - ${usesTls} 0 - - 0\n`;
     }
   }
   return text;

@@ -99,7 +99,11 @@ export async function writeTargetFiles(
   await mkdir(folder, { recursive: true });
   const servers = rows
     .filter(({ backend }) => backend === slotName(service, 1))
-    .map(({ id, name, address }) => ({ id, name, address: addresses.get(name) ?? parseAddress(address) }));
+    .map(({ id, name, address, tls }) => ({
+      id,
+      name,
+      address: addresses.get(name) ?? { ...parseAddress(address), tls },
+    }));
   const stateIn = stateBy(target);
   if (lookup !== null) writeWhereOther(files.lookup, mapText(lookupEntries(lookup)));
   writeWhereOther(files.servers, serverStateFile(service, slotCountOf(rows), servers, stateIn));

@@ -5,7 +5,9 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Certificate } from '../../support/certificate.ts';
 
 /** A real server behind the gateway. It notes what reached it, and how many connections it has. */
 export class UpstreamServer implements AsyncDisposable {
@@ -20,15 +22,23 @@ export class UpstreamServer implements AsyncDisposable {
   connections = 0;
   handler: RequestListener;
   readonly server: Server;
+  readonly #origin: string;
   #port = 0;
 
-  constructor(name: string, handler?: RequestListener) {
+  /** @param tls - speaks TLS alone, and is called by `host`. */
+  constructor(
+    name: string,
+    handler?: RequestListener,
+    tls?: { readonly host: string; readonly certificate: Certificate },
+  ) {
     this.name = name;
     this.handler = handler ?? ((_req, res) => answer(res, 200, name));
-    this.server = createServer((req, res) => {
+    const listener: RequestListener = (req, res) => {
       this.#note(req);
       this.handler(req, res);
-    });
+    };
+    this.server = tls === undefined ? createServer(listener) : createTlsServer(tls.certificate, listener);
+    this.#origin = tls === undefined ? 'http://127.0.0.1' : `https://${tls.host}`;
     this.server.keepAliveTimeout = 60_000;
     this.server.on('connection', (socket) => {
       this.connections += 1;
@@ -38,7 +48,7 @@ export class UpstreamServer implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `${this.#origin}:${this.#port}`;
   }
 
   async listen(): Promise<this> {
