@@ -4,7 +4,7 @@ import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import type { DataPlane } from '../gateway/data-plane.ts';
 import { LookupFile, resolveLookup } from '../gateway/lookup-file.ts';
-import { filesIn, slotName } from './layout.ts';
+import { filesIn, isSlot } from './layout.ts';
 import { storedRoutes } from './map-files.ts';
 import { readServers, type ServerRow } from './runtime-answers.ts';
 import { type Target, targetOf, writeTargetFiles } from './target.ts';
@@ -57,8 +57,7 @@ export class FilesPlane implements DataPlane {
         { cause },
       );
     });
-    const prefix = slotName(this.#service, 0).slice(0, -1);
-    return readServers(text).filter(({ backend }) => backend.startsWith(prefix));
+    return readServers(text).filter((row) => isSlot(this.#service, row));
   }
 
   async #lookup(table: RouteTable, tolerate: boolean): Promise<ReadonlyMap<string, string> | null> {

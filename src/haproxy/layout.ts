@@ -20,6 +20,22 @@ export function slotId(slot: number): number {
   return 1_000 + slot;
 }
 
+/** Number of the slot whose backend would have this name; null where it is none of the service's. */
+export function slotNumber(service: string, backend: string): number | null {
+  const start = `${service}_`;
+  const number = backend.startsWith(start) ? backend.slice(start.length) : '';
+  return /^[1-9]\d*$/.test(number) ? Number(number) : null;
+}
+
+/** Whether a backend of an HAProxy is a slot of the service: one of its owner may be named alike, but has another id. */
+export function isSlot(
+  service: string,
+  { backend, backendId }: { readonly backend: string; readonly backendId: number },
+): boolean {
+  const slot = slotNumber(service, backend);
+  return slot !== null && backendId === slotId(slot);
+}
+
 /** Backends that hold nothing but a stick table. */
 export const TABLES = {
   /** Key by `COUNT_KEY` → `http_req_cnt`, one more for each answered request. */

@@ -1,4 +1,5 @@
 import { type ConfigLine, type ConfigProblem, placeRules, type Section } from './config-sections.ts';
+import { slotNumber } from './layout.ts';
 
 /**
  * What the owner of a configuration wrote beside the rendered rules, as far as it cannot do what it says there, or undoes
@@ -29,8 +30,7 @@ export function checkOwnRules({
   rendered: readonly Section[];
   service: string;
 }): ConfigProblem[] {
-  const isSlot = (name: string): boolean =>
-    name.startsWith(`${service}_`) && /^\d+$/.test(name.slice(service.length + 1));
+  const isSlot = (name: string): boolean => slotNumber(service, name) !== null;
   // All slots have the same rules.
   const [slot, routing] = [
     rendered.find(({ kind, name }) => kind === 'backend' && isSlot(name)),

@@ -43,6 +43,7 @@ export function readPreparedVersion(answer: string): string {
 
 export interface ServerRow {
   readonly backend: string;
+  readonly backendId: number;
   readonly id: number;
   readonly name: string;
   readonly address: string;
@@ -63,6 +64,7 @@ export function readServers(answer: string): ServerRow[] {
       const cell = line.split(' ', STATE_COLUMNS);
       return {
         backend: cell[1] ?? '',
+        backendId: Number(cell[0]),
         id: Number(cell[2]),
         name: cell[3] ?? '',
         address: `${cell[4] ?? ''}:${cell[18] ?? ''}`,

@@ -1,4 +1,4 @@
-import { slotName } from './layout.ts';
+import { isSlot } from './layout.ts';
 import type { RuntimeConnection } from './runtime-api.ts';
 import { readServers, type ServerRow } from './runtime-answers.ts';
 
@@ -8,18 +8,18 @@ import { readServers, type ServerRow } from './runtime-answers.ts';
  * what is done with the answer.
  */
 export class ServerList {
-  readonly #prefix: string;
+  readonly #service: string;
   #known: { readonly connection: RuntimeConnection; readonly rows: readonly ServerRow[] } | null = null;
 
   constructor(service: string) {
-    this.#prefix = slotName(service, 0).slice(0, -1);
+    this.#service = service;
   }
 
   /** What is known of the process behind `connection`, or what it says now. */
   async of(connection: RuntimeConnection): Promise<{ rows: readonly ServerRow[]; isRemembered: boolean }> {
     if (this.#known?.connection === connection) return { rows: this.#known.rows, isRemembered: true };
     const [answer = ''] = await connection.send(['show servers state']);
-    const rows = readServers(answer).filter(({ backend }) => backend.startsWith(this.#prefix));
+    const rows = readServers(answer).filter((row) => isSlot(this.#service, row));
     this.#known = { connection, rows };
     return { rows, isRemembered: false };
   }

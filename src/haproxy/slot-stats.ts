@@ -1,4 +1,4 @@
-import { slotName } from './layout.ts';
+import { isSlot } from './layout.ts';
 import { readColumns, readServerStats, type ServerStat } from './runtime-answers.ts';
 import type { RuntimeConnection } from './runtime-api.ts';
 
@@ -17,10 +17,9 @@ export async function readSlots(
   { service, inUse }: { service: string; inUse: ReadonlyMap<string, string> },
 ): Promise<ServerStat[]> {
   const [backends = ''] = await connection.send([BACKENDS]);
-  const prefix = slotName(service, 0).slice(0, -1);
-  const asked = readColumns(backends, ['pxname', 'stot', 'scur', 'qcur'])
-    .filter(([name]) => name.startsWith(prefix))
-    .filter(([name, ...numbers]) => inUse.has(name) || numbers.some((number) => Number(number) > 0));
+  const asked = readColumns(backends, ['pxname', 'iid', 'stot', 'scur', 'qcur'])
+    .filter(([backend, id]) => isSlot(service, { backend, backendId: Number(id) }))
+    .filter(([name, , ...numbers]) => inUse.has(name) || numbers.some((number) => Number(number) > 0));
   const answers = await connection.send(asked.map(([name]) => `show stat ${name} 4 -1`));
   return answers.flatMap(readServerStats);
 }

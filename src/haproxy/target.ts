@@ -4,7 +4,7 @@ import writeFileAtomic from 'write-file-atomic';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import { DecisionNumbers } from './decision-numbers.ts';
-import { filesIn, slotName } from './layout.ts';
+import { filesIn, slotId, slotName } from './layout.ts';
 import { lookupEntries, mapText, type StoredRoutes } from './map-files.ts';
 import { assignSlots, type MapEntry, routeMap } from './route-map.ts';
 import type { ServerRow } from './runtime-answers.ts';
@@ -23,11 +23,11 @@ export interface Target extends StoredRoutes {
 
 /** @throws ChangeoverError `InvalidRequest` where the configuration lacks servers or slots. */
 export function targetOf(table: RouteTable, rows: readonly ServerRow[], before: StoredRoutes): Target {
-  const slotCount = slotCountOf(rows);
+  const slotCount = slotCountOf(table.service, rows);
   if (slotCount === 0) {
     throw new ChangeoverError(
       'InvalidRequest',
-      `HAProxy has no backend ${slotName(table.service, 1)}; run \`changeover haproxy render\` for the plan of ${table.service} and reload it.`,
+      `HAProxy has no backend ${slotName(table.service, 1)} with the id ${slotId(1)}; run \`changeover haproxy render\` for the plan of ${table.service} and reload it.`,
     );
   }
   const ids = serverIds(rows);
@@ -106,7 +106,7 @@ export async function writeTargetFiles(
     }));
   const stateIn = stateBy(target);
   if (lookup !== null) writeWhereOther(files.lookup, mapText(lookupEntries(lookup)));
-  writeWhereOther(files.servers, serverStateFile(service, slotCountOf(rows), servers, stateIn));
+  writeWhereOther(files.servers, serverStateFile(service, slotCountOf(service, rows), servers, stateIn));
   writeWhereOther(files.routes, mapText(target.entries));
 }
 
@@ -124,6 +124,10 @@ function contentOf(path: string): string | null {
   }
 }
 
-function slotCountOf(rows: readonly ServerRow[]): number {
-  return new Set(rows.map(({ backend }) => backend)).size;
+/** Slots from the first one on, of which none is missing. */
+function slotCountOf(service: string, rows: readonly ServerRow[]): number {
+  const backends = new Set(rows.map(({ backend }) => backend));
+  let slots = 0;
+  while (backends.has(slotName(service, slots + 1))) slots += 1;
+  return slots;
 }

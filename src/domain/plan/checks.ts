@@ -22,7 +22,7 @@ import {
   unitsHaveOutcomes,
 } from './checks/decision.ts';
 import { leaderShareFits } from './checks/leader-share.ts';
-import { haproxyKeepsWindows, haproxyReadsNoBaggage } from './checks/gateways.ts';
+import { haproxyHasOtherName, haproxyKeepsWindows, haproxyReadsNoBaggage } from './checks/gateways.ts';
 import {
   errorsAreOfLikeCustomers,
   guardrailsHaveBaseline,
@@ -66,6 +66,7 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   serverNamesAreUnique,
   addressesAreUnique,
   gatewayNamesAreUnique,
+  haproxyHasOtherName,
   haproxyReadsNoBaggage,
   haproxyKeepsWindows,
   minServingFits,

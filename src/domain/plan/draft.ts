@@ -21,6 +21,7 @@ const packagesDraft = maybe(z.array(maybe(z.object({ os, path: text, fileName: t
 const serverDraft = z.object({ name: text, url: text, agent: text, os });
 
 const planDraft = z.object({
+  service: text,
   baseline: maybe(z.object({ version, cluster: text, packages: packagesDraft })),
   candidates: maybe(z.array(maybe(z.object({ version, mode: text, packages: packagesDraft })))),
   deployment: maybe(z.record(z.string(), text)),

@@ -4,6 +4,16 @@ import type { PlanDraft } from '../draft.ts';
 import { sourceOf } from '../source-of.ts';
 import { planProblem, type PlanProblem } from '../problem.ts';
 
+/** Sections of HAProxy's configuration that are no service's begin with it. */
+const HAPROXY_OWN_NAME = 'changeover';
+
+export function haproxyHasOtherName({ gateways, service }: PlanDraft): PlanProblem[] {
+  const haproxy = gateways?.find((gateway) => gateway?.kind === 'haproxy');
+  if (haproxy === undefined || service !== HAPROXY_OWN_NAME) return [];
+  const message = `must be another name: ${haproxy.name ?? 'one gateway'} is an HAProxy, in whose configuration this one stands for what upgrades need themselves`;
+  return [planProblem({ path: ['service'], value: service, message })];
+}
+
 /** Only embedded gateways take members of baggage apart. */
 export function haproxyReadsNoBaggage({ gateways, traffic }: PlanDraft): PlanProblem[] {
   const haproxy = gateways?.find((gateway) => gateway?.kind === 'haproxy');
