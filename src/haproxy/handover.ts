@@ -105,6 +105,7 @@ function waitingSections(where: { files: string; socket: string }, next: string)
     `listen ${WAITING}`,
     '    # In TCP mode: of HTTP, a complete request would not be held.',
     '    mode tcp',
+    '    no option idle-close-on-response',
     `    bind ${later}`,
     `    tcp-request inspect-delay ${ROUND_MS}ms`,
     '    tcp-request content accept if WAIT_END',
