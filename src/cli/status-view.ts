@@ -104,7 +104,8 @@ function routesBlock({ status, gateways }: Snapshot, { nowMs }: ViewOptions): st
   const { mode, version, share, applied } = status.routes;
   const where = mode === 'trial' ? `by the policy, at ${percent(share)} of what it allots` : `to the ${mode}`;
   const line = `  traffic goes ${where}; route table ${version}${applied ? '' : ', being applied'}`;
-  const known = gateways ?? status.gateways;
+  // After its end the service has other tables: that which frees its lock, and those of later upgrades.
+  const known = status.outcome === null ? (gateways ?? status.gateways) : status.gateways;
   return known === null ? [line] : [line, ...gatewaysBlock(known, nowMs)];
 }
 

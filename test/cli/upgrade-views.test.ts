@@ -86,6 +86,20 @@ describe('the view of an upgrade', () => {
     expect(view(watched({ gateways: { wanted: 7, list } }))).toContain('gateways: 1 of 2 have route table 7');
   });
 
+  test('shows of a run that is over the route table of its own last step, and who has it', () => {
+    const gateway = { name: 'gw-1', acknowledgedAt: AT, problem: null, problemSince: null };
+    const ended = {
+      outcome: 'promoted',
+      routes: { ...START.routes, version: 30 },
+      gateways: { wanted: 30, list: [{ ...gateway, acknowledged: 30 }] },
+    } as const;
+    const now = { wanted: 31, list: [{ ...gateway, acknowledged: 31 }] };
+    const text = view(watched(ended, { gateways: now }));
+    expect(text).toContain('; route table 30');
+    expect(text).toContain('gateways: 1 of 1 have route table 30\n');
+    expect(text).not.toContain('31');
+  });
+
   test('lists of many gateways only those with something to say', () => {
     const fine = { acknowledged: 9, acknowledgedAt: AT, problem: null, problemSince: null };
     const list = Array.from({ length: 50 }, (_, index) => ({ ...fine, name: `gw-${index}` }));
