@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { ChangeoverError } from '../domain/errors.ts';
 import { callControl, type ControlCall } from '../protocol/control-client.ts';
 import type { RoutesAck } from '../protocol/gateway.ts';
 import { routeTableSchema } from '../protocol/routes.ts';
@@ -57,14 +58,23 @@ export class RoutePuller {
   /** Asks for the latest table, within `timeoutMs`. True if the controller answered. */
   async pullOnce(timeoutMs: number): Promise<boolean> {
     try {
-      const news = await this.#pull(0, timeoutMs);
-      // What is acknowledged now may be the first word since this gateway was declared gone: the next answer frees it.
-      if (news === 'newer' && this.#keeper.heldBy !== null) await this.#pull(0, timeoutMs);
+      await this.ask(timeoutMs);
       return true;
     } catch (error) {
       this.#logger.warn({ err: error }, whatFailed(error));
       return false;
     }
+  }
+
+  /**
+   * The same for somebody who has to say what is wrong.
+   *
+   * @throws ChangeoverError what the controller answered, or why it did not; `NotInEffect` where its table cannot be executed.
+   */
+  async ask(timeoutMs: number): Promise<void> {
+    const news = await this.#pull(0, timeoutMs);
+    // What is acknowledged now may be the first word since this gateway was declared gone: the next answer frees it.
+    if (news === 'newer' && this.#keeper.heldBy !== null) await this.#pull(0, timeoutMs);
   }
 
   start(): void {
@@ -148,9 +158,12 @@ export class RoutePuller {
 }
 
 /** The controller gave routes, and they cannot be executed here. */
-class NotInEffect extends Error {
+export class NotInEffect extends ChangeoverError {
   constructor(version: number, cause: unknown) {
-    super(`route table ${version}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    const code = cause instanceof ChangeoverError ? cause.code : 'Internal';
+    super(code, `route table ${version}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
 }
 

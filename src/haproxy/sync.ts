@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import { RouteKeeper } from '../gateway/route-keeper.ts';
-import { RoutePuller } from '../gateway/route-puller.ts';
+import { NotInEffect, RoutePuller } from '../gateway/route-puller.ts';
 import { RouteStore } from '../gateway/route-store.ts';
 import { FilesPlane } from './files-plane.ts';
 import { innerMaps } from './inner-map.ts';
@@ -50,16 +50,20 @@ export type SyncOutcome =
   | { kind: 'running'; pid: number }
   /** The files hold the current routes. */
   | { kind: 'current'; version: number; inner: readonly InnerOutcome[] }
-  /** The controller is away, and no upgrade was under way when it was heard of last: the files stand. */
-  | { kind: 'asLeft'; version: number; inner: readonly InnerOutcome[] }
-  /** HAProxy must not start: an upgrade was under way, and this gateway may have been declared gone meanwhile. */
-  | { kind: 'held'; version: number; upgrade: string; reached: boolean };
+  /** The controller gave no routes, and no upgrade was under way when it gave some last: the files stand. */
+  | { kind: 'asLeft'; version: number; why: ChangeoverError; inner: readonly InnerOutcome[] }
+  /**
+   * HAProxy must not start: an upgrade was under way, and this gateway may have been declared gone meanwhile. `why` the
+   * controller does not say what became of it; null: it says that this gateway has not been taken back yet.
+   */
+  | { kind: 'held'; version: number; upgrade: string; why: ChangeoverError | null };
 
 /**
  * Brings the files of an HAProxy up to date before it starts, as `ExecStartPre=` of its service: it serves from its first
  * moment, and must not do so by routes that the others have left behind (invariant 2).
  *
- * @throws ChangeoverError `InvalidRequest` where the files do not fit the routes, or `socket` is no address.
+ * @throws ChangeoverError `InvalidRequest` where the files do not fit the routes, or `socket` is no address;
+ * `Unauthorized` where the controller refuses the token: that it can be asked what is current is no reason to go on without.
  */
 export async function syncFiles(config: SyncConfig, logger: Logger): Promise<SyncOutcome> {
   const { name, service, controllerUrl } = config;
@@ -77,16 +81,30 @@ export async function syncFiles(config: SyncConfig, logger: Logger): Promise<Syn
     if (stored !== null && keeper.version === 0) await plane.check(stored);
     const deadline = performance.now() + config.patienceMs;
     for (;;) {
-      const reached = await puller.pullOnce(PULL_MS);
+      const why = await whyNoRoutes(puller);
       const { version, heldBy } = keeper;
-      if (heldBy === null)
-        return { kind: reached ? 'current' : 'asLeft', version, inner: await syncInner(config, logger) };
-      if (performance.now() + PAUSE_MS > deadline) return { kind: 'held', version, upgrade: heldBy, reached };
+      if (heldBy === null) {
+        const inner = await syncInner(config, logger);
+        return why === null ? { kind: 'current', version, inner } : { kind: 'asLeft', version, why, inner };
+      }
+      if (performance.now() + PAUSE_MS > deadline) return { kind: 'held', version, upgrade: heldBy, why };
       await delay(PAUSE_MS);
     }
   } finally {
     await puller.close();
     keeper.close();
+  }
+}
+
+/** Asks for the routes. Null: it got them; what no asking again would mend is thrown. */
+async function whyNoRoutes(puller: RoutePuller): Promise<ChangeoverError | null> {
+  try {
+    await puller.ask(PULL_MS);
+    return null;
+  } catch (error) {
+    const mayGoOn = error instanceof ChangeoverError && !(error instanceof NotInEffect);
+    if (!mayGoOn || error.code === 'Unauthorized') throw error;
+    return error;
   }
 }
 

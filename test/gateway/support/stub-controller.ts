@@ -11,6 +11,8 @@ import { answer } from './upstream-server.ts';
 export class StubController implements AsyncDisposable {
   table: RouteTable | null;
   readonly acknowledged: number[] = [];
+  /** Without it nobody is answered. */
+  token: string | undefined;
   readonly #server: Server;
   readonly #waiting = new Set<() => void>();
 
@@ -41,6 +43,10 @@ export class StubController implements AsyncDisposable {
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const url = new URL(req.url ?? '', this.url);
+    if (this.token !== undefined && req.headers.authorization !== `Bearer ${this.token}`) {
+      answer(res, 401, '{"error":{"code":"Unauthorized","message":"its token is needed."}}');
+      return;
+    }
     if (req.method === 'POST' && url.pathname === `/v1/services/${SERVICE}/routes/ack`) {
       this.acknowledged.push((JSON.parse(await text(req)) as { version: number }).version);
       res.writeHead(204).end();
