@@ -13,7 +13,7 @@ import { createHash } from 'node:crypto';
 
 const PEERS = 'changeover';
 /** Backend that leads to the process that listens now. */
-export const SUCCESSOR = 'changeover_successor';
+const SUCCESSOR = 'changeover_successor';
 /** The same after a moment. */
 const LATER = 'changeover_later';
 const WAITING = 'changeover_waiting';
@@ -112,24 +112,4 @@ function waitingSections(where: { files: string; socket: string }, next: string)
     next,
     '',
   ];
-}
-
-/** What a configuration has to have for it, by section. */
-export function handoverNeeds({ transactions }: HandedOver): {
-  readonly sections: readonly (readonly [kind: string, name: string])[];
-  readonly global: readonly string[];
-} {
-  return {
-    sections: [
-      ['peers', PEERS],
-      ['backend', SUCCESSOR],
-      ...(transactions
-        ? ([
-            ['backend', LATER],
-            ['listen', WAITING],
-          ] as const)
-        : []),
-    ],
-    global: ['localpeer ', ...(transactions ? ['set-var proc.started date(0,ms)'] : [])],
-  };
 }

@@ -1,4 +1,10 @@
-import { type ConfigLine, type ConfigProblem, placeRules, type Section } from './config-sections.ts';
+import {
+  type ConfigLine,
+  type ConfigProblem,
+  defaultsOf,
+  placeRules,
+  type Section,
+} from './config-sections.ts';
 import { slotNumber } from './layout.ts';
 
 /**
@@ -15,8 +21,6 @@ interface Owned {
 
 /** Counters that HAProxy has unless it is told otherwise (`tune.stick-counters`). */
 const COUNTERS = [0, 1, 2] as const;
-/** Of `retry-on`: what is no answer of the server, so that nothing is counted twice or not at all. */
-const WITHOUT_ANSWER = ['none', 'conn-failure', 'empty-response', '0rtt-rejected'];
 
 /** @param rendered - what `changeover haproxy render` writes for the plan. */
 export function checkOwnRules({
@@ -42,7 +46,7 @@ export function checkOwnRules({
     .map((section) => ownedOf(section, slot));
   const defaults = sections.filter(({ kind }) => kind === 'defaults').map((each) => ownedOf(each, undefined));
   const renderedLines = [routing, slot].flatMap((section) => section?.lines ?? []);
-  const problems = [
+  return [
     ...[entry, ...slots].flatMap(checkOrder),
     ...[entry, ...slots, ...defaults].flatMap(({ own }) => [
       ...checkNames(own, renderedLines),
@@ -52,8 +56,6 @@ export function checkOwnRules({
     ...checkByPasses(sections, frontend, isSlot),
     ...slots.flatMap((each) => checkSlot(each, sections)),
   ];
-  // What slots inherit is said once.
-  return [...new Map(problems.map((each) => [`${each.line} ${each.missing}`, each])).values()];
 }
 
 function ownedOf(section: Section, rendered: Section | undefined): Owned {
@@ -130,10 +132,6 @@ function checkCounters(own: readonly ConfigLine[], rendered: readonly ConfigLine
 function checkEntry({ rendered, own }: Owned): ConfigProblem[] {
   const way = rendered.findLast(({ words }) => words.startsWith('use_backend '));
   return own.flatMap(({ number, words }): ConfigProblem[] => {
-    if (words === 'no option idle-close-on-response')
-      return [
-        { line: number, missing: 'a reload may cut requests on idle connections', write: 'leave it out' },
-      ];
     if (way === undefined || number < way.number || !words.startsWith('use_backend ')) return [];
     return [
       {
@@ -170,7 +168,7 @@ function checkByPasses(
 }
 
 function checkSlot({ section, own }: Owned, sections: readonly Section[]): ConfigProblem[] {
-  const defaults = sections.findLast(({ kind, line }) => kind === 'defaults' && line < section.line);
+  const defaults = defaultsOf(sections, section);
   /** Lines of the section, or else those that it inherits. */
   const effective = (pattern: RegExp): readonly ConfigLine[] => {
     const here = own.filter(({ words }) => pattern.test(words));
@@ -185,26 +183,16 @@ function checkSlot({ section, own }: Owned, sections: readonly Section[]): Confi
     ...own.filter(({ words }) => words.startsWith('force-persist ')),
     ...effective(/^(no )?option persist$/).filter(({ words }) => words === 'option persist'),
   ];
-  const states = own.filter(({ words }) => /^load-server-state-from-file (none|local)$/.test(words));
-  const retries = effective(/^retry-on /).filter(({ words }) =>
-    words
-      .split(' ')
-      .slice(1)
-      .some((what) => !WITHOUT_ANSWER.includes(what)),
-  );
   return [
     ...sticking.map(said('a server that drains would still be given new business')),
     ...forced.map(said('a server would get requests while it is closed')),
-    ...states.map(said('after a reload all servers would be open again')),
-    ...retries.map(
-      said(
-        'bad answers would be asked for again, and no guardrail would see them',
-        'retry-on conn-failure empty-response',
-      ),
-    ),
   ];
 }
 
-function said(why: string, write = 'leave it out'): (line: ConfigLine) => ConfigProblem {
-  return ({ number, words }) => ({ line: number, missing: `by \`${words}\` ${why}`, write });
+function said(why: string): (line: ConfigLine) => ConfigProblem {
+  return ({ number, words }) => ({
+    line: number,
+    missing: `by \`${words}\` ${why}`,
+    write: 'leave it out',
+  });
 }

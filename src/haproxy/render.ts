@@ -53,9 +53,9 @@ const CHECKS_PER_SECOND = 1_000;
 /** Of a number as text. */
 const NUMBER_LENGTH = 20;
 /** 200,000 rows of counters; each takes about 200 bytes. */
-export const COUNTS_LINE = `stick-table type string len ${NUMBER_LENGTH} size 200000 nopurge store http_req_cnt`;
+const COUNTS_LINE = `stick-table type string len ${NUMBER_LENGTH} size 200000 nopurge store http_req_cnt`;
 
-export function transactionsLine(idleMs: number): string {
+function transactionsLine(idleMs: number): string {
   return `stick-table type string len 256 size 100k expire ${transactionsExpire(idleMs)}${HANDED_OVER}`;
 }
 
@@ -174,7 +174,7 @@ function contextOf({ context, inner = [] }: RenderOptions, files: Files, parts: 
 }
 
 /** What a reload must not lose. */
-export function handedOver({ transactions, unit }: RuleParts): HandedOver {
+function handedOver({ transactions, unit }: RuleParts): HandedOver {
   return { transactions: transactions !== null && transactions !== undefined, accounts: unit === 'account' };
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
-import { slotName } from '../../src/haproxy/layout.ts';
+import { slotId, slotName } from '../../src/haproxy/layout.ts';
 import type { ServerRow } from '../../src/haproxy/runtime-answers.ts';
 import { targetOf, writeTargetFiles } from '../../src/haproxy/target.ts';
 import { SERVICE, serverOf, tableOf } from '../gateway/support/gateway-fixture.ts';
@@ -11,7 +11,8 @@ import { SERVICE, serverOf, tableOf } from '../gateway/support/gateway-fixture.t
 const ROWS = [1, 2].flatMap((slot) =>
   ['one', 'two'].map((name, index): ServerRow => {
     const address = `127.0.0.1:${9_001 + index}`;
-    return { backend: slotName(SERVICE, slot), name, id: index + 1, address, state: 'maint' };
+    const backend = slotName(SERVICE, slot);
+    return { backend, backendId: slotId(slot), name, id: index + 1, address, tls: false, state: 'maint' };
   }),
 );
 const OPEN = ['one', 'two'].map((name, index) =>
