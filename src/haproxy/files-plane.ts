@@ -7,6 +7,7 @@ import { LookupFile, resolveLookup } from '../gateway/lookup-file.ts';
 import { filesIn, isSlot } from './layout.ts';
 import { storedRoutes } from './map-files.ts';
 import { readServers, type ServerRow } from './runtime-answers.ts';
+import { serverNumbers } from './server-numbers.ts';
 import { type Target, targetOf, writeTargetFiles } from './target.ts';
 
 /** The files of an HAProxy that does not run: what it will start with. */
@@ -57,7 +58,10 @@ export class FilesPlane implements DataPlane {
         { cause },
       );
     });
-    return readServers(text).filter((row) => isSlot(this.#service, row));
+    const rows = readServers(text).filter((row) => isSlot(this.#service, row));
+    // Their numbers are those of the configuration, which may have been rendered since.
+    const numbers = serverNumbers(rows.map(({ name }) => name));
+    return rows.map((row) => ({ ...row, id: numbers.get(row.name) ?? row.id }));
   }
 
   async #lookup(table: RouteTable, tolerate: boolean): Promise<ReadonlyMap<string, string> | null> {

@@ -3,6 +3,7 @@ import type { Plan } from '../domain/plan/schema.ts';
 import { dealtGroups } from '../domain/policy/groups.ts';
 import type { KeySource, TrafficPolicy } from '../domain/policy/policy.ts';
 import type { TrialCounting } from '../domain/routes/table.ts';
+import { serverNumbers } from './server-numbers.ts';
 
 /**
  * What the rendered configuration and the companion have to agree on: names, numbers, files. Every release that serves
@@ -276,9 +277,9 @@ export function quoted(argument: string): string {
   return /^[\w./:%()[\],|=*-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Servers of a plan with their ids, which are the same in each slot. */
+/** Servers of a plan with their ids, which are the same in each slot and in whichever order they come. */
 export function serversOf(plan: Plan): { id: number; name: string; url: URL }[] {
-  return Object.values(plan.clusters)
-    .flatMap(({ servers }) => servers)
-    .map(({ name, url }, index) => ({ id: index + 1, name, url: new URL(url) }));
+  const servers = Object.values(plan.clusters).flatMap((cluster) => cluster.servers);
+  const numbers = serverNumbers(servers.map(({ name }) => name));
+  return servers.map(({ name, url }) => ({ id: numbers.get(name) ?? 0, name, url: new URL(url) }));
 }
