@@ -50,6 +50,12 @@ function createTrafficMetrics(registry: Registry) {
       labelNames: ROW_LABELS,
       registers,
     }),
+    unread: new Counter({
+      name: 'changeover_unread_amounts_total',
+      help: 'Exchanges of transaction volume whose amount could not be read, which count as 0',
+      labelNames: ROW_LABELS,
+      registers,
+    }),
     slow: new Counter({
       name: 'changeover_slow_requests_total',
       help: 'Requests slower than the bound of the plan',
@@ -155,6 +161,7 @@ export function createPrometheus(store: ServiceStore, observatory: Observatory):
       traffic.allocated.inc(labels, row.allocated);
       traffic.volume.inc(labels, row.volumeCount);
       traffic.amount.set(labels, row.volumeAmount);
+      traffic.unread.inc(labels, row.unreadAmounts ?? 0);
       traffic.slow.inc(labels, row.slow);
     }
     traffic.latency.rows = rows;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { exactAmount } from '../domain/amount.ts';
 import type { TrafficCount } from '../domain/measure.ts';
 import { gatewayUnitsSchema, trafficCountSchema, type GatewayUnits } from '../protocol/gateway.ts';
 import { joinUnits } from './unit-totals.ts';
@@ -107,7 +108,10 @@ function joinRows(join: Join, a: TrafficCount, b: TrafficCount): TrafficCount {
     aborted: join(a.aborted, b.aborted),
     slow: join(a.slow, b.slow),
     volumeCount: join(a.volumeCount, b.volumeCount),
-    volumeAmount: join(a.volumeAmount, b.volumeAmount),
+    volumeAmount: exactAmount(join(a.volumeAmount, b.volumeAmount)),
+    ...(a.unreadAmounts === undefined && b.unreadAmounts === undefined
+      ? {}
+      : { unreadAmounts: join(a.unreadAmounts ?? 0, b.unreadAmounts ?? 0) }),
     latency: Array.from({ length: buckets }, (_, i) => join(a.latency[i] ?? 0, b.latency[i] ?? 0)),
     latencySumMs: join(a.latencySumMs, b.latencySumMs),
   };

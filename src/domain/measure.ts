@@ -68,6 +68,8 @@ export interface TrafficCount {
   /** Exchanges that the `volume` rule counts, and the sum of their amounts. */
   readonly volumeCount: number;
   readonly volumeAmount: number;
+  /** Those of them whose amount is none (`src/domain/amount.ts`): they count as 0. Absent where there are none. */
+  readonly unreadAmounts?: number;
   /** Counts per bound of LATENCY_BOUNDS_MS (not cumulative), one more for what is longer. */
   readonly latency: readonly number[];
   readonly latencySumMs: number;

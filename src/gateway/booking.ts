@@ -1,3 +1,4 @@
+import { readAmount } from '../domain/amount.ts';
 import type { Backend } from './backend.ts';
 import type { CompiledRoutes } from './compiled-routes.ts';
 import type { RequestHead } from './request-head.ts';
@@ -46,6 +47,8 @@ export class Booking {
   #status = 0;
   /** Amount of the transaction volume, or null where the exchange is none. */
   #volume: number | null = null;
+  /** It is transaction volume with something else for an amount. */
+  #unread = false;
   #latencyMs = -1;
 
   constructor(parts: BookingParts) {
@@ -89,8 +92,9 @@ export class Booking {
     const { measure } = this.routes;
     const { method, path } = this.#head;
     if (measure.isVolume({ method, path, status, header: response.volumeHeader })) {
-      const amount = Number(response.amountHeader ?? 0);
-      this.#volume = Number.isFinite(amount) ? amount : 0;
+      const amount = readAmount(response.amountHeader ?? '0');
+      this.#unread = amount === null;
+      this.#volume = amount ?? 0;
     }
     this.#followTransaction(response);
   }
@@ -109,6 +113,7 @@ export class Booking {
       const latencyMs = this.#latencyMs < 0 ? performance.now() - this.#startedMs : this.#latencyMs;
       this.#row.answered(this.#status, latencyMs, this.routes.measure.slowMs);
       if (this.#volume !== null) this.#row.volume(this.#volume);
+      if (this.#unread) this.#row.unread();
     } else {
       this.#row.unanswered(outcome);
     }

@@ -58,6 +58,14 @@ export function renderMetrics(stats: GatewayStats, director: TrafficDirector): s
       },
       per((c) => c.volumeAmount),
     ),
+    family(
+      {
+        name: 'changeover_gateway_unread_amounts_total',
+        type: 'counter',
+        help: 'Exchanges of transaction volume whose amount could not be read, which count as 0',
+      },
+      per((c) => c.unreadAmounts ?? 0),
+    ),
     latencyFamily(stats.counts),
     family(
       { name: 'changeover_gateway_in_flight', type: 'gauge', help: 'Requests under way' },

@@ -1,3 +1,4 @@
+import { exactAmount } from '../domain/amount.ts';
 import { LATENCY_BOUNDS_MS, type TrafficCount } from '../domain/measure.ts';
 import { isAllotted } from '../domain/policy/allotment.ts';
 
@@ -24,6 +25,7 @@ export class TrafficRow {
   #slow = 0;
   #volumeCount = 0;
   #volumeAmount = 0;
+  #unreadAmounts = 0;
   readonly #latency: number[] = new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0);
   #latencySumMs = 0;
 
@@ -64,7 +66,12 @@ export class TrafficRow {
 
   volume(amount: number): void {
     this.#volumeCount += 1;
-    this.#volumeAmount += amount;
+    if (amount !== 0) this.#volumeAmount = exactAmount(this.#volumeAmount + amount);
+  }
+
+  /** An answer of transaction volume had what is no amount. */
+  unread(): void {
+    this.#unreadAmounts += 1;
   }
 
   /** What is reported only grows, also where it was read between a try and its move to another server. */
@@ -86,6 +93,7 @@ export class TrafficRow {
       slow: this.#slow,
       volumeCount: this.#volumeCount,
       volumeAmount: this.#volumeAmount,
+      ...(this.#unreadAmounts === 0 ? {} : { unreadAmounts: this.#unreadAmounts }),
       latency: [...this.#latency],
       latencySumMs: this.#latencySumMs,
     };

@@ -1,6 +1,7 @@
+import { AMOUNT_DECIMALS } from '../domain/amount.ts';
 import type { VolumeKind } from '../domain/measure.ts';
 import { cappedBy } from '../gateway/unit-slot.ts';
-import { ACCOUNT_COUNTS, ACCOUNT_TAGS, AMOUNT_BITS, AMOUNT_DECIMALS } from './layout.ts';
+import { ACCOUNT_COUNTS, ACCOUNT_TAGS, AMOUNT_BITS } from './layout.ts';
 import type { TableRow } from './runtime-answers.ts';
 
 /** An account's first window, or a later one, as HAProxy counted it. */

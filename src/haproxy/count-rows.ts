@@ -1,6 +1,7 @@
+import { AMOUNT_DECIMALS, exactAmount } from '../domain/amount.ts';
 import { LATENCY_BOUNDS_MS, type TrafficCount } from '../domain/measure.ts';
 import type { KeyDecision } from '../domain/policy/route-key.ts';
-import { AMOUNT_BITS, AMOUNT_DECIMALS, AMOUNT_KEY, COUNT_KEY, ENDING } from './layout.ts';
+import { AMOUNT_BITS, AMOUNT_KEY, COUNT_KEY, ENDING } from './layout.ts';
 import type { TableRow } from './runtime-answers.ts';
 
 /** A `TrafficCount` that is being added up. */
@@ -39,6 +40,8 @@ export class CountRows {
   add(count: TrafficCount): void {
     const row = this.row(count);
     for (const field of NUMBERS) row[field] += count[field];
+    row.volumeAmount = exactAmount(row.volumeAmount + count.volumeAmount);
+    if (count.unreadAmounts !== undefined) row.unreadAmounts = (row.unreadAmounts ?? 0) + count.unreadAmounts;
     count.latency.forEach((value, index) => (row.latency[index] = (row.latency[index] ?? 0) + value));
   }
 
@@ -57,7 +60,6 @@ const NUMBERS = [
   'aborted',
   'slow',
   'volumeCount',
-  'volumeAmount',
   'latencySumMs',
 ] as const;
 
@@ -128,9 +130,16 @@ export function countsOf(
     const parts = partsOf(key, AMOUNT_KEY);
     const row = parts === null ? null : rowOf(parts.decision, parts.server);
     if (parts === null || row === null) continue;
+    if ((parts.rest & AMOUNT_KEY.unread) !== 0) {
+      row.unreadAmounts = (row.unreadAmounts ?? 0) + (fields.get('gpc0') ?? 0);
+      continue;
+    }
     let units = 0;
     for (let bit = 0; bit < AMOUNT_BITS; bit += 1) units += 2 ** bit * (fields.get(`gpc${bit}`) ?? 0);
-    row.volumeAmount += (parts.rest === 1 ? -units : units) / 10 ** AMOUNT_DECIMALS;
+    const amount = units / 10 ** AMOUNT_DECIMALS;
+    row.volumeAmount = exactAmount(
+      row.volumeAmount + (parts.rest === AMOUNT_KEY.belowZero ? -amount : amount),
+    );
   }
   return rows.all;
 }

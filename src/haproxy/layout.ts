@@ -80,8 +80,8 @@ export const GO = {
 export const TRANSACTION = 'transaction';
 /** Keys of what is counted: an `ENDING`, and from these on the number of release and bucket, and HAProxy's of the server. */
 export const COUNT_KEY = { number: ENDING.all, server: ENDING.all * 2 ** 32 } as const;
-/** The same of amounts, with 1 for those below zero first. */
-export const AMOUNT_KEY = { number: 2, server: 2 * 2 ** 32 } as const;
+/** The same of amounts, with 1 for those below zero first, and 2 for what cannot be read, which `gpc(0)` counts. */
+export const AMOUNT_KEY = { belowZero: 1, unread: 2, number: 4, server: 4 * 2 ** 32 } as const;
 
 /**
  * Keys of the routes map that stand for no key of a client. They are numbers beyond all that policies use, so that the
@@ -118,9 +118,7 @@ export const RANGE_ZERO = 4_000_000_000_000_000_000n;
 /** Stands for whatever has more digits than a double tells apart. */
 export const RANGE_FAR = 1_000_000_000_000_000_000n;
 
-/** Amounts are counted in units of 1/10,000. */
-export const AMOUNT_DECIMALS = 4;
-/** Binary digits of an amount: up to 28 billion in one request. */
+/** Binary digits of an amount: up to 28 billion in one request, and half of that where it is moved up (`AMOUNT_PATTERN`). */
 export const AMOUNT_BITS = 48;
 
 /** Units are closed in the order of their assignment, by moments of this length, in milliseconds. */

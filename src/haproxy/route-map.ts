@@ -1,3 +1,4 @@
+import { AMOUNT_DECIMALS } from '../domain/amount.ts';
 import { TRANSACTION_UNALLOTTED } from '../domain/policy/allotment.ts';
 import { dealtGroups, heldBackBucket } from '../domain/policy/groups.ts';
 import { DEFAULT_SALT } from '../domain/policy/policy.ts';
@@ -7,7 +8,6 @@ import type { RouteTable, TrafficSplit } from '../domain/routes/table.ts';
 import { accountSalt } from '../gateway/account-units.ts';
 import { DecisionNumbers } from './decision-numbers.ts';
 import {
-  AMOUNT_DECIMALS,
   encoded,
   encodedOctets,
   GROUP_BASE,

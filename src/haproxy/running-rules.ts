@@ -1,10 +1,10 @@
+import { AMOUNT_DECIMALS } from '../domain/amount.ts';
 import type { Logger } from 'pino';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import {
   ACCOUNT_KEPT_MS,
   accountOf,
-  AMOUNT_DECIMALS,
   MARKS,
   type Marks,
   marksOf,

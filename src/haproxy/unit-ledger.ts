@@ -1,9 +1,10 @@
+import { AMOUNT_DECIMALS } from '../domain/amount.ts';
 import { z } from 'zod';
 import { EVERYONE } from '../domain/decision/block.ts';
 import type { MeasureRules } from '../domain/measure.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import { type GatewayUnits, type UnitCount, unitCountSchema } from '../protocol/gateway.ts';
-import { AMOUNT_BITS, AMOUNT_DECIMALS, UNIT_DIGITS, UNIT_KEPT_MS, UNIT_SLOT_MS } from './layout.ts';
+import { AMOUNT_BITS, UNIT_DIGITS, UNIT_KEPT_MS, UNIT_SLOT_MS } from './layout.ts';
 import type { TableRow } from './runtime-answers.ts';
 import { compileGroups } from './unit-groups.ts';
 

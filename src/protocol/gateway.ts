@@ -31,6 +31,7 @@ export const trafficCountSchema = z.object({
   slow: count,
   volumeCount: count,
   volumeAmount: z.number(),
+  unreadAmounts: count.exactOptional(),
   latency: z.array(count),
   latencySumMs: z.number().nonnegative(),
 }) satisfies z.ZodType<TrafficCount>;

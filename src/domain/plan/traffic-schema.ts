@@ -182,7 +182,9 @@ export const measureSchema = z
         match: matchSchema.prefault({}).describe('Requests that count as transaction volume'),
         amountHeader: headerNameSchema
           .exactOptional()
-          .describe('For `amount`: the response header with the number that is added up'),
+          .describe(
+            'For `amount`: the response header with the number that is added up, such as 19.90: at most ten digits before the point, four decimals count',
+          ),
       })
       .describe('Transaction volume: efficacy is this, divided by allocated traffic'),
     slow: durationSchema.prefault('1s').describe('A response that takes longer counts as slow'),
