@@ -1,4 +1,5 @@
 import type { ExchangeMatch, MeasureRules } from '../domain/measure.ts';
+import { utf8Octets } from '../domain/policy/route-key.ts';
 import { configuredHeaderName, type HeaderName } from './header-name.ts';
 
 /** Counting rules of a table, compiled for one look per exchange. */
@@ -21,6 +22,8 @@ export function compileMeasure(rules: MeasureRules): CompiledMeasure {
   const request = requestMatcher(match);
   const status = statusMatcher(match.status);
   const { header } = match;
+  // Values of fields come as octets.
+  const value = header?.value === undefined ? undefined : utf8Octets(header.value);
   return {
     slowMs: rules.slowMs,
     isAllocated: requestMatcher(rules.allocated),
@@ -30,7 +33,7 @@ export function compileMeasure(rules: MeasureRules): CompiledMeasure {
       status(exchange.status) &&
       request(exchange.method, exchange.path) &&
       (header === undefined ||
-        (exchange.header !== undefined && (header.value === undefined || header.value === exchange.header))),
+        (exchange.header !== undefined && (value === undefined || value === exchange.header))),
   };
 }
 

@@ -1,11 +1,14 @@
 import { AMOUNT_DECIMALS, AMOUNT_PATTERN } from '../domain/amount.ts';
 import type { ExchangeMatch } from '../domain/measure.ts';
+import { utf8Octets } from '../domain/policy/route-key.ts';
 import { COUNTED, VOLUME, when } from './conditions.ts';
 import {
   AMOUNT_BITS,
   AMOUNT_KEY,
   COUNT_KEY,
+  encodedOctets,
   ENDING,
+  fetchOf,
   type Files,
   GO,
   quoted,
@@ -29,6 +32,16 @@ function requestConditions({ method, path }: Pick<ExchangeMatch, 'method' | 'pat
 function statusCondition(status: string): string {
   const family = /^([1-5])xx$/i.exec(status)?.[1];
   return family === undefined ? `{ status ${status} }` : `{ status ${family}00:${family}99 }`;
+}
+
+function headerCondition({ name, value }: NonNullable<ExchangeMatch['header']>): string {
+  if (value === undefined) return `{ ${fetchOf('res.fhdr', name)} -m found }`;
+  const first = fetchOf('res.fhdr', name, 1);
+  if (value === '') return `{ ${first},length eq 0 }`;
+  // Quoted or not, a `}` would end the condition, and what begins with a dash would be a flag of it.
+  return /^\w[\w./:-]*$/.test(value)
+    ? `{ ${first} -m str ${value} }`
+    : `{ ${first},url_enc -m str -- ${encodedOctets(utf8Octets(value))} }`;
 }
 
 /** What the counting rules have to remember of the request. */
@@ -68,13 +81,7 @@ export function countingRules(parts: RuleParts, files: Files): string[] {
   const volumeIf = [
     ...(requestConditions(volume.match).length === 0 ? [] : ['{ var(txn.maybe) -m found }']),
     ...(volume.match.status === undefined ? [] : [statusCondition(volume.match.status)]),
-    ...(volume.match.header === undefined
-      ? []
-      : [
-          volume.match.header.value === undefined
-            ? `{ res.fhdr(${volume.match.header.name}) -m found }`
-            : `{ res.fhdr(${volume.match.header.name},1) -m str ${quoted(volume.match.header.value)} }`,
-        ]),
+    ...(volume.match.header === undefined ? [] : [headerCondition(volume.match.header)]),
   ];
   return [
     `http-response set-var(txn.ending) date(0,ms),sub(txn.began),set-var(txn.took),map_int(${files.latency},0),add(txn.ending)`,
@@ -101,7 +108,7 @@ function amountRules(header: string, parts: RuleParts): string[] {
   return [
     '# The rest is for exchanges that are transaction volume with an amount.',
     `http-response allow unless ${VOLUME}`,
-    `http-response set-var(txn.amount) res.fhdr(${header},1)`,
+    `http-response set-var(txn.amount) ${fetchOf('res.fhdr', header, 1)}`,
     'http-response allow unless { var(txn.amount) -m found }',
     `http-response set-var(txn.unread) bool(true) unless { var(txn.amount) -m reg -- '^${AMOUNT_PATTERN}\\z' }`,
     'http-response set-var(txn.sign) int(1) if { var(txn.amount) -m beg -- - }',

@@ -275,6 +275,14 @@ export function quoted(argument: string): string {
   return /^[\w./:%()[\],|=*-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
+/** A sample fetch with its arguments, in one word. Arguments are words of their own, by the same rules (configuration.txt 2.2). */
+export function fetchOf(name: string, ...args: readonly (string | number)[]): string {
+  const words = args.map((arg) =>
+    /^[\w.:-]+$/.test(String(arg)) ? arg : `'${String(arg).replaceAll("'", `'\\''`)}'`,
+  );
+  return quoted(`${name}(${words.join(',')})`);
+}
+
 /** Servers of a plan with their ids, which are the same in each slot and in whichever order they come. */
 export function serversOf(plan: Plan): { id: number; name: string; url: URL }[] {
   const servers = Object.values(plan.clusters).flatMap((cluster) => cluster.servers);

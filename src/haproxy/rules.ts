@@ -5,6 +5,7 @@ import { AT_HOME, hashSlot, MOVED, SLOT_IS_KNOWN } from './conditions.ts';
 import { HANDOVER_RULES, HANDOVER_WAY, WAITING_RULES } from './handover.ts';
 import {
   encoded,
+  fetchOf,
   type Files,
   GO,
   GROUP_HELD_BACK,
@@ -36,12 +37,12 @@ function special(name: keyof typeof SPECIAL, files: Files): string {
 export function keyFetch(key: NonNullable<RuleParts['account']>): string {
   switch (key.from) {
     case 'header':
-      return `req.fhdr(${key.name},1)`;
+      return fetchOf('req.fhdr', key.name, 1);
     case 'cookie':
       // Quotes around a value are no part of it.
-      return `req.cook(${key.name}),${quoted(String.raw`regsub('^"(.*)"$','\1')`)}`;
+      return `${fetchOf('req.cook', key.name)},${quoted(String.raw`regsub('^"(.*)"$','\1')`)}`;
     case 'query':
-      return `url_param(${key.name}),url_dec(1)`;
+      return `${fetchOf('url_param', key.name)},url_dec(1)`;
     case 'baggage':
       throw withoutBaggage();
     case 'path':
@@ -180,7 +181,7 @@ function transactionRules({ transactions }: RuleParts, files: Files): string[] {
     `var(txn.id),table_server_id(${table}),set-var(txn.at),add(${HOME_BASE}),${lookUp(files)}`;
   return [
     '# A transaction goes on in the slot of the server on which it began.',
-    `http-request set-var(txn.id) ${transactions.id.from === 'header' ? `req.fhdr(${transactions.id.name},1)` : `req.cook(${transactions.id.name})`}`,
+    `http-request set-var(txn.id) ${transactions.id.from === 'header' ? fetchOf('req.fhdr', transactions.id.name, 1) : fetchOf('req.cook', transactions.id.name)}`,
     'http-request unset-var(txn.id) unless { var(txn.id),length 1:256 }',
     ...(transactions.endHeader === undefined
       ? []

@@ -1,5 +1,5 @@
 import { ALLOTTED } from './conditions.ts';
-import { type RuleParts, TABLES } from './layout.ts';
+import { fetchOf, type RuleParts, TABLES } from './layout.ts';
 
 /** So long an answer may take before its transaction is noted anew, in milliseconds. */
 const LONG_MS = 1_000;
@@ -18,8 +18,8 @@ export function stickRules({ transactions }: RuleParts): string[] {
   if (transactions === null || transactions === undefined) return [];
   const given =
     transactions.id.from === 'header'
-      ? `res.fhdr(${transactions.id.name})`
-      : `res.cook(${transactions.id.name})`;
+      ? fetchOf('res.fhdr', transactions.id.name)
+      : fetchOf('res.cook', transactions.id.name);
   const isGiven = `{ ${given} -m found } !{ ${given},strcmp(txn.id) eq 0 }`;
   const hasId = '{ var(txn.id) -m found }';
   const isOther = `!{ srv_id,sub(txn.at) eq 0 } ${hasId}`;
@@ -34,7 +34,7 @@ export function stickRules({ transactions }: RuleParts): string[] {
     ...(transactions.endHeader === undefined
       ? []
       : [
-          `stick store-response var(txn.id) table ${TABLES.ended} if ${hasId} { res.fhdr(${transactions.endHeader}) -m found }`,
+          `stick store-response var(txn.id) table ${TABLES.ended} if ${hasId} { ${fetchOf('res.fhdr', transactions.endHeader)} -m found }`,
         ]),
   ];
 }

@@ -51,7 +51,12 @@ const ADDRESS_MESSAGE = 'must be an http or https address such as http://10.0.0.
 
 /** An origin: what is sent there brings its own path. Credentials belong to the processes' configuration. */
 export const addressSchema = z
-  .url({ protocol: /^https?$/, error: ADDRESS_MESSAGE, abort: true })
+  .url({
+    protocol: /^https?$/,
+    hostname: /^(?:[\w.-]+|\[[0-9a-f:.]+\])$/i,
+    error: ADDRESS_MESSAGE,
+    abort: true,
+  })
   .refine(
     (text) => isOrigin(text),
     'must be only scheme, host and port, such as http://10.0.0.1:8080: no path, query or credentials',
@@ -63,13 +68,39 @@ function isOrigin(text: string): boolean {
   return username === '' && password === '' && pathname === '/' && search === '' && hash === '';
 }
 
-export const headerNameSchema = z
-  .string('must be a header name')
-  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be a header name')
-  .toLowerCase();
+/** What names of header fields, cookies and members of baggage are made of (`token`, RFC 9110 section 5.6.2). */
+const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+const TOKEN_HOLDS = "letters, digits and ! # $ % & ' * + - . ^ _ ` | ~";
+
+const HEADER_NAME_MESSAGE = `must be a header name: ${TOKEN_HOLDS}`;
+export const headerNameSchema = z.string(HEADER_NAME_MESSAGE).regex(TOKEN, HEADER_NAME_MESSAGE).toLowerCase();
+
+/** A header name as it was written. */
+export const spelledHeaderSchema = z.string(HEADER_NAME_MESSAGE).regex(TOKEN, HEADER_NAME_MESSAGE);
+
+const COOKIE_NAME_MESSAGE = `must be a cookie name: ${TOKEN_HOLDS}`;
+export const cookieNameSchema = z.string(COOKIE_NAME_MESSAGE).regex(TOKEN, COOKIE_NAME_MESSAGE);
+
+const BAGGAGE_NAME_MESSAGE = `must be the key of a baggage member, such as changeover.key: ${TOKEN_HOLDS}`;
+export const baggageNameSchema = z.string(BAGGAGE_NAME_MESSAGE).regex(TOKEN, BAGGAGE_NAME_MESSAGE);
+
+const QUERY_NAME_MESSAGE =
+  'must be a parameter name as it stands in a URL, so percent-encoded where need be: printable ASCII without spaces and = & ; ? #';
+export const queryNameSchema = z
+  .string(QUERY_NAME_MESSAGE)
+  .regex(/^(?:(?![=&;?#])[!-~])+$/, QUERY_NAME_MESSAGE);
+
+const HEADER_VALUE_MESSAGE =
+  'must be a header value: one line without control characters, and without white space around it';
+export const headerValueSchema = z
+  .string(HEADER_VALUE_MESSAGE)
+  .regex(/^(?![ \t])[^\0-\x08\x0a-\x1f\x7f]*$(?<![ \t])/, HEADER_VALUE_MESSAGE);
 
 export const methodSchema = z.string().regex(/^[A-Z]+$/, 'must be a method in capitals such as POST');
 
 export const pathSchema = z
   .string()
-  .regex(/^\/[^?#*]*\*?$/, 'must be a path such as /buy, or /buy/* for all below it');
+  .regex(
+    /^\/[^?#*\s\0-\x1f\x7f]*\*?$/,
+    'must be a path such as /buy, or /buy/* for all below it, as it stands in a URL: without white space, ? # and other *',
+  );

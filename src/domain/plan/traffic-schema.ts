@@ -1,14 +1,21 @@
 import { z } from 'zod';
 import { VOLUME_KINDS } from '../measure.ts';
 import { sourceSchema } from './source-schema.ts';
-import { armSchema, durationSchema, headerNameSchema, methodSchema, pathSchema } from './scalars.ts';
+import {
+  armSchema,
+  baggageNameSchema,
+  cookieNameSchema,
+  durationSchema,
+  headerNameSchema,
+  headerValueSchema,
+  methodSchema,
+  pathSchema,
+  queryNameSchema,
+  spelledHeaderSchema,
+} from './scalars.ts';
 
 /** How traffic is drawn to the versions, and what of it counts. */
 
-const keyName = z.string().min(1, 'must be a name');
-const baggageName = z
-  .string()
-  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be the key of a baggage member, such as changeover.key');
 const lookup = {
   lookup: z
     .string()
@@ -18,12 +25,12 @@ const lookup = {
       "File on the gateway's host (CSV `key,value` or a JSON object) that turns the key into its value, such as account → age",
     ),
 };
-const header = z.strictObject({ from: z.literal('header'), name: keyName });
-const cookie = z.strictObject({ from: z.literal('cookie'), name: keyName });
-const query = z.strictObject({ from: z.literal('query'), name: keyName });
+const header = z.strictObject({ from: z.literal('header'), name: spelledHeaderSchema });
+const cookie = z.strictObject({ from: z.literal('cookie'), name: cookieNameSchema });
+const query = z.strictObject({ from: z.literal('query'), name: queryNameSchema });
 const baggage = z.strictObject({
   from: z.literal('baggage'),
-  name: baggageName
+  name: baggageNameSchema
     .default('changeover.key')
     .describe('Member of W3C baggage; by default the key that the edge writes there'),
 });
@@ -121,10 +128,11 @@ const transactionsSchema = z
   .strictObject({
     id: z
       .discriminatedUnion('from', [
-        z.strictObject({ from: z.enum(['header', 'cookie']), name: keyName }),
+        z.strictObject({ from: z.literal('header'), name: spelledHeaderSchema }),
+        z.strictObject({ from: z.literal('cookie'), name: cookieNameSchema }),
         z.strictObject({
           from: z.literal('baggage'),
-          name: baggageName
+          name: baggageNameSchema
             .default('changeover.transaction')
             .describe('Member of W3C baggage; by default the id that the edge writes there'),
         }),
@@ -165,7 +173,7 @@ const matchSchema = z.strictObject({
     .exactOptional()
     .describe('Status of the response, such as "201", or a class such as 2xx'),
   header: z
-    .strictObject({ name: headerNameSchema, value: z.string().exactOptional() })
+    .strictObject({ name: headerNameSchema, value: headerValueSchema.exactOptional() })
     .exactOptional()
     .describe('Response header that must be there, with this value where one is given'),
 });

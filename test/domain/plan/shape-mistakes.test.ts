@@ -49,6 +49,48 @@ const MISTAKES: readonly [name: string, field: string, held: unknown, problem: R
     /^clusters.Blue: must have a key that fits: the key must be a name/,
   ],
   [
+    'a key header that is none',
+    'traffic.key.name',
+    'x-a,1)\n    http-request deny #',
+    /^traffic.key.name: must be a header name: letters, digits and ! #/,
+  ],
+  [
+    'a cookie name with a space',
+    'traffic.key',
+    { from: 'cookie', name: 'card no' },
+    /^traffic.key.name: must be a cookie name: letters/,
+  ],
+  [
+    'a query parameter with its value',
+    'traffic.key',
+    { from: 'query', name: 'card=1' },
+    /^traffic.key.name: must be a parameter name as it stands in a URL/,
+  ],
+  [
+    'a transaction header with a parenthesis',
+    'traffic.transactions.id',
+    { from: 'header', name: 'x)' },
+    /^traffic.transactions.id.name: must be a header name/,
+  ],
+  [
+    'a header value of two lines',
+    'measure.volume.match.header',
+    { name: 'x-ok', value: 'a\nb' },
+    /^measure.volume.match.header.value: must be a header value: one line/,
+  ],
+  [
+    'a path with a space',
+    'measure.volume.match.path',
+    '/buy now',
+    /^measure.volume.match.path: must be a path such as \/buy/,
+  ],
+  [
+    'an address whose host is none',
+    'clusters.main.servers[0].url',
+    "http://a'b:80",
+    /^clusters.main.servers\[0\].url: must be an http or https address/,
+  ],
+  [
     'an address with credentials',
     'gateways[0].admin',
     'http://bob:pw@10.0.0.1',
