@@ -8,12 +8,13 @@ export function parseDurationMs(text: string): number | undefined {
   return ms(text as ms.StringValue);
 }
 
-/** A duration for a person: `90 s`, `4 min`, `1.5 h`. */
+/** A duration for a person: `90 s`, `4 min`, `1.5 h`, `7 d`. */
 export function formatDuration(durationMs: number): string {
   if (durationMs < 1000) return `${Math.round(durationMs)} ms`;
   if (durationMs < 120_000) return `${trim(durationMs / 1000)} s`;
   if (durationMs < 7_200_000) return `${trim(durationMs / 60_000)} min`;
-  return `${trim(durationMs / 3_600_000)} h`;
+  if (durationMs < 172_800_000) return `${trim(durationMs / 3_600_000)} h`;
+  return `${trim(durationMs / 86_400_000)} d`;
 }
 
 function trim(value: number): string {

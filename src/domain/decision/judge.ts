@@ -6,6 +6,7 @@ import {
   type MaxEfficacySpec,
   type RuleSpec,
 } from './rule-spec.ts';
+import { describeUntil, heldBack, type HeldBack } from './held-back.ts';
 import { inPlay, survivorsOf, totalsOf, type RuleState } from './rule-state.ts';
 import { missingFor } from './missing.ts';
 import { numbersOf } from './rule-numbers.ts';
@@ -50,11 +51,13 @@ export function judge(
   const arms = numbersOf(spec, state);
   const comparisons = comparisonsFor(spec, state);
   const { clause, ...outcome } = outcomeOf(spec, state, isOver);
-  const missing =
-    outcome.kind === 'collecting' || outcome.kind === 'inconclusive' ? missingFor(spec, state) : null;
+  const isOpen = outcome.kind === 'collecting' || outcome.kind === 'inconclusive';
+  const held = isOpen ? heldBack(spec, state) : undefined;
+  const missing = isOpen ? missingFor(spec, state, held) : null;
   const notes = [...notesOf(spec, state), ...remarks];
   const sentence = joined([
     clause,
+    ...(held === undefined ? [] : heldClauses(spec, state, held, outcome.kind === 'inconclusive')),
     ...comparisons.map((comparison) => describeComparison(comparison, spec)).map(capitalised),
     arms.map((arm) => describeNumbers(arm, spec)).join('; '),
     describeMissing(missing, spec),
@@ -144,14 +147,38 @@ function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): O
     return { kind: 'winner', winner: only, clause: `${only} wins: ${whyAlone(spec, state)}` };
   }
   if (spec.comparison === 'segment') return observational(spec, state);
-  return inconclusive(spec, state, 'deadline', 'The time is over and nothing is shown; the baseline stays');
+  const isShown = (heldBack(spec, state)?.shown.decided ?? null) !== null;
+  const over = `The time is over and nothing is ${isShown ? 'decided' : 'shown'}; the baseline stays`;
+  return inconclusive(spec, state, 'deadline', over);
+}
+
+/** What is shown already, and when it is decided. */
+function heldClauses(
+  spec: RuleSpec,
+  { dropped }: RuleState,
+  { until, shown }: HeldBack,
+  isOver: boolean,
+): readonly string[] {
+  if (spec.rule !== 'anytime') return [];
+  const end = describeUntil(until);
+  if (shown.decided !== null) {
+    const { clause } = decidedOutcome(spec, shown, shown.decided);
+    const when = isOver ? 'It would be decided' : 'It is decided';
+    const how = isOver ? '; extend the trial to wait for it' : ', by the evidence of then';
+    return [`Shown so far: ${clause}`, `${when} at ${end}${how}`];
+  }
+  const beaten = Object.keys(shown.dropped).filter((version) => !Object.hasOwn(dropped, version));
+  return [
+    ...(beaten.length === 0
+      ? []
+      : [`Shown so far: ${listed(beaten)} ${beaten.length === 1 ? 'is' : 'are'} beaten`]),
+    ...(isOver ? [] : [`Nothing is decided before ${end}`]),
+  ];
 }
 
 function collectingClause(spec: AnytimeSpec, state: RuleState): string {
   const leader = leaderOf(spec, state);
   const ahead = leader === undefined ? '' : `, ${leader} is in front`;
-  const { minDurationMs = 0 } = spec;
-  const early = state.elapsedMs < minDurationMs ? ', and nothing is decided before the minimum duration' : '';
   const left = survivorsOf(spec, state);
   const back = Object.keys(state.returned ?? {}).filter((version) => left.includes(version));
   const again =
@@ -161,7 +188,7 @@ function collectingClause(spec: AnytimeSpec, state: RuleState): string {
     only === undefined || more.length > 0
       ? ''
       : `; ${whyAlone(spec, state)}, so that the end of the trial decides`;
-  return `The trial is collecting${ahead}${early}${again}${alone}`;
+  return `The trial is collecting${ahead}${again}${alone}`;
 }
 
 /** Why nobody is left to compare a version with. */

@@ -1,3 +1,4 @@
+import type { HeldBack } from './held-back.ts';
 import { presentTraffic, type PresentTraffic } from './recent-traffic.ts';
 import type { FixedSampleSpec, MaxEfficacySpec, RuleSpec } from './rule-spec.ts';
 import { survivorsOf, totalsOf, type RuleState } from './rule-state.ts';
@@ -5,8 +6,15 @@ import type { Missing } from './rule-verdict.ts';
 import { missingOf } from './rules/anytime-outlook.ts';
 import { candidatesLeft } from './rules/shares.ts';
 
-/** What is still to come at the traffic of late; nothing where too little is known of that. */
-export function missingFor(spec: RuleSpec, state: RuleState): Missing | null {
+/** What is still to come: units at the traffic of late, where enough is known of that, and what is waited for. */
+export function missingFor(spec: RuleSpec, state: RuleState, held?: HeldBack): Missing | null {
+  if (held === undefined) return missingUnits(spec, state);
+  const { until, shown } = held;
+  if (shown.decided !== null) return { units: 0, ms: 0, until };
+  return { ...(missingUnits(spec, state) ?? { units: null, ms: null }), until };
+}
+
+function missingUnits(spec: RuleSpec, state: RuleState): Missing | null {
   if (spec.rule === 'max-efficacy') return missingSamples(spec, state);
   const traffic = presentTraffic(state.traffic, survivorsOf(spec, state));
   if (traffic === undefined) return null;

@@ -30,10 +30,18 @@ export interface Comparison {
 
 /** What is still to come, if the efficacies stay as they are. */
 export interface Missing {
-  /** Units over all versions; for `max-efficacy` over the candidates. */
-  readonly units: number;
-  /** At the traffic of late; null where that is not known. */
+  /** Units over all versions, for `max-efficacy` over the candidates; 0 where all is shown, null where nobody can say. */
+  readonly units: number | null;
+  /** For these units, at the traffic of late; null where that is not known. */
   readonly ms: number | null;
+  /** What a decision waits for, whatever is shown, by the rule's clock: absent where it waits for nothing. */
+  readonly until?: {
+    readonly by: 'minDuration' | 'everyFull';
+    readonly lengthMs: number;
+    /** Since the trial began, and from now on. */
+    readonly atMs: number;
+    readonly inMs: number;
+  };
 }
 
 interface VerdictBase {

@@ -54,7 +54,7 @@ export function formatVolume(volume: number): string {
 }
 
 export function describeMissing(missing: Missing | null, { unit }: RuleSpec): string | undefined {
-  if (missing === null) return undefined;
+  if (missing === null || missing.units === null || missing.units === 0) return undefined;
   const time = missing.ms === null ? '' : `, ${formatDuration(missing.ms)} at the present traffic`;
   return `If it goes on like this about ${formatCount(Math.ceil(missing.units))} ${unit}s more are needed${time}`;
 }

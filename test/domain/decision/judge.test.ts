@@ -78,7 +78,7 @@ const ROWS: readonly Row[] = [
     spec: { ...ANYTIME, minDurationMs: 3_600_000 },
     successes: FAR,
     verdict: { kind: 'collecting' },
-    says: 'nothing is decided before the minimum duration',
+    says: 'Shown so far: 2.0-a wins: all others are beaten. It is decided at the end of the minimum duration of 60 min, in 51 min, by the evidence of then.',
   },
   {
     state: 'a period is not full',
@@ -86,7 +86,40 @@ const ROWS: readonly Row[] = [
     successes: FAR,
     blocks: 59,
     verdict: { kind: 'collecting' },
-    says: '2.0-a is in front',
+    says: 'Shown so far: 2.0-a wins: all others are beaten. It is decided at the end of the whole period of 60 min, in 60 s, by the evidence of then.',
+  },
+  {
+    state: 'nothing is shown before a period is full',
+    spec: { ...ANYTIME, everyFullMs: 3_600_000 },
+    successes: ALIKE,
+    blocks: 3,
+    verdict: { kind: 'collecting' },
+    says: 'Nothing is decided before the end of the whole period of 60 min, in 57 min.',
+  },
+  {
+    state: 'one of several is beaten before a period is full',
+    spec: { ...ANYTIME, arms: WITH_CONTROL, everyFullMs: 3_600_000 },
+    successes: { '1.4': 150, '2.0-a': 150, '2.0-b': 75 },
+    blocks: 4,
+    verdict: { kind: 'collecting' },
+    says: 'Shown so far: 2.0-b is beaten. Nothing is decided before the end of the whole period of 60 min, in 56 min.',
+  },
+  {
+    state: 'a later period is the first that may decide',
+    spec: { ...ANYTIME, minDurationMs: 4_000_000, everyFullMs: 3_600_000 },
+    successes: FAR,
+    blocks: 61,
+    verdict: { kind: 'collecting' },
+    says: 'It is decided at the end of the whole period of 60 min, in 59 min',
+  },
+  {
+    state: 'the time is over between the ends of two periods',
+    spec: { ...ANYTIME, everyFullMs: 3_600_000 },
+    successes: FAR,
+    blocks: 9,
+    isOver: true,
+    verdict: { kind: 'inconclusive', reason: 'deadline', leader: '2.0-a' },
+    says: 'The time is over and nothing is decided; the baseline stays. Shown so far: 2.0-a wins: all others are beaten. It would be decided at the end of the whole period of 60 min, in 51 min; extend the trial to wait for it.',
   },
   {
     state: 'a period is full',
@@ -296,6 +329,20 @@ describe('the verdict', () => {
   test('of a candidate without any competitor is none where it got no traffic: no data is never a pass', () => {
     const spec = { ...ANYTIME, arms: CANDIDATES.slice(0, 1) };
     expect(judge(spec, beginRule(spec), true)).toMatchObject({ kind: 'inconclusive', reason: 'noData' });
+  });
+
+  test('that is held back carries what it waits for, and that no evidence is missing', () => {
+    const row: Row = { ...ROWS[0]!, spec: { ...ANYTIME, everyFullMs: 3_600_000 } };
+    const until = { by: 'everyFull', lengthMs: 3_600_000, atMs: 3_600_000, inMs: 3_060_000 };
+    expect(verdictOf(row).missing).toEqual({ units: 0, ms: 0, until });
+    const { missing } = verdictOf({ ...row, successes: ALIKE });
+    expect(missing).toEqual({ units: expect.any(Number), ms: expect.any(Number), until });
+    expect(missing?.units).toBeGreaterThan(0);
+    // Time alone is waited for, and nobody can say what of evidence.
+    expect(verdictOf({ ...row, successes: ALIKE, blocks: 1 }).missing).toEqual({
+      ...{ units: null, ms: null },
+      until: { ...until, inMs: 3_540_000 },
+    });
   });
 
   test('stands once it was made', () => {

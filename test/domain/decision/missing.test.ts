@@ -96,9 +96,10 @@ describe('what is said to be missing', () => {
       [...Array.from({ length: 20 }, (_, i) => alike(busy, i, i + 1)), ...night],
       spec,
     );
-    const { units = 0, ms } = verdicts.at(-1)?.missing ?? {};
-    expect((units / (ms ?? 1)) * MINUTE).toBeGreaterThan(600);
-    expect((units / (ms ?? 1)) * MINUTE).toBeLessThan(800);
+    const { units, ms } = verdicts.at(-1)?.missing ?? {};
+    const unitsPerMinute = ((units ?? 0) / (ms ?? 1)) * MINUTE;
+    expect(unitsPerMinute).toBeGreaterThan(600);
+    expect(unitsPerMinute).toBeLessThan(800);
   });
 
   test('is nothing where hardly anybody came', () => {

@@ -161,17 +161,17 @@ describe('the decision of a plan', () => {
     [
       'a period beyond the deadline',
       { decision: { ...ANYTIME, deadline: '3d', everyFull: '7d' } },
-      /^decision.everyFull: must be at most decision.deadline, 72 h/,
+      /^decision.everyFull: must be at most decision.deadline, 3 d/,
     ],
     [
       'a period beyond the stages, where there is no deadline',
       { decision: { ...ANYTIME, everyFull: '7d' }, 'trial.stages': [{ share: '50%', length: '6d' }] },
-      /^decision.everyFull: must be at most the length of all stages, 144 h/,
+      /^decision.everyFull: must be at most the length of all stages, 6 d/,
     ],
     [
       'a minimum duration after which no period ends in time',
       { decision: { ...ANYTIME, deadline: '10d', minDuration: '8d', everyFull: '7d' } },
-      /^decision.minDuration: must be followed by the end of a whole period of decision.everyFull, 168 h, within decision.deadline, 240 h/,
+      /^decision.minDuration: must be followed by the end of a whole period of decision.everyFull, 7 d, within decision.deadline, 10 d/,
     ],
     [
       'a period that has settled only after the deadline',
@@ -182,7 +182,7 @@ describe('the decision of a plan', () => {
           ...{ allocated: 'SELECT 1', transactions: 'SELECT 2' },
         },
       },
-      /^decision.everyFull: must be at most decision.deadline without measure.source.settlement, 167 h/,
+      /^decision.everyFull: must be at most decision.deadline, 7 d, less measure.source.settlement, 60 min/,
     ],
   ])('names %s', (_what, edits, problem) => {
     const problems = problemsAfter(edits);

@@ -33,11 +33,15 @@ export function observeAnytime(spec: AnytimeSpec, before: RuleState, block: Bloc
 /** A look at what is known, by a clock that has gone on since `before`. */
 export function lookAnytime(spec: AnytimeSpec, before: RuleState, state: RuleState): RuleState {
   if (state.decided !== null || state.alarm !== null) return state;
-  const evidence = evidenceIn(spec, state);
   // A segment policy compares groups of customers: nothing is concluded from it, not even that one is worse.
   if (spec.comparison === 'segment') return state;
-  if (spec.aaTest === true) return isDifferent(spec, evidence) ? withAlarm(state) : state;
-  if (!mayDecide(spec, before, state)) return state;
+  if (spec.aaTest === true) return isDifferent(spec, evidenceIn(spec, state)) ? withAlarm(state) : state;
+  return state.elapsedMs >= nextLookMs(spec, before.elapsedMs) ? concluded(spec, state) : state;
+}
+
+/** With all that the evidence of the moment shows: who is beaten, and who is chosen. */
+export function concluded(spec: AnytimeSpec, state: RuleState): RuleState {
+  const evidence = evidenceIn(spec, state);
   const dropped = { ...state.dropped };
   // The control keeps its traffic to the end: whoever wins has to beat it by itself.
   for (const b of candidatesLeft(spec, state)) {
@@ -86,15 +90,14 @@ function withAlarm(state: RuleState): RuleState {
   return { ...state, alarm: { reason: 'aaDifference', atMs: state.elapsedMs } };
 }
 
-/** From the minimum duration on; with a period only at the first look after each end of it, counted from the start. */
-function mayDecide(
-  { minDurationMs = 0, everyFullMs }: AnytimeSpec,
-  before: RuleState,
-  now: RuleState,
-): boolean {
-  if (now.elapsedMs < minDurationMs) return false;
-  if (everyFullMs === undefined) return true;
-  return Math.floor(now.elapsedMs / everyFullMs) > Math.floor(before.elapsedMs / everyFullMs);
+/**
+ * From when on a look may decide, where the last one was at `elapsedMs`: from the minimum duration on; with a period only
+ * at the first look after each end of it, counted from the start.
+ */
+export function nextLookMs({ minDurationMs = 0, everyFullMs }: AnytimeSpec, elapsedMs: number): number {
+  if (everyFullMs === undefined) return minDurationMs;
+  const next = Math.max(Math.floor(elapsedMs / everyFullMs) + 1, Math.ceil(minDurationMs / everyFullMs));
+  return next * everyFullMs;
 }
 
 /** ln((K−1)/δ): what a pair has to show alone. */

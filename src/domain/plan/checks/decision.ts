@@ -79,10 +79,14 @@ export function decisionTimesFit({ decision, trial, measure }: PlanDraft): PlanP
   const stagesMs = trial.stages.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
   // At the end nothing is known of what has not settled.
   const settling = measure === undefined ? undefined : settlingOf(sourceOf(measure));
-  const lastMs = (deadlineMs ?? stagesMs) - (settling?.waitMs ?? 0);
+  const lengthMs = deadlineMs ?? stagesMs;
+  const lastMs = lengthMs - (settling?.waitMs ?? 0);
   const length = deadlineMs === undefined ? 'the length of all stages' : 'decision.deadline';
-  const settled = settling === undefined ? '' : ` without measure.source.${settling.field}`;
-  const end = `${length}${settled}, ${formatDuration(lastMs)}`;
+  const settled =
+    settling === undefined
+      ? ''
+      : `, less measure.source.${settling.field}, ${formatDuration(settling.waitMs)}`;
+  const end = `${length}, ${formatDuration(lengthMs)}${settled}`;
   const problem = (field: string, value: number, message: string): PlanProblem =>
     planProblem({
       path: ['decision', field],
