@@ -10,9 +10,11 @@ import { formatCount, formatEfficacy } from './sentence.ts';
 export function splitInsideGroups({ arms }: Pick<RuleSpec, 'arms'>): string {
   const weights = arms
     .filter(({ role }, _, all) => role === 'candidate' || all.length === 2)
-    .map(({ version }) => `${version}: 50`)
+    .map(({ version }, _, all) => `${version}: ${all.length === 1 ? 100 : 50}`)
     .join(', ');
-  return `A random split inside each group would compare the versions themselves, group by group: in the rules of traffic.policy write \`to: { ${weights} }\` in place of one version.`;
+  // One version alone is split from nobody: the baseline's share of each group is held back at random.
+  const control = arms.length === 1 ? 'keep a baseline share (trial.baselineShare), and ' : '';
+  return `A random split inside each group would compare the versions themselves, group by group: ${control}in the rules of traffic.policy write \`to: { ${weights} }\` in place of one version.`;
 }
 
 const COMPARED_BY_GROUP =

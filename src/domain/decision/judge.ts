@@ -1,4 +1,5 @@
-import { groupNotes, splitInsideGroups } from './group-words.ts';
+import type { Verdict } from './decision.ts';
+import { splitInsideGroups } from './group-words.ts';
 import {
   controlOf,
   type AnytimeSpec,
@@ -9,29 +10,23 @@ import {
 import { describeUntil, heldBack, type HeldBack } from './held-back.ts';
 import { inPlay, survivorsOf, totalsOf, type RuleState } from './rule-state.ts';
 import { missingFor } from './missing.ts';
+import { notesOf } from './notes.ts';
 import { numbersOf } from './rule-numbers.ts';
 import type { Comparison, InconclusiveReason, RuleVerdict } from './rule-verdict.ts';
 import {
-  ACCOUNTS_AT_SEVERAL,
-  BEST_OF_CANDIDATES,
-  cappedNotes,
   describeBound,
   describeComparison,
-  askedAnew,
   describeMissing,
   describeNumbers,
   joined,
   listed,
-  OBSERVATIONAL,
-  promiseNotes,
-  SYSTEMATIC,
   formatMargin,
 } from './rule-words.ts';
 import { comparisonsOf } from './rules/anytime-outlook.ts';
 import { comparisonsAtLook, isComplete } from './rules/fixed-sample.ts';
 import { assessTotals } from './rules/max-efficacy.ts';
 import { leaderOf } from './rules/shares.ts';
-import { splitAlarm, splitNotes } from './split-check.ts';
+import { splitAlarm } from './split-check.ts';
 
 type Distributed<T> = T extends unknown
   ? Omit<T, 'rule' | 'arms' | 'comparisons' | 'missing' | 'sentence' | 'notes'>
@@ -68,23 +63,6 @@ export function judge(
 
 function capitalised(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-function notesOf(spec: RuleSpec, state: RuleState): readonly string[] {
-  const gone = spec.arms
-    .map(({ version }) => version)
-    .filter((version) => Object.hasOwn(state.pulled, version));
-  return [
-    ...(spec.rule === 'anytime' && gone.length > 0 ? [askedAnew(gone)] : []),
-    ...(spec.comparison === 'segment' ? [OBSERVATIONAL, splitInsideGroups(spec)] : []),
-    ...(spec.comparison === 'stratified' ? groupNotes(spec, state) : []),
-    ...(spec.comparison === 'systematic' ? [SYSTEMATIC] : []),
-    ...(controlOf(spec) === undefined ? [BEST_OF_CANDIDATES] : []),
-    ...promiseNotes(spec),
-    ...splitNotes(spec, state),
-    ...(spec.mayEnterTwice === true ? [ACCOUNTS_AT_SEVERAL] : []),
-    ...cappedNotes(spec),
-  ];
 }
 
 function outcomeOf(spec: RuleSpec, state: RuleState, isOver: boolean): Outcome {
@@ -142,11 +120,12 @@ function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): O
       clause: `The measuring shows no difference between ${listed(among)}, which run the same version: it can be trusted as far as this trial tells, and nothing is promoted`,
     };
   }
+  // Also of one candidate alone: who got it did not get it by chance.
+  if (spec.comparison === 'segment') return observational(spec, state);
   const [only, ...more] = inPlay(spec, state);
   if (only !== undefined && more.length === 0) {
     return { kind: 'winner', winner: only, clause: `${only} wins: ${whyAlone(spec, state)}` };
   }
-  if (spec.comparison === 'segment') return observational(spec, state);
   const isShown = (heldBack(spec, state)?.shown.decided ?? null) !== null;
   const over = `The time is over and nothing is ${isShown ? 'decided' : 'shown'}; the baseline stays`;
   return inconclusive(spec, state, 'deadline', over);
@@ -246,9 +225,9 @@ function hasNoData(spec: RuleSpec, state: RuleState): boolean {
 function greatestOutcome(spec: MaxEfficacySpec, state: RuleState, isOver: boolean): Outcome {
   const verdict = assessTotals(spec, state, isOver ? 'end' : 'during');
   const clause = verdict.sentence.split('. ')[0] ?? '';
+  if (spec.comparison === 'segment' && isConclusion(verdict)) return observational(spec, state);
   switch (verdict.kind) {
     case 'winner':
-      if (spec.comparison === 'segment') return observational(spec, state);
       return { kind: 'winner', winner: verdict.winner, clause };
     case 'inconclusive':
       return inconclusive(spec, state, verdict.reason, clause);
@@ -258,6 +237,14 @@ function greatestOutcome(spec: MaxEfficacySpec, state: RuleState, isOver: boolea
     case 'pulled':
       return { kind: verdict.kind, clause };
   }
+}
+
+/** Whether it says that versions differ, or that they do not. */
+function isConclusion(verdict: Verdict): boolean {
+  const { kind } = verdict;
+  return (
+    kind === 'winner' || kind === 'keepBaseline' || (kind === 'inconclusive' && verdict.reason === 'tie')
+  );
 }
 
 function fixedOutcome(spec: FixedSampleSpec, state: RuleState, isOver: boolean): Outcome {

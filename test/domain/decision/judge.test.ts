@@ -297,6 +297,29 @@ describe('the verdict', () => {
     expect(notes[1]).toContain('A random split inside each group');
   });
 
+  describe.each(['anytime', 'max-efficacy', 'fixed-sample'] as const)(
+    'on groups of customers by %s',
+    (rule) => {
+      const rules = { anytime: ANYTIME, 'max-efficacy': GREATEST, 'fixed-sample': FIXED };
+      const observational = { kind: 'inconclusive', reason: 'observational' };
+      const over = (arms: readonly Arm[], successes: Row['successes']): RuleVerdict =>
+        verdictOf({
+          ...{ state: 'over', successes, verdict: {}, says: '', isOver: true },
+          spec: { ...rules[rule], arms, comparison: 'segment' },
+        });
+
+      test('names no winner, not even of one candidate alone', () => {
+        expect(over(CANDIDATES, FAR)).toMatchObject(observational);
+        expect(over(CANDIDATES.slice(0, 1), { '2.0-a': 10 })).toMatchObject(observational);
+      });
+
+      test('does not keep the baseline as the better one either, nor call versions equal', () => {
+        expect(over(WITH_CONTROL, { '1.4': 150, '2.0-a': 75, '2.0-b': 75 })).toMatchObject(observational);
+        expect(over(WITH_CONTROL, { '1.4': 100, ...ALIKE })).toMatchObject(observational);
+      });
+    },
+  );
+
   test('without a control arm claims the best of the candidates only', () => {
     expect(verdictOf(ROWS[0]!).notes).toContain(
       'No baseline share was kept: this is the best of the candidates, not a claim that it is better than today.',

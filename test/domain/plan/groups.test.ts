@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { splitInsideGroups } from '../../../src/domain/decision/group-words.ts';
+import { ruleSpecOf } from '../../../src/domain/decision/spec-of.ts';
+import { formatPlanProblems } from '../../../src/domain/plan/problem.ts';
 import { readPlan } from '../../../src/domain/plan/read-plan.ts';
 import { splitOf } from '../../../src/domain/upgrade/route-changes.ts';
-import { editedPlan, problemsAfter, type Edits } from './example.ts';
+import { editedPlan, examplePlan, problemsAfter, type Edits } from './example.ts';
 
 const AGES = {
   kind: 'range',
@@ -27,6 +30,36 @@ describe('a plan whose groups are dealt at random', () => {
     expect(problemsAfter(edits)).toEqual([]);
     const read = readPlan(editedPlan(edits));
     expect(read.ok && splitOf(read.plan, 1, 'u').account).toEqual(account);
+  });
+
+  test('is what a verdict on one candidate’s groups advises: the rest of each is held back as a control', () => {
+    const one = examplePlan();
+    const policy = (to: unknown) => ({
+      kind: 'range',
+      rules: [
+        { below: 35, to },
+        { from: 35, to: '1.4' },
+      ],
+    });
+    const edits = (to: unknown): Edits => ({
+      ...{ candidates: one.candidates.slice(0, 1), deployment: { 'home-page': 'blue' } },
+      ...{ 'clusters.green': undefined, 'traffic.key.lookup': 'ages.csv', 'traffic.policy': policy(to) },
+    });
+    const specWith = (to: unknown, baselineShare: string | undefined) => {
+      const read = readPlan(editedPlan({ ...edits(to), 'trial.baselineShare': baselineShare }));
+      if (!read.ok) throw new Error(formatPlanProblems(read.problems));
+      return ruleSpecOf(read.plan);
+    };
+    const bySegment = specWith('2.0-a', undefined);
+    expect(bySegment).toMatchObject({ comparison: 'segment', arms: [{ version: '2.0-a' }] });
+    expect(splitInsideGroups(bySegment)).toContain(
+      'keep a baseline share (trial.baselineShare), and in the rules of traffic.policy write `to: { 2.0-a: 100 }`',
+    );
+    const advised = specWith({ '2.0-a': 100 }, '10%');
+    expect(advised).toMatchObject({
+      comparison: 'stratified',
+      arms: [{ version: '1.4' }, { version: '2.0-a' }],
+    });
   });
 
   test.each<[name: string, edits: Edits, problem: RegExp]>([
