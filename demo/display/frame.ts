@@ -1,3 +1,4 @@
+import { verdictNotes } from '../../src/cli/verdict-notes.ts';
 import { evidenceLines } from '../../src/domain/decision/evidence-lines.ts';
 import { formatEfficacy } from '../../src/domain/decision/sentence.ts';
 import type { Phase } from '../../src/domain/upgrade/phase.ts';
@@ -100,7 +101,13 @@ function efficacyLines(snapshot: Snapshot, { paint, versions }: FrameOptions): s
     ];
     return `  ${version.padEnd(8)}  ${bar}${'·'.repeat(BAR_WIDTH - filled)} ${text.padStart(7)}  ${volume} of ${allocated}  ${notes.join(' ')}`;
   });
-  return [head, ...lines, ...evidenceRows(snapshot.status.verdict), ''];
+  return [head, ...lines, ...evidenceRows(status.verdict), ...verdictRows(status.verdict), ''];
+}
+
+/** What was found, and what it may not claim. */
+function verdictRows(verdict: Snapshot['status']['verdict']): string[] {
+  const found = verdict === null || verdict.kind === 'collecting' ? [] : [`  verdict   ${verdict.sentence}`];
+  return [...found, ...verdictNotes(verdict).map((note) => `  note      ${note}`)];
 }
 
 /** How near the rule is to a verdict: grows with every reading. */

@@ -1,5 +1,6 @@
 import type { UpgradeStatus } from '../../src/domain/upgrade/status.ts';
 import { newEntries } from '../../src/cli/change-lines.ts';
+import { newNotes } from '../../src/cli/verdict-notes.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { Display } from './display.ts';
 import { clock } from './paint.ts';
@@ -67,10 +68,11 @@ function serverChanges(before: UpgradeStatus | undefined, after: UpgradeStatus):
 
 function readingChange(before: Snapshot | undefined, { efficacy, status }: Snapshot): string[] {
   if (efficacy.readings === 0 || before?.efficacy.readings === efficacy.readings) return [];
+  const notes = newNotes(before?.status.verdict ?? null, status.verdict).map((note) => `note: ${note}`);
   // A verdict stands in the timeline.
-  if (status.verdict?.kind !== 'collecting') return [];
+  if (status.verdict?.kind !== 'collecting') return notes;
   const { stage, stages } = status.trial;
-  return [`reading ${efficacy.readings}, stage ${stage} of ${stages}: ${efficacy.sentence}`];
+  return [`reading ${efficacy.readings}, stage ${stage} of ${stages}: ${efficacy.sentence}`, ...notes];
 }
 
 function problemChanges(before: UpgradeStatus | undefined, after: UpgradeStatus): string[] {

@@ -1,6 +1,7 @@
 import type { GatewayStanding } from '../domain/gateway-standing.ts';
 import type { TimelineEntry } from '../domain/upgrade/state.ts';
 import type { Snapshot } from './status-view.ts';
+import { newNotes } from './verdict-notes.ts';
 
 /** A snapshot with the timeline, which tells the story; the rest is compared. */
 export interface WatchedState extends Snapshot {
@@ -72,7 +73,10 @@ function readingChange(before: WatchedState | undefined, { efficacy, status }: W
   if (efficacy === null || efficacy.readings === 0) return [];
   if (before?.efficacy?.readings === efficacy.readings) return [];
   const { stage, stages } = status.trial;
-  return [`reading ${efficacy.readings}, stage ${stage} of ${stages}: ${efficacy.sentence}`];
+  return [
+    `reading ${efficacy.readings}, stage ${stage} of ${stages}: ${efficacy.sentence}`,
+    ...newNotes(before?.status.verdict ?? null, status.verdict).map((note) => `note: ${note}`),
+  ];
 }
 
 function problemChanges(before: WatchedState | undefined, { status }: WatchedState): string[] {

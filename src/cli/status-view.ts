@@ -8,6 +8,7 @@ import type { EfficacyAnswer, UpgradeStatus } from '../domain/upgrade/status.ts'
 import type { GatewaysView } from '../domain/gateway-standing.ts';
 import { actionHints } from './action-hints.ts';
 import { gatewaysBlock } from './gateways-block.ts';
+import { verdictNotes } from './verdict-notes.ts';
 
 /** All that `status` and `watch` show; what could not be had is null. */
 export interface Snapshot {
@@ -162,8 +163,8 @@ function problemsBlock({ problems }: UpgradeStatus, options: ViewOptions): strin
 
 function verdictBlock({ verdict, approval, aborted }: UpgradeStatus): string[] {
   return [
-    // While it collects, the table above says it all.
-    ...(verdict === null || verdict.kind === 'collecting' ? [] : [`  ${verdict.sentence}`]),
+    ...(verdict === null ? [] : [`  ${verdict.sentence}`]),
+    ...verdictNotes(verdict).map((note) => `  · ${note}`),
     ...(approval === null
       ? []
       : [`  ${approval.candidate} was approved by ${approval.by} at ${approval.at}`]),

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { changeLines, newEntries, type WatchedState } from '../../src/cli/change-lines.ts';
+import { judge } from '../../src/domain/decision/judge.ts';
+import { stateOfTotals } from '../../src/domain/decision/rule-reading.ts';
+import type { RuleVerdict } from '../../src/domain/decision/rule-verdict.ts';
+import { ruleSpecOf } from '../../src/domain/decision/spec-of.ts';
 import { statusView } from '../../src/cli/status-view.ts';
 import { initialState, type UpgradeState } from '../../src/domain/upgrade/state.ts';
 import { efficacyOf, statusOf } from '../../src/domain/upgrade/status.ts';
@@ -36,7 +40,29 @@ const trial: UpgradeState['trial'] = {
   ],
 };
 
+/** What a rule says of requests, without a control arm: `isOver` when the trial ends. */
+function verdictOf(successes: number, isOver = false): RuleVerdict {
+  const spec = ruleSpecOf(
+    examplePlan({ decision: { rule: 'max-efficacy' }, trial: { stages: [{ share: '50%', length: '1m' }] } }),
+  );
+  const arms = [
+    { version: '2.0-a', role: 'candidate', allocated: 1000, volume: successes },
+    { version: '2.0-b', role: 'candidate', allocated: 1000, volume: 150 },
+  ] as const;
+  const moved = [`Moved by failover: ${(successes / 100).toFixed(1)} % of the requests.`];
+  return judge(spec, stateOfTotals(spec, arms, 60_000), isOver, moved);
+}
+
 describe('the view of an upgrade', () => {
+  test.each([false, true])('shows what the verdict says and may not claim (trial over: %s)', (isOver) => {
+    const verdict = verdictOf(800, isOver);
+    expect(verdict.kind).toBe(isOver ? 'winner' : 'collecting');
+    expect(verdict.notes.join()).toMatch(/promises no error rate.*Not checked.*Moved by failover/);
+    const text = view(watched({ phase: 'trial', trial: { ...trial, verdict } }));
+    expect(text).toContain(`  ${verdict.sentence}\n`);
+    for (const note of verdict.notes) expect(text).toContain(`  · ${note}`);
+  });
+
   test('shows phase, servers by cluster, routes and what the operator can do', () => {
     const text = view(watched());
     expect(text).toContain('wealth: preflight   upgrade-wealth.1');
@@ -145,6 +171,18 @@ describe('the lines of a watch in a pipe', () => {
     expect(changeLines(after, watched({ phase: 'trial', servers, trial }), AT)).toEqual([
       `${AT} trial: mended: server blue-2: it exited with 1`,
     ]);
+  });
+
+  test('tell each note of a verdict once while the trial collects, and all of them with its verdict', () => {
+    const at = (readings: number, verdict: RuleVerdict) =>
+      watched({ phase: 'trial', trial: { ...trial, readings, verdict } });
+    const notesIn = (before: WatchedState, after: WatchedState) =>
+      changeLines(before, after, AT).flatMap((line) => line.split(' trial: note: ')[1] ?? []);
+    const [first, second, last] = [verdictOf(700), verdictOf(800), verdictOf(900, true)];
+    expect(notesIn(watched({ phase: 'trial' }), at(1, first))).toEqual(first.notes);
+    // Only a number of it changed.
+    expect(notesIn(at(1, first), at(2, second))).toEqual([]);
+    expect(notesIn(at(2, second), at(3, last))).toEqual(last.notes);
   });
 
   test('tell of a table that many gateways took in one line, and of those in trouble one by one', () => {

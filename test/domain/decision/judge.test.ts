@@ -5,6 +5,7 @@ import { beginRule, observe, withPulled } from '../../../src/domain/decision/rul
 import {
   effectGrid,
   type AnytimeSpec,
+  type Arm,
   type FixedSampleSpec,
   type MaxEfficacySpec,
   type RuleSpec,
