@@ -14,6 +14,7 @@ import { notesOf } from './notes.ts';
 import { numbersOf } from './rule-numbers.ts';
 import type { Comparison, InconclusiveReason, RuleVerdict } from './rule-verdict.ts';
 import {
+  decimalsFor,
   describeBound,
   describeComparison,
   describeMissing,
@@ -26,6 +27,7 @@ import { comparisonsOf } from './rules/anytime-outlook.ts';
 import { comparisonsAtLook, isComplete } from './rules/fixed-sample.ts';
 import { assessTotals } from './rules/max-efficacy.ts';
 import { leaderOf } from './rules/shares.ts';
+import { formatCount } from './sentence.ts';
 import { splitAlarm } from './split-check.ts';
 
 type Distributed<T> = T extends unknown
@@ -50,11 +52,12 @@ export function judge(
   const held = isOpen ? heldBack(spec, state) : undefined;
   const missing = isOpen ? missingFor(spec, state, held) : null;
   const notes = [...notesOf(spec, state), ...remarks];
+  const decimals = decimalsFor(arms, spec);
   const sentence = joined([
     clause,
     ...(held === undefined ? [] : heldClauses(spec, state, held, outcome.kind === 'inconclusive')),
     ...comparisons.map((comparison) => describeComparison(comparison, spec)).map(capitalised),
-    arms.map((arm) => describeNumbers(arm, spec)).join('; '),
+    arms.map((arm) => describeNumbers(arm, spec, decimals)).join('; '),
     describeMissing(missing, spec),
     describeBound(spec),
   ]);
@@ -89,7 +92,8 @@ function untrustedData(spec: RuleSpec, { alarm, sampleRatio }: RuleState): Outco
     return { kind: 'untrustedData', reason, clause };
   }
   const split = Object.entries(sampleRatio.seen).map(
-    ([version, n]) => `${version} got ${n} of ${Math.round(sampleRatio.expected[version] ?? 0)} expected`,
+    ([version, n]) =>
+      `${version} got ${formatCount(n)} of ${formatCount(Math.round(sampleRatio.expected[version] ?? 0))} expected`,
   );
   const clause = `${splitAlarm(spec)}, nothing is decided: ${listed(split)}`;
   return { kind: 'untrustedData', reason, clause };
@@ -108,8 +112,10 @@ function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): O
   const isLate = isOver || (spec.deadlineMs !== undefined && state.elapsedMs >= spec.deadlineMs);
   if (decided !== null) return decidedOutcome(spec, state, decided);
   if (!isLate) return { kind: 'collecting', clause: collectingClause(spec, state) };
-  if (hasNoData(spec, state))
-    return inconclusive(spec, state, 'noData', 'No data: a version got no allocated traffic');
+  const empty = withoutData(spec, state);
+  if (empty.length > 0) {
+    return inconclusive(spec, state, 'noData', `No data: ${listed(empty)} got no allocated traffic`);
+  }
   if (spec.aaTest === true) {
     const among = spec.arms.map(({ version }) => version);
     const keep = controlOf(spec) ?? among[0] ?? '';
@@ -217,9 +223,9 @@ function observational(spec: RuleSpec, state: RuleState): Outcome {
   return inconclusive(spec, state, 'observational', clause.replace(/\.$/, ''));
 }
 
-function hasNoData(spec: RuleSpec, state: RuleState): boolean {
+function withoutData(spec: RuleSpec, state: RuleState): readonly string[] {
   const totals = totalsOf(state);
-  return survivorsOf(spec, state).some((version) => (totals[version]?.n ?? 0) === 0);
+  return survivorsOf(spec, state).filter((version) => (totals[version]?.n ?? 0) === 0);
 }
 
 function greatestOutcome(spec: MaxEfficacySpec, state: RuleState, isOver: boolean): Outcome {
@@ -265,12 +271,12 @@ function fixedOutcome(spec: FixedSampleSpec, state: RuleState, isOver: boolean):
       spec,
       state,
       'tooFewSamples',
-      `Too few samples: ${spec.unitsPerArm} of each version were planned`,
+      `Too few samples: ${formatCount(spec.unitsPerArm)} of each version were planned`,
     );
   }
   return {
     kind: 'collecting',
-    clause: `The trial is collecting until each version has ${spec.unitsPerArm} ${spec.unit}s; there is one look`,
+    clause: `The trial is collecting until each version has ${formatCount(spec.unitsPerArm)} ${spec.unit}s; there is one look`,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { ArmNumbers, Comparison, Missing } from './rule-verdict.ts';
 import { isBounded, isUnbounded, type RuleSpec } from './rule-spec.ts';
-import { allOf, formatCount, formatEfficacy } from './sentence.ts';
+import { allOf, decimalsToTell, formatCount, formatEfficacy, grouped } from './sentence.ts';
 import { formatDuration } from '../duration.ts';
 
 /** Numbers of a verdict as clauses of its sentence. */
@@ -37,20 +37,37 @@ function trimmed(value: number): string {
 }
 
 /** `2.0-a: 812 of 1,010 = 80.4 % (77.8 % to 82.7 %)`. */
-export function describeNumbers(arm: ArmNumbers, { rule, volume, comparison, unit }: RuleSpec): string {
+export function describeNumbers(arm: ArmNumbers, spec: RuleSpec, moreDecimals = 1): string {
+  const { rule, volume, comparison, unit } = spec;
   const name = arm.role === 'baseline' ? `${arm.version} (baseline)` : arm.version;
   const out = arm.out === undefined ? '' : `, ${arm.out.why}: ${arm.out.reason}`;
   if (arm.efficacy === null) return `${name}: nothing allocated${out}`;
   const kind = volume === 'clicks' ? 'amount' : volume;
-  const shown = (value: number): string => formatEfficacy(value, kind, { moreDecimals: 1, unit });
+  const shown = (value: number): string => formatEfficacy(value, kind, { moreDecimals, unit });
   const range = arm.interval === null ? '' : ` (${shown(arm.interval[0])} to ${shown(arm.interval[1])})`;
   // An average over groups need not be the one number divided by the other.
   const equals = comparison === 'stratified' && rule !== 'max-efficacy' ? ', by groups ' : ' = ';
-  return `${name}: ${formatVolume(arm.volume)} of ${formatCount(arm.units)}${equals}${shown(arm.efficacy)}${range}${out}`;
+  const uncapped =
+    comparesCapped(spec) && arm.uncapped !== undefined ? `, uncapped ${formatVolume(arm.uncapped)}` : '';
+  return `${name}: ${formatVolume(arm.volume)} of ${formatCount(arm.units)}${equals}${shown(arm.efficacy)}${range}${uncapped}${out}`;
+}
+
+function comparesCapped(spec: RuleSpec): boolean {
+  return isBounded(spec) && !isUnbounded(spec) && spec.cap !== undefined;
+}
+
+/** Decimals beyond the usual ones: of the greatest ratio, as many as it takes to see which is greater. */
+export function decimalsFor(arms: readonly ArmNumbers[], { rule, volume }: RuleSpec): number {
+  if (rule !== 'max-efficacy') return 1;
+  const kind = volume === 'clicks' ? 'amount' : volume;
+  const known = arms.flatMap(({ volume: sum, units, efficacy }) =>
+    efficacy === null ? [] : [{ volume: sum, allocated: units, efficacy }],
+  );
+  return decimalsToTell(known, kind, 1);
 }
 
 export function formatVolume(volume: number): string {
-  return Number.isInteger(volume) ? formatCount(volume) : volume.toFixed(2);
+  return Number.isInteger(volume) ? formatCount(volume) : grouped(volume, 2);
 }
 
 export function describeMissing(missing: Missing | null, { unit }: RuleSpec): string | undefined {
@@ -94,7 +111,7 @@ export function promiseNotes(spec: RuleSpec): readonly string[] {
 /** Where outcomes are capped before they are compared. */
 export function cappedNotes(spec: RuleSpec): readonly string[] {
   const { cap, unit } = spec;
-  if (!isBounded(spec) || isUnbounded(spec) || cap === undefined) return [];
+  if (!comparesCapped(spec) || cap === undefined) return [];
   return [`What is compared is capped at ${cap} per ${unit}; the uncapped totals are shown beside it.`];
 }
 

@@ -9,7 +9,8 @@ export function formatCount(value: number): string {
   return grouped(value, 0);
 }
 
-function grouped(value: number, decimals: number): string {
+/** With marks between thousands. */
+export function grouped(value: number, decimals: number): string {
   const [whole = '', fraction] = value.toFixed(decimals).split('.');
   const spaced = whole.replace(/\B(?=(\d{3})+$)/g, ',');
   return fraction === undefined ? spaced : `${spaced}.${fraction}`;
@@ -55,12 +56,17 @@ function counted(volume: number, kind: Exclude<VolumeKind, 'amount'>): string {
   return volume === 1 ? ONE[kind] : kind;
 }
 
-function decimalsToTell(arms: readonly ArmEfficacy[], volume: VolumeKind): number {
+/** How many more decimals than `formatEfficacy` shows it takes, from `least`, to see that efficacies differ. */
+export function decimalsToTell(
+  arms: readonly Pick<ArmEfficacy, 'allocated' | 'volume' | 'efficacy'>[],
+  volume: VolumeKind,
+  least = 0,
+): number {
   const known = arms.filter((arm) => arm.efficacy !== null);
   const distinct = known.filter(
     (arm, index) => known.findIndex((other) => compareRatios(other, arm) === 0) === index,
   );
-  for (let more = 0; more < MAX_DECIMALS; more += 1) {
+  for (let more = least; more < MAX_DECIMALS; more += 1) {
     const shown = new Set(
       distinct.map((arm) => formatEfficacy(arm.efficacy ?? 0, volume, { moreDecimals: more })),
     );

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { EVERYONE, type Block } from '../../../src/domain/decision/block.ts';
 import { judge } from '../../../src/domain/decision/judge.ts';
 import { beginRule, observe, withPulled } from '../../../src/domain/decision/rule.ts';
+import { stateOfTotals } from '../../../src/domain/decision/rule-reading.ts';
 import {
   effectGrid,
   type AnytimeSpec,
@@ -72,7 +73,7 @@ const ROWS: readonly Row[] = [
     successes: { '2.0-a': 100 },
     isOver: true,
     verdict: { kind: 'inconclusive', reason: 'noData' },
-    says: '2.0-b: nothing allocated',
+    says: 'No data: 2.0-b got no allocated traffic.',
   },
   {
     state: 'the minimum duration is not reached',
@@ -179,7 +180,7 @@ const ROWS: readonly Row[] = [
     successes: FAR,
     shares: { '2.0-a': 0.7, '2.0-b': 0.3 },
     verdict: { kind: 'untrustedData', reason: 'sampleRatio' },
-    says: '2.0-a got 4500 of 6300 expected',
+    says: '2.0-a got 4,500 of 6,300 expected',
   },
   {
     state: 'a source counts requests, and the plan says that they are accounts',
@@ -241,7 +242,7 @@ const ROWS: readonly Row[] = [
     blocks: 3,
     isOver: true,
     verdict: { kind: 'inconclusive', reason: 'tooFewSamples' },
-    says: 'Too few samples: 2000 of each version were planned.',
+    says: 'Too few samples: 2,000 of each version were planned.',
   },
   {
     state: 'the greatest efficacy wins at the end',
@@ -353,6 +354,34 @@ describe('the verdict', () => {
   test('of a candidate without any competitor is none where it got no traffic: no data is never a pass', () => {
     const spec = { ...ANYTIME, arms: CANDIDATES.slice(0, 1) };
     expect(judge(spec, beginRule(spec), true)).toMatchObject({ kind: 'inconclusive', reason: 'noData' });
+  });
+
+  test('by the greatest efficacy shows as many decimals as it takes to see which is greater', () => {
+    const spec: MaxEfficacySpec = { ...GREATEST, volume: 'amount', unit: 'account' };
+    const totals = [
+      { version: '2.0-a', role: 'candidate', allocated: 1000, volume: 12_345.65 },
+      { version: '2.0-b', role: 'candidate', allocated: 1000, volume: 12_345.7 },
+    ] as const;
+    const { sentence } = judge(spec, stateOfTotals(spec, totals, 60_000), true);
+    expect(sentence).toContain('2.0-a: 12,345.65 of 1,000 = 12.3456 per account');
+    expect(sentence).toContain('2.0-b: 12,345.70 of 1,000 = 12.3457 per account');
+  });
+
+  test('on capped amounts shows what they were before beside them', () => {
+    const spec: RuleSpec = { ...ANYTIME, volume: 'amount', unit: 'account', cap: 50 };
+    const arms = {
+      '2.0-a': { n: 500, sum: 100, squares: 60, uncapped: 7_250 },
+      '2.0-b': { n: 500, sum: 100, squares: 60, uncapped: 5_000 },
+    };
+    const block: Block = { fromMs: 0, toMs: 60_000, groups: { [EVERYONE]: arms } };
+    const { sentence, notes } = judge(spec, observe(spec, beginRule(spec), block));
+    expect(sentence).toMatch(/2\.0-a: 5,000 of 500 = 10\.000 per account \([^)]*\), uncapped 7,250;/);
+    expect(notes).toContain(
+      'What is compared is capped at 50 per account; the uncapped totals are shown beside it.',
+    );
+    const successes = { ...arms['2.0-a'], uncapped: 100 };
+    const counted: Block = { ...block, groups: { [EVERYONE]: { '2.0-a': successes } } };
+    expect(judge(ANYTIME, observe(ANYTIME, beginRule(ANYTIME), counted)).sentence).not.toContain('uncapped');
   });
 
   test('that is held back carries what it waits for, and that no evidence is missing', () => {
