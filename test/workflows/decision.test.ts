@@ -149,7 +149,7 @@ describe('the rule anytime in a run', () => {
   });
 
   test.each(['minDuration', 'everyFull'])(
-    'a %s as long as the trial ends with it, though the blocks lag behind',
+    '%s may be as long as the trial: the last reading decides, though the blocks lag behind',
     async (field) => {
       const plan = examplePlanInput({
         trial: { stages: [{ share: '90%', length: '500ms' }], readEvery: '100ms', baselineShare: '10%' },
