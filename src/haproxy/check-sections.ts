@@ -1,6 +1,7 @@
 import { checkServer } from './server-line.ts';
 import { type ConfigProblem, defaultsOf, isRule, placeRules, type Section } from './config-sections.ts';
 import { checkSettings, isSetting, type Pair } from './check-settings.ts';
+import { OWN_SOCKET } from './hand-on-script.ts';
 import { checkTable } from './table-line.ts';
 
 /** What is rendered, and may well be otherwise or missing in a configuration of somebody's own. */
@@ -78,6 +79,7 @@ function missingSection(
 
 function checkLines({ held, rendered }: Pair, sections: readonly Section[]): ConfigProblem[] {
   return rendered.lines.flatMap(({ words }): ConfigProblem[] => {
+    if (words.startsWith(OWN_SOCKET_LINE)) return checkOwnSocket(held);
     if (isRule(words) || isSetting(words) || MARK.test(words) || OWNERS.some((of) => of.test(words)))
       return [];
     if (words.startsWith('stats socket ')) return checkRuntimeApi(held, words);
@@ -85,6 +87,16 @@ function checkLines({ held, rendered }: Pair, sections: readonly Section[]): Con
     if (words.startsWith('server ')) return checkServer(held, words, defaultsOf(sections, held)?.lines ?? []);
     return checkLine(held, words);
   });
+}
+
+const OWN_SOCKET_LINE = `setenv ${OWN_SOCKET} `;
+
+/** Its address is the owner's to choose. */
+function checkOwnSocket(global: Section): ConfigProblem[] {
+  if (global.lines.some(({ words }) => words.startsWith(OWN_SOCKET_LINE))) return [];
+  const missing = `without \`${OWN_SOCKET_LINE.trim()}\` ${HANDOVER}`;
+  const write = `${OWN_SOCKET_LINE}/run/haproxy/admin.sock   (its Runtime API; before \`lua-load\`)`;
+  return [{ line: global.line, missing, write }];
 }
 
 /** By one socket or several. */

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
  * Transactions are pushed to the new process by the one that goes, which purges its own then (`peers` section with the
  * local peer alone, configuration.txt 3.5). The new process serves before all has reached it: what it does not know yet
  * goes round once more, until it is known or everything must have arrived. Else a transaction under way would pass for
- * one that begins.
+ * one that begins. What the old process notes only after that, it enters by itself (hand-on-script.ts).
  */
 
 const PEERS = 'changeover';

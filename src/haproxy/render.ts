@@ -3,6 +3,7 @@ import { LATENCY_BOUNDS_MS } from '../domain/measure.ts';
 import { countingOf } from '../domain/decision/counting-of.ts';
 import type { Plan } from '../domain/plan/schema.ts';
 import { HANDED_OVER, type HandedOver, handoverBind, handoverGlobal, handoverSections } from './handover.ts';
+import { HAND_ON_SCRIPT, handOnScriptFile, handOnScriptLines } from './hand-on-script.ts';
 import { innerMarkLines, type InnerPlan, innerRules, innerServicesOf } from './inner-rules.ts';
 import {
   accountOf,
@@ -112,6 +113,7 @@ function globalSection(plan: Plan, options: RenderOptions, files: Files, parts: 
     ),
     ...(hasStateScript(serversOf(plan).length) ? stateScriptLines(options.files) : []),
     ...innerMarkLines(innerServicesOf(options.inner ?? [])),
+    ...(handedOver(parts).transactions ? handOnScriptLines(options) : []),
     ...handoverGlobal(handedOver(parts)),
     '',
     'defaults',
@@ -283,6 +285,9 @@ export function seedFiles(
     [files.latency, linesOf(latency)],
     [files.digits, linesOf(Array.from({ length: 10 }, (_, digit) => `${digit} ${digit}`))],
     [files.servers, serverStateFile(plan.service, slots, servers, () => 'maint')],
+    ...(handedOver(rulePartsOf(plan)).transactions
+      ? ([[handOnScriptFile(options.files), HAND_ON_SCRIPT]] as const)
+      : []),
     ...(hasStateScript(servers.length) ? ([[stateScriptFile(options.files), STATE_SCRIPT]] as const) : []),
   ]);
 }

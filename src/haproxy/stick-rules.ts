@@ -1,4 +1,5 @@
 import { ALLOTTED } from './conditions.ts';
+import { HAND_ON, whereLua } from './hand-on-script.ts';
 import { fetchOf, type RuleParts, TABLES } from './layout.ts';
 
 /** So long an answer may take before its transaction is noted anew, in milliseconds. */
@@ -34,7 +35,27 @@ export function stickRules({ transactions }: RuleParts): string[] {
     ...(transactions.endHeader === undefined
       ? []
       : [
-          `stick store-response var(txn.id) table ${TABLES.ended} if ${hasId} { ${fetchOf('res.fhdr', transactions.endHeader)} -m found }`,
+          `stick store-response var(txn.id) table ${TABLES.ended} if ${hasId} ${ends(transactions.endHeader)}`,
         ]),
+    '# The same where another process has taken over.',
+    ...whereLua([
+      `http-response set-var(txn.given) ${given} if { stopping } ${isGiven}`,
+      ...[
+        [TABLES.transactions, ALLOTTED],
+        [TABLES.unallotted, `!${ALLOTTED}`],
+      ].flatMap(([table = '', kind = '']) => [
+        `http-response ${HAND_ON} ${table} txn.given if { stopping } { var(txn.given) -m found } ${kind}`,
+        `http-response ${HAND_ON} ${table} txn.id if { stopping } ${isOther} ${kind} or { stopping } ${isLong} ${kind}`,
+      ]),
+      ...(transactions.endHeader === undefined
+        ? []
+        : [
+            `http-response ${HAND_ON} ${TABLES.ended} txn.id if { stopping } ${hasId} ${ends(transactions.endHeader)}`,
+          ]),
+    ]),
   ];
+}
+
+function ends(header: string): string {
+  return `{ ${fetchOf('res.fhdr', header)} -m found }`;
 }

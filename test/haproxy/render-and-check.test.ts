@@ -83,6 +83,7 @@ describe('what a configuration lacks is said by line', () => {
     ['    option idle-close-on-response\n', 'defaults', /reload may cut/],
     ['    load-server-state-from-file global\n', 'defaults', /state file is not loaded/],
     ['    id 1001\n', 'backend shop_1', /no fixed id/],
+    ['    setenv CHANGEOVER_SOCKET /run/haproxy/admin.sock\n', 'global', /a reload would cut transactions/],
   ])('without %j', (part, where, missing) => {
     expect(checkConfig(text.replace(part, ''), plan)).toEqual([
       expect.objectContaining({ line: lineOf(where), missing: expect.stringMatching(missing) as string }),
