@@ -1,3 +1,4 @@
+import type { Lead } from '../../src/domain/policy/leader.ts';
 import type { KeySource, TrafficPolicy } from '../../src/domain/policy/policy.ts';
 
 /** A policy, and where its keys are found. */
@@ -9,6 +10,8 @@ export interface KeyCase {
   readonly share: number;
   readonly withoutKey?: string;
   readonly pulled?: string[];
+  /** Who is in front, and what it gets. */
+  readonly lead?: Omit<Lead, 'candidates'>;
 }
 
 export const CASES: readonly KeyCase[] = [
@@ -95,6 +98,18 @@ export const CASES: readonly KeyCase[] = [
     share: 0.5,
     withoutKey: '2.0-a',
     pulled: ['2.0-b'],
+  },
+  {
+    key: { from: 'header', name: 'x-account', lookup: 'ages.csv' },
+    policy: {
+      kind: 'range',
+      rules: [
+        { below: 35, to: { '2.0-a': 9, '2.0-b': 1 } },
+        { from: 35, to: { '2.0-a': 1, '2.0-b': 2, '1.0': 1 } },
+      ],
+    },
+    share: 0.5,
+    lead: { leader: '2.0-b', share: 0.7, out: [] },
   },
 ];
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { withLeader } from '../../src/domain/policy/leader.ts';
 import type { TrafficPolicy } from '../../src/domain/policy/policy.ts';
 import type { RouteTable } from '../../src/domain/routes/table.ts';
 import { type CompiledRoutes, compileRoutes } from '../../src/gateway/compiled-routes.ts';
@@ -46,9 +47,9 @@ async function embedded(routes: CompiledRoutes): Promise<Server> {
 
 describe('the same key gets the same release and bucket from HAProxy and from the embedded gateway (invariant 7)', () => {
   it.for(CASES)(
-    '$policy.kind of $key.from, $key.lookup, dealt by $account.from',
+    '$policy.kind of $key.from, $key.lookup, dealt by $account.from, led by $lead.leader',
     { timeout: 60_000 },
-    async ({ key, policy, account, share, withoutKey = '1.0', pulled = [] }, test) => {
+    async ({ key, policy, account, share, withoutKey = '1.0', pulled = [], lead }, test) => {
       requireComponent('HAProxy', HAPROXY !== null, test);
       const folder = await mkdtemp(join(tmpdir(), 'keys-'));
       const plan = planFor(SERVERS, {
@@ -77,7 +78,8 @@ describe('the same key gets the same release and bucket from HAProxy and from th
         ]),
         split: {
           key,
-          policy,
+          policy:
+            lead === undefined ? policy : withLeader(policy, { ...lead, candidates: ['2.0-a', '2.0-b'] }),
           ...(account === undefined ? {} : { account }),
           share,
           pulled,
