@@ -35,6 +35,9 @@ export interface RenderOptions {
   readonly tlsCert?: string;
   /** Address of the Runtime API, as `stats socket` takes it. */
   readonly socket: string;
+  /** User and group of its processes that serve, and the folder that they are shut into; for a start by root. */
+  readonly user?: string;
+  readonly chroot?: string;
   /** Folder of the maps and of the server-state file, as HAProxy sees it. */
   readonly files: string;
   /** Where the Prometheus exporter listens. */
@@ -100,8 +103,9 @@ function globalSection(plan: Plan, options: RenderOptions, files: Files, parts: 
     '# maps, which `changeover haproxy serve` beside this HAProxy keeps up to date without a reload.',
     'global',
     '    log stdout format raw local0 notice',
+    ...userLines(options),
     '    # The Runtime API, by which routes are changed; a reload hands the listening sockets over.',
-    `    stats socket ${options.socket} mode 660 level admin expose-fd listeners`,
+    `    stats socket ${options.socket}${ownerOf(options)} mode 660 level admin expose-fd listeners`,
     '    stats timeout 1d',
     '    # Keys differ from request to request: to look for each in a cache of matches costs more than to match it.',
     '    tune.pattern.cache-size 0',
@@ -129,6 +133,20 @@ function globalSection(plan: Plan, options: RenderOptions, files: Files, parts: 
     '    load-server-state-from-file global',
     '',
   ];
+}
+
+function userLines({ user, chroot }: RenderOptions): string[] {
+  if (user === undefined && chroot === undefined) return [];
+  return [
+    '    # Maps and states are read before it is shut in, and its processes meet at abstract sockets, which no folder hides.',
+    ...(chroot === undefined ? [] : [`    chroot ${chroot}`]),
+    ...(user === undefined ? [] : [`    user ${user}`, `    group ${user}`]),
+  ];
+}
+
+/** Of the Runtime API's socket, which is made by root. At an address of TCP there is nothing to own. */
+function ownerOf({ user, socket }: RenderOptions): string {
+  return user === undefined || !/^(unix@|abns@)?\//.test(socket) ? '' : ` user ${user} group ${user}`;
 }
 
 function frontendSection(plan: Plan, options: RenderOptions, files: Files, parts: RuleParts): string[] {

@@ -7,12 +7,19 @@ import { parseList } from '../list-option.ts';
 import { readPlanFile } from '../plan-input.ts';
 
 export const DEFAULT_SOCKET = '/run/haproxy/admin.sock';
+/** What packages of HAProxy create. */
+const DEFAULT_USER = 'haproxy';
+const DEFAULT_CHROOT = '/var/lib/haproxy';
 export const DEFAULT_FILES = '/var/lib/changeover/haproxy';
 
 interface RenderCommandOptions {
   readonly bind: string;
   readonly tlsCert?: string;
   readonly socket: string;
+  /** False: `--no-user`. */
+  readonly user: string | false;
+  /** False: `--no-chroot`. */
+  readonly chroot: string | false;
   readonly files: string;
   readonly metrics?: string;
   readonly slots?: number;
@@ -29,6 +36,14 @@ export function haproxyRenderCommand({ out }: CliContext): Command {
     .option('--bind <address>', 'where traffic comes in, as `bind` takes it', ':8080')
     .option('--tls-cert <file>', 'PEM file for TLS there')
     .option('--socket <address>', 'Runtime API, as `stats socket` takes it', DEFAULT_SOCKET)
+    .option(
+      '--user <name>',
+      'user and group as which it serves; its companion runs as the same',
+      DEFAULT_USER,
+    )
+    .option('--no-user', 'as whoever starts it, where that is not root: without --chroot too')
+    .option('--chroot <dir>', 'folder that it is shut into; it has to be there', DEFAULT_CHROOT)
+    .option('--no-chroot', 'not shut in')
     .option('--files <dir>', 'folder of its maps and of its server-state file', DEFAULT_FILES)
     .option('--metrics <address>', 'where its Prometheus exporter listens, as `bind` takes it')
     .option('--slots <n>', 'versions that can have servers at a time', parseCountOption)
@@ -40,24 +55,28 @@ export function haproxyRenderCommand({ out }: CliContext): Command {
       [],
     )
     .option('--seed', 'also write the files that HAProxy needs for its first start, those that are missing')
-    .option('--output <file>', 'write it there, not to standard output')
+    .option('--output <file>', 'write it there as a whole, and only when all is well; not to standard output')
     .addHelpText(
       'after',
       `
 Examples:
-  $ changeover haproxy render plan.yaml --seed > /etc/haproxy/haproxy.cfg && systemctl reload haproxy
-  $ changeover haproxy render plan.yaml --context-for pricing.yaml --seed > /etc/haproxy/haproxy.cfg`,
+  $ changeover haproxy render plan.yaml --seed --output /etc/haproxy/haproxy.cfg && systemctl reload haproxy
+  $ changeover haproxy render plan.yaml --context-for pricing.yaml --seed --output /etc/haproxy/haproxy.cfg`,
     )
-    .action(async (file: string, { seed = false, output, contextFor, ...given }: RenderCommandOptions) => {
+    .action(async (file: string, { seed = false, output, ...given }: RenderCommandOptions) => {
       const { renderConfig, seedFiles } = await import('../../haproxy/render.ts');
       const { plan } = await readPlanFile(file);
+      const { contextFor, user, chroot, ...rest } = given;
       const inner = await Promise.all(contextFor.map(async (name) => (await readPlanFile(name)).plan));
-      const options = { ...given, inner };
-      if (seed) {
-        await mkdir(options.files, { recursive: true });
-        for (const [path, content] of seedFiles(plan, options)) await seedOne(path, content);
-      }
+      const options = {
+        ...{ ...rest, inner },
+        ...(user === false ? {} : { user, ...(chroot === false ? {} : { chroot }) }),
+      };
+      // Whatever is wrong with the plan is found before anything is written.
       const text = renderConfig(plan, options);
+      const seeds = seed ? [...seedFiles(plan, options)] : [];
+      if (seed) await mkdir(options.files, { recursive: true });
+      for (const [path, content] of seeds) await seedOne(path, content);
       if (output === undefined) print(out, text);
       else await writeFileAtomic(output, `${text}\n`);
     });

@@ -12,7 +12,7 @@ export function haproxyCommand(context: CliContext): Command {
       'after',
       `
 Examples:
-  $ changeover haproxy render plan.yaml --seed > /etc/haproxy/haproxy.cfg
+  $ changeover haproxy render plan.yaml --seed --output /etc/haproxy/haproxy.cfg
   $ changeover haproxy check /etc/haproxy/haproxy.cfg plan.yaml
   $ changeover haproxy serve --name gw-2 --service wealth --state /var/lib/changeover/gw-2`,
     )
