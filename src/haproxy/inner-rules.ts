@@ -1,4 +1,5 @@
 import { ChangeoverError } from '../domain/errors.ts';
+import { isHaproxyBound } from '../domain/plan/checks/gateways.ts';
 import { dealtGroups } from '../domain/policy/groups.ts';
 import type { KeySource, TrafficPolicy } from '../domain/policy/policy.ts';
 import { KEY_MEMBER, routeMember } from '../gateway/baggage.ts';
@@ -40,6 +41,14 @@ export function innerServicesOf(plans: readonly InnerPlan[]): InnerService[] {
       throw new ChangeoverError(
         'InvalidRequest',
         `HAProxy deals no groups of customers for the services behind it, and the plan of ${service} does: leave ${service} out of --context-for, so that its sidecars decide, or use embedded gateways.`,
+      );
+    }
+    const bounds = policy.kind === 'range' ? policy.rules.flatMap(({ from, below }) => [from, below]) : [];
+    const odd = bounds.find((bound) => bound !== undefined && !isHaproxyBound(bound));
+    if (odd !== undefined) {
+      throw new ChangeoverError(
+        'InvalidRequest',
+        `HAProxy compares whole numbers of at most 15 digits, and the plan of ${service} has the bound ${odd}: leave ${service} out of --context-for, so that its sidecars decide, or use embedded gateways.`,
       );
     }
     return { service, key, policy: policy.kind };

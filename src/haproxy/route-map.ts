@@ -1,5 +1,6 @@
 import { AMOUNT_DECIMALS } from '../domain/amount.ts';
 import { TRANSACTION_UNALLOTTED } from '../domain/policy/allotment.ts';
+import { isHaproxyBound } from '../domain/plan/checks/gateways.ts';
 import { dealtGroups, heldBackBucket } from '../domain/policy/groups.ts';
 import { DEFAULT_SALT } from '../domain/policy/policy.ts';
 import { compileSplit, hashSteps, type KeyDecision, SLOTS, utf8Octets } from '../domain/policy/route-key.ts';
@@ -200,7 +201,7 @@ function policyEntries(split: TrafficSplit, full: (key: string) => KeyDecision, 
     case 'range': {
       const bounds = policy.rules.flatMap(({ from, below }) => [from, below].filter((b) => b !== undefined));
       for (const bound of bounds) {
-        if (Number.isSafeInteger(bound) && Math.abs(bound) < 1e15) continue;
+        if (isHaproxyBound(bound)) continue;
         throw new ChangeoverError(
           'InvalidRequest',
           `HAProxy compares whole numbers of at most 15 digits; the policy's bound ${bound} is none. Write such bounds.`,

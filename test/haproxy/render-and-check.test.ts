@@ -166,6 +166,12 @@ describe('services behind, for which it has to decide', () => {
     }
   });
 
+  it('not by bounds that it cannot compare', () => {
+    const rules = [{ below: 34.5, to: '1.0' }];
+    const aged = { ...pricing, traffic: { ...pricing.traffic, policy: { kind: 'range', rules } as const } };
+    expect(() => rendered(plan, [aged])).toThrow(/the plan of pricing has the bound 34.5: leave pricing out/);
+  });
+
   it('a service without rules', () => {
     const problems = checkConfig(rendered(plan, [pricing]), plan, [ledger, pricing]);
     expect(problems).toContainEqual(

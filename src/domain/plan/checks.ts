@@ -22,7 +22,12 @@ import {
   unitsHaveOutcomes,
 } from './checks/decision.ts';
 import { leaderShareFits } from './checks/leader-share.ts';
-import { haproxyHasOtherName, haproxyKeepsWindows, haproxyReadsNoBaggage } from './checks/gateways.ts';
+import {
+  haproxyComparesBounds,
+  haproxyHasOtherName,
+  haproxyKeepsWindows,
+  haproxyReadsNoBaggage,
+} from './checks/gateways.ts';
 import {
   errorsAreOfLikeCustomers,
   guardrailsHaveBaseline,
@@ -67,6 +72,7 @@ const CHECKS: readonly ((plan: PlanDraft) => PlanProblem[])[] = [
   addressesAreUnique,
   gatewayNamesAreUnique,
   haproxyHasOtherName,
+  haproxyComparesBounds,
   haproxyReadsNoBaggage,
   haproxyKeepsWindows,
   minServingFits,

@@ -14,6 +14,24 @@ export function haproxyHasOtherName({ gateways, service }: PlanDraft): PlanProbl
   return [planProblem({ path: ['service'], value: service, message })];
 }
 
+/** Whether HAProxy can tell keys below a bound from those above it: it computes with whole numbers. */
+export function isHaproxyBound(bound: number): boolean {
+  return Number.isSafeInteger(bound) && Math.abs(bound) < 1e15;
+}
+
+export function haproxyComparesBounds({ gateways, traffic }: PlanDraft): PlanProblem[] {
+  const haproxy = gateways?.find((gateway) => gateway?.kind === 'haproxy');
+  if (haproxy === undefined || traffic?.policy?.kind !== 'range') return [];
+  const message = `must be a whole number of at most 15 digits: ${haproxy.name ?? 'one gateway'} is an HAProxy, which compares no others`;
+  return traffic.policy.rules.flatMap((rule, index) =>
+    (['from', 'below'] as const).flatMap((field) => {
+      const value = rule[field];
+      if (value === undefined || isHaproxyBound(value)) return [];
+      return [planProblem({ path: ['traffic', 'policy', 'rules', index, field], value, message })];
+    }),
+  );
+}
+
 /** Only embedded gateways take members of baggage apart. */
 export function haproxyReadsNoBaggage({ gateways, traffic }: PlanDraft): PlanProblem[] {
   const haproxy = gateways?.find((gateway) => gateway?.kind === 'haproxy');
