@@ -2,6 +2,7 @@ import type { Plan } from '../domain/plan/schema.ts';
 import { checkInnerMarks, checkMarks } from './check-marks.ts';
 import { checkSections } from './check-sections.ts';
 import { type ConfigProblem, type Section, sectionsOf } from './config-sections.ts';
+import { checkTlsHandover } from './check-tls-handover.ts';
 import { innerMark, innerMarksIn, type InnerPlan, innerServicesOf } from './inner-rules.ts';
 import { checkOwnRules } from './own-rules.ts';
 import { renderedFor } from './rendered-for.ts';
@@ -25,6 +26,7 @@ export function checkConfig(
   const problems = [
     ...marks,
     ...checkSections(sections, rendered, frontend),
+    ...checkTlsHandover(sections, frontend),
     // Among rules that were written for another plan nobody knows which are the owner's.
     ...(frontend === undefined || marks.length > 0
       ? []

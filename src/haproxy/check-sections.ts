@@ -16,6 +16,8 @@ const OWNERS = [
   /^balance /,
   // Where clients come in; processes of HAProxy meet at abstract sockets.
   /^bind (?!abns@)/,
+  // With the owner's certificate: checked beside where TLS ends.
+  /^bind abns@.* ssl /,
   // These make it faster.
   /^tune\.pattern\.cache-size /,
   /^(\.if|\.endif|lua-load)\b/,

@@ -9,6 +9,9 @@ import { createHash } from 'node:crypto';
  * local peer alone, configuration.txt 3.5). The new process serves before all has reached it: what it does not know yet
  * goes round once more, until it is known or everything must have arrived. Else a transaction under way would pass for
  * one that begins. What the old process notes only after that, it enters by itself (hand-on-script.ts).
+ *
+ * What came in by TLS is handed on by TLS: a PROXY header can say that it did, but `ssl_fc`, by which owners redirect and
+ * tell servers, asks the connection alone.
  */
 
 const PEERS = 'changeover';
@@ -17,6 +20,11 @@ const SUCCESSOR = 'changeover_successor';
 /** The same after a moment. */
 const LATER = 'changeover_later';
 const WAITING = 'changeover_waiting';
+/** The same three for what came in by TLS have this behind their names. */
+const BY_TLS = '_tls';
+export const SUCCESSOR_BY_TLS = `${SUCCESSOR}${BY_TLS}`;
+/** What the frontend's binds for what is handed over are called, to the owner's rules too (`so_name`). */
+export const HANDOVER_BIND = 'handover';
 
 /** One round of waiting, in milliseconds. Few long ones: what waits holds a connection for each round that it has made. */
 const ROUND_MS = 250;
@@ -63,53 +71,82 @@ export const WAITING_RULES = [
   `http-request set-var(proc.settling) date(0,ms) if ${UNKNOWN} !{ var(proc.settling) -m found }`,
   `http-request set-var(txn.hop) str(${LATER}) if ${UNKNOWN} !{ var(txn.hop) -m found } { date(0,ms),sub(proc.settling) lt ${SETTLED_MS} } { date(0,ms),sub(proc.started) lt ${GROWN_MS} }`,
 ];
-export const HANDOVER_WAY = 'use_backend %[var(txn.hop)] if { var(txn.hop) -m found }';
+
+export function handoverWays({ tls }: { tls: boolean }): string[] {
+  const isHop = '{ var(txn.hop) -m found }';
+  return [
+    ...(tls ? [`use_backend %[var(txn.hop)]${BY_TLS} if ${isHop} { ssl_fc }`] : []),
+    `use_backend %[var(txn.hop)] if ${isHop}`,
+  ];
+}
+
+/** Where HAProxy runs, and whether TLS ends at it. */
+export interface HandoverPlace {
+  readonly files: string;
+  readonly socket: string;
+  readonly tlsCert?: string;
+}
 
 /** Where processes of one HAProxy meet: abstract sockets, which a chroot does not hide, and nobody else's. */
-function meetingPoint({ files, socket }: { files: string; socket: string }, what: string): string {
+function meetingPoint({ files, socket }: HandoverPlace, what: string): string {
   const own = createHash('sha256').update(`${files}\n${socket}`).digest('hex').slice(0, 12);
   return `abns@changeover-${own}-${what}`;
 }
 
-export function handoverBind(where: { files: string; socket: string }): string[] {
+export function handoverBinds(place: HandoverPlace): string[] {
+  const { tlsCert } = place;
   return [
     '    # What a process that was replaced still gets.',
-    `    bind ${meetingPoint(where, 'next')} accept-proxy`,
+    `    bind ${meetingPoint(place, 'next')} name ${HANDOVER_BIND} accept-proxy`,
+    ...(tlsCert === undefined
+      ? []
+      : [
+          '    # What came to it by TLS comes by TLS, and is TLS to all rules; a certificate of the client is not handed on.',
+          `    bind ${meetingPoint(place, 'next-tls')} name ${HANDOVER_BIND} accept-proxy ssl crt ${tlsCert}`,
+        ]),
   ];
 }
 
-export function handoverSections(
-  where: { files: string; socket: string },
-  { transactions, accounts }: HandedOver,
-): string[] {
-  const next = `    server next ${meetingPoint(where, 'next')}`;
+export function handoverSections(place: HandoverPlace, { transactions, accounts }: HandedOver): string[] {
+  const ways = place.tlsCert === undefined ? [''] : ['', BY_TLS];
   return [
-    `backend ${SUCCESSOR}`,
-    `${next} send-proxy-v2`,
-    '',
+    ...ways.flatMap((way) => [
+      `backend ${SUCCESSOR}${way}`,
+      `    server next ${meetingPoint(place, wayTo('next', way))}${passedOn(way)}`,
+      '',
+    ]),
     ...(transactions || accounts
-      ? [`peers ${PEERS}`, `    peer local ${meetingPoint(where, 'peers')}`, '']
+      ? [`peers ${PEERS}`, `    peer local ${meetingPoint(place, 'peers')}`, '']
       : []),
-    ...(transactions ? waitingSections(where, next) : []),
+    ...(transactions ? ways.flatMap((way) => waitingSections(place, way)) : []),
   ];
 }
 
-function waitingSections(where: { files: string; socket: string }, next: string): string[] {
-  const later = meetingPoint(where, 'later');
+function wayTo(what: string, way: string): string {
+  return way === BY_TLS ? `${what}-tls` : what;
+}
+
+/** Who comes after is the same HAProxy: there is nothing to verify. */
+function passedOn(way: string): string {
+  return way === BY_TLS ? ' ssl verify none sni ssl_fc_sni send-proxy-v2' : ' send-proxy-v2';
+}
+
+function waitingSections(place: HandoverPlace, way: string): string[] {
+  const later = meetingPoint(place, wayTo('later', way));
   return [
-    `backend ${LATER}`,
+    `backend ${LATER}${way}`,
     '    # Each request waits: none may take a connection that has waited already.',
     '    option httpclose',
-    `    server later ${later} send-proxy-v2`,
+    `    server later ${later}${passedOn(way)}`,
     '',
-    `listen ${WAITING}`,
+    `listen ${WAITING}${way}`,
     '    # In TCP mode: of HTTP, a complete request would not be held.',
     '    mode tcp',
     '    no option idle-close-on-response',
     `    bind ${later}`,
     `    tcp-request inspect-delay ${ROUND_MS}ms`,
     '    tcp-request content accept if WAIT_END',
-    next,
+    `    server next ${meetingPoint(place, wayTo('next', way))}`,
     '',
   ];
 }

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { LATENCY_BOUNDS_MS } from '../domain/measure.ts';
 import { countingOf } from '../domain/decision/counting-of.ts';
 import type { Plan } from '../domain/plan/schema.ts';
-import { HANDED_OVER, type HandedOver, handoverBind, handoverGlobal, handoverSections } from './handover.ts';
+import { HANDED_OVER, type HandedOver, handoverBinds, handoverGlobal, handoverSections } from './handover.ts';
 import { HAND_ON_SCRIPT, handOnScriptFile, handOnScriptLines } from './hand-on-script.ts';
 import { innerMarkLines, type InnerPlan, innerRules, innerServicesOf } from './inner-rules.ts';
 import {
@@ -154,13 +154,13 @@ function frontendSection(plan: Plan, options: RenderOptions, files: Files, parts
     options.tlsCert === undefined
       ? [
           `    bind ${options.bind}`,
-          `    # bind :443 ssl crt /etc/haproxy/${plan.service}.pem alpn h2,http/1.1`,
+          '    # For TLS, render with `--tls-cert`: a reload hands on by TLS what came by TLS, which takes more than a bind.',
         ]
       : [`    bind ${options.bind} ssl crt ${options.tlsCert} alpn h2,http/1.1`];
   return [
     `frontend ${plan.service}`,
     ...tls,
-    ...handoverBind(options),
+    ...handoverBinds(options),
     '    # A request may be sent again only where that changes nothing.',
     '    http-request disable-l7-retry unless METH_GET or { method HEAD OPTIONS }',
     ...indented(['# Which release a key belongs to.', ...routingRules(parts, files)]),
@@ -172,6 +172,7 @@ function frontendSection(plan: Plan, options: RenderOptions, files: Files, parts
       ...destinationRules(parts, files, {
         service: plan.service,
         context: contextOf(options, files, parts),
+        tls: options.tlsCert !== undefined,
       }),
     ]),
     '',

@@ -1,4 +1,5 @@
 import type { Plan } from '../domain/plan/schema.ts';
+import { tlsBindOf } from './check-tls-handover.ts';
 import { type Section, sectionsOf } from './config-sections.ts';
 import type { InnerPlan } from './inner-rules.ts';
 import { slotName } from './layout.ts';
@@ -30,6 +31,7 @@ export function renderedFor(
   const text = renderConfig(plan, {
     ...{ bind: ':0', socket: SOCKET, files: files ?? DEFAULT_FILES, inner },
     slots: slotsAtHand(plan, sections),
+    ...(tlsBindOf(frontend) === undefined ? {} : { tlsCert: '-' }),
   });
   const all = sections.map(({ lines }) => wordsOf(lines)).join('\n');
   const meeting = MEETING.exec(wordsOf(frontend?.lines))?.[0] ?? MEETING.exec(all)?.[0];

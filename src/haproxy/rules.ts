@@ -2,7 +2,7 @@ import { ChangeoverError } from '../domain/errors.ts';
 import { MAX_KEY_OCTETS } from '../domain/policy/route-key.ts';
 import { contextRules, STRIP_RULES } from './baggage-rules.ts';
 import { AT_HOME, hashSlot, MOVED, SLOT_IS_KNOWN } from './conditions.ts';
-import { HANDOVER_RULES, HANDOVER_WAY, WAITING_RULES } from './handover.ts';
+import { HANDOVER_RULES, handoverWays, WAITING_RULES } from './handover.ts';
 import {
   encoded,
   fetchOf,
@@ -151,12 +151,12 @@ const DIFFERING = `var(txn.go),xor(txn.home),and(${2n ** 63n - BigInt(GO.slot) +
 
 /**
  * Transactions go on where they began; where nobody can take what was decided, the refuges do. `context`: further rules
- * for what services behind this one are told; null: they are told nothing.
+ * for what services behind this one are told; null: they are told nothing. `tls`: whether TLS ends at this HAProxy.
  */
 export function destinationRules(
   parts: RuleParts,
   files: Files,
-  { service, context }: { service: string; context: readonly string[] | null },
+  { service, context, tls }: { service: string; context: readonly string[] | null; tls: boolean },
 ): string[] {
   const pinned = transactionRules(parts, files);
   const elsewhere = pinned.length === 0 ? '' : `!${AT_HOME} `;
@@ -169,7 +169,7 @@ export function destinationRules(
     `http-request set-var(txn.go) ${special('secondRefuge', files)} if ${MOVED} ${isEmpty}`,
     ...STRIP_RULES,
     ...(context === null ? [] : [...contextRules(service, files, parts), ...context]),
-    HANDOVER_WAY,
+    ...handoverWays({ tls }),
     `use_backend ${service}_%[var(txn.go),div(${GO.slot})]`,
   ];
 }

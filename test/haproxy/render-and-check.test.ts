@@ -127,6 +127,55 @@ describe('what a configuration lacks is said by line', () => {
   });
 });
 
+describe('where TLS ends at HAProxy', () => {
+  const plan = PLANS['transactions and amounts'];
+  const text = renderConfig(plan, {
+    bind: ':443',
+    tlsCert: '/etc/haproxy/shop.pem',
+    socket: '/run/haproxy/admin.sock',
+    files: '/var/lib/changeover/haproxy',
+  });
+  const bind = /^ {4}(bind abns@changeover-\S+-next-tls .*)\n/m.exec(text)?.[1] ?? '';
+  const problemsOf = (config: string) => checkConfig(config, plan);
+
+  it('nothing is missing', () => {
+    expect(bind).toContain('ssl crt /etc/haproxy/shop.pem');
+    expect(problemsOf(text)).toEqual([]);
+  });
+
+  it('a bind that was made one of TLS by hand lacks the ways by which a reload hands TLS over', () => {
+    const byHand = rendered(plan).replace('bind :8080', 'bind :443 ssl crt shop.pem');
+    const said = problemsOf(byHand).map(({ missing, write }) => `${missing} / ${write}`);
+    expect(said).toEqual([
+      expect.stringContaining('use_backend %[var(txn.hop)]_tls'),
+      expect.stringContaining('without `backend changeover_successor_tls`'),
+      expect.stringContaining('without `backend changeover_later_tls`'),
+      expect.stringContaining('without `listen changeover_waiting_tls`'),
+    ]);
+  });
+
+  it.each([
+    ['that is gone', ''],
+    ['without TLS', bind.replace(/ ssl .*/, '')],
+    ['that wants a certificate of the client', `${bind} ca-file ca.pem verify required`],
+  ])('a bind for it %s', (_, wrong) => {
+    const write = expect.stringMatching(
+      /^bind abns\S+-next-tls name handover accept-proxy ssl crt /,
+    ) as string;
+    expect(problemsOf(text.replace(bind, wrong))).toEqual([expect.objectContaining({ write })]);
+  });
+
+  it('a rule of the owner on the certificate of the client, which is not handed over', () => {
+    const withRule = (rule: string) => text.replace('    # What counts.', `    ${rule}\n    # What counts.`);
+    const rule = 'http-request deny unless { ssl_c_used }';
+    expect(problemsOf(withRule(rule))).toEqual([
+      expect.objectContaining({ write: expect.stringContaining('{ so_name handover }') as string }),
+    ]);
+    expect(problemsOf(withRule(`${rule} || { so_name handover }`))).toEqual([]);
+    expect(problemsOf(withRule('http-request deny unless { ssl_fc }'))).toEqual([]);
+  });
+});
+
 describe('services behind, for which it has to decide', () => {
   const plan = PLANS.plain;
   const hash = { kind: 'hash', salt: 's', weights: { '2.0-a': 1 } } as const;

@@ -120,6 +120,7 @@ export class HaproxyFixture implements AsyncDisposable {
   #plan: Plan | null = null;
   #inner: readonly InnerPlan[] = [];
   #controllerUrl: string | undefined;
+  #tlsCert: string | undefined;
   #edit = (config: string): string => config;
   readonly #upstreams: readonly AsyncDisposable[];
 
@@ -142,6 +143,8 @@ export class HaproxyFixture implements AsyncDisposable {
     options: {
       upstreams?: readonly AsyncDisposable[];
       context?: boolean;
+      /** Certificate by which TLS ends at HAProxy. */
+      tlsCert?: string;
       /** Plans of services behind this one, and where their routes are to be had. */
       inner?: readonly InnerPlan[];
       controllerUrl?: string;
@@ -158,6 +161,7 @@ export class HaproxyFixture implements AsyncDisposable {
     });
     fixture.#inner = options.inner ?? [];
     fixture.#controllerUrl = options.controllerUrl;
+    fixture.#tlsCert = options.tlsCert;
     if (options.edit !== undefined) fixture.#edit = options.edit;
     await fixture.render(plan, { context: options.context ?? false });
     for (const [path, content] of seedFiles(plan, { files: folder, inner: options.inner ?? [] }))
@@ -176,6 +180,7 @@ export class HaproxyFixture implements AsyncDisposable {
       files: this.folder,
       context,
       inner: this.#inner,
+      ...(this.#tlsCert === undefined ? {} : { tlsCert: this.#tlsCert }),
     });
     await writeFile(join(this.folder, 'haproxy.cfg'), this.#edit(config));
   }
