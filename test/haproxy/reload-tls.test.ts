@@ -7,9 +7,10 @@ import { UpstreamServer } from '../gateway/support/upstream-server.ts';
 import { certificateFor, HAS_OPENSSL } from '../support/certificate.ts';
 import { requireComponent } from '../support/require-component.ts';
 
-/** What owners write: everything is to come by TLS, and the servers are told that it did. */
+/** What owners write: everything is to come by TLS, from clients with certificates, and the servers are told that it did. */
 const OWN_RULES = `
     http-request redirect scheme https unless { ssl_fc }
+    http-request deny unless { ssl_c_used } || { so_name handover }
     http-request set-header x-forwarded-proto https if { ssl_fc }
     http-request set-header x-name %[ssl_fc_sni]
     http-request set-header x-handed-over %[so_name]
@@ -31,7 +32,8 @@ describe('TLS and reloads of HAProxy', () => {
       // Beside it, one without TLS.
       edit: (config) =>
         config.replace(/bind (\S+) ssl .*\n/, (bind, plain: string) => {
-          return `bind ${plain}\n    ${bind.replace(plain, `127.0.0.1:${port}`)}${OWN_RULES}`;
+          const verified = bind.replace(plain, `127.0.0.1:${port}`).trim();
+          return `bind ${plain}\n    ${verified} ca-file ${certificate.ca} verify required${OWN_RULES}`;
         }),
     });
     const table = tableOf([server], {
@@ -46,7 +48,8 @@ describe('TLS and reloads of HAProxy', () => {
       return response.statusCode;
     };
     const url = `https://localhost:${port}`;
-    const connection = () => new Agent({ connections: 1, connect: { ca: certificate.cert } });
+    const { cert, key } = certificate;
+    const connection = () => new Agent({ connections: 1, connect: { ca: cert, cert, key } });
     const [kept, fresh, plain] = [connection(), connection(), connection()];
     // A young process waits for transactions that it does not know yet.
     expect(await status(url, 'first', kept), 'while transactions are waited for').toBe(200);
