@@ -28,6 +28,7 @@ export interface RequestHead {
   readonly path: string;
   /** Name, value, name, value … without what belongs to one connection only. */
   readonly headers: string[];
+  /** The `Cookie` fields, one in a line. */
   readonly cookie: string;
   /**
    * Every `baggage` field, joined; from a caller who is not trusted, without members of ours. Among `headers` only where
@@ -122,7 +123,7 @@ export function readRequestHead(
         trailer = joined(trailer, value);
         continue;
       case 'cookie':
-        cookie = cookie === '' ? value : `${cookie}; ${value}`;
+        cookie = cookie === '' ? value : `${cookie}\n${value}`;
         break;
       case 'baggage':
         baggage = baggage === '' ? value : `${baggage},${value}`;

@@ -36,37 +36,64 @@ export function compileKeySource(source: KeySource, { watched = true } = {}): Fi
 }
 
 /**
- * Value of a cookie in a `Cookie` field, the last where it is repeated, without quotes around it. Read as HAProxy reads it
- * (`req.cook`): white space around `=` counts as none, a comma separates as `;` does, and neither does inside quotes.
+ * Value of a cookie, the last where it is repeated, without quotes around it. Read as HAProxy reads it (`req.cook`): white
+ * space around `=` counts as none, a comma separates as `;` does, and neither does inside quotes, which end with their field.
+ * A cookie without a value that ends its list is none.
+ *
+ * @param cookies - the `Cookie` fields of a request, one in a line.
  */
-export function cookieValue(cookie: string, name: string): string | undefined {
+export function cookieValue(cookies: string, name: string): string | undefined {
   // Most requests that have no such cookie are done with this.
-  if (!cookie.includes(name) || name.startsWith('$')) return undefined;
+  if (!cookies.includes(name) || name.startsWith('$')) return undefined;
   let found: string | undefined;
-  for (let at = 0; at < cookie.length; at += 1) {
-    while (isBlank(cookie[at])) at += 1;
-    const from = at;
-    while (at < cookie.length && !isOneOf(cookie[at], '=;,')) at += 1;
-    const isWanted = cookie.startsWith(name, from) && cookie.slice(from, at).trimEnd().length === name.length;
-    const valueFrom = at + 1;
-    if (cookie[at] !== '=') continue;
-    at = endOfCookie(cookie, valueFrom);
-    if (isWanted) found = cookie.slice(valueFrom, at).trim();
+  for (const field of cookies.includes('\n') ? cookies.split('\n') : [cookies]) {
+    for (let from = 0; from <= field.length;) {
+      const to = endOutsideQuotes(field, from, ',');
+      found = valueIn(withoutBlanks(field, from, to), name) ?? found;
+      from = to + 1;
+    }
   }
   return found !== undefined && /^".*"$/.test(found) ? found.slice(1, -1) : found;
 }
 
-/** Where the separator after a value is, or the end. */
-function endOfCookie(cookie: string, from: number): number {
-  let at = from;
-  while (isBlank(cookie[at])) at += 1;
-  for (let quoted = false; at < cookie.length; at += 1) {
-    const char = cookie[at];
+/** In a list of cookies that no comma divides, unless in a name with quotes. */
+function valueIn(list: string, name: string): string | undefined {
+  let found: string | undefined;
+  for (let at = 0; at + name.length + 1 < list.length; at += 1) {
+    const from = at;
+    while (at < list.length && !isOneOf(list[at], '=;,')) at += 1;
+    if (list[at] !== '=') continue;
+    const isWanted = withoutBlanks(list, from, at) === name;
+    const valueFrom = afterBlanks(list, at + 1);
+    at = endOutsideQuotes(list, valueFrom, ';,');
+    if (isWanted) found = withoutBlanks(list, valueFrom, at);
+  }
+  return found;
+}
+
+/** Where the first of some separators is, or the end. */
+function endOutsideQuotes(text: string, from: number, separators: string): number {
+  for (let at = from, quoted = false; at < text.length; at += 1) {
+    const char = text[at];
     if (char === '"') quoted = !quoted;
     else if (quoted && char === '\\') at += 1;
-    else if (!quoted && isOneOf(char, ';,')) return at;
+    else if (!quoted && isOneOf(char, separators)) return at;
   }
-  return cookie.length;
+  return text.length;
+}
+
+function afterBlanks(text: string, from: number): number {
+  let at = from;
+  while (isBlank(text[at])) at += 1;
+  return at;
+}
+
+/** Spaces and tabs only: of octets, JavaScript's `trim` takes more. */
+function withoutBlanks(text: string, from: number, to: number): string {
+  const start = Math.min(afterBlanks(text, from), to);
+  let end = to;
+  while (end > start && isBlank(text[end - 1])) end -= 1;
+  return text.slice(start, end);
 }
 
 function isBlank(char: string | undefined): boolean {
