@@ -25,3 +25,26 @@ export function readAmount(text: string): number | null {
 export function exactAmount(sum: number): number {
   return Math.abs(sum) < TOLD_APART ? Math.round(sum * UNIT) / UNIT : sum;
 }
+
+/** So many units as an amount, rounded once where a double does not tell them apart. */
+export function amountOf(units: bigint): number {
+  const unit = BigInt(UNIT);
+  return exactAmount(Number(units / unit) + Number(units % unit) / UNIT);
+}
+
+/** Adds amounts up without rounding. */
+export class AmountSum {
+  /** Whole amounts, and apart from them what is beyond in units: both are whole numbers, which doubles add exactly. */
+  #whole = 0;
+  #units = 0;
+
+  add(amount: number): void {
+    const whole = Math.trunc(amount);
+    this.#whole += whole;
+    this.#units += Math.round((amount - whole) * UNIT);
+  }
+
+  get value(): number {
+    return amountOf(BigInt(this.#whole) * BigInt(UNIT) + BigInt(this.#units));
+  }
+}

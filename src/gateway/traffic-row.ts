@@ -1,4 +1,4 @@
-import { exactAmount } from '../domain/amount.ts';
+import { AmountSum } from '../domain/amount.ts';
 import { LATENCY_BOUNDS_MS, type TrafficCount } from '../domain/measure.ts';
 import { isAllotted } from '../domain/policy/allotment.ts';
 
@@ -24,7 +24,7 @@ export class TrafficRow {
   #aborted = 0;
   #slow = 0;
   #volumeCount = 0;
-  #volumeAmount = 0;
+  readonly #volumeAmount = new AmountSum();
   #unreadAmounts = 0;
   readonly #latency: number[] = new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0);
   #latencySumMs = 0;
@@ -66,7 +66,7 @@ export class TrafficRow {
 
   volume(amount: number): void {
     this.#volumeCount += 1;
-    if (amount !== 0) this.#volumeAmount = exactAmount(this.#volumeAmount + amount);
+    if (amount !== 0) this.#volumeAmount.add(amount);
   }
 
   /** An answer of transaction volume had what is no amount. */
@@ -92,7 +92,7 @@ export class TrafficRow {
       aborted: this.#aborted,
       slow: this.#slow,
       volumeCount: this.#volumeCount,
-      volumeAmount: this.#volumeAmount,
+      volumeAmount: this.#volumeAmount.value,
       ...(this.#unreadAmounts === 0 ? {} : { unreadAmounts: this.#unreadAmounts }),
       latency: [...this.#latency],
       latencySumMs: this.#latencySumMs,

@@ -1,4 +1,4 @@
-import { AMOUNT_DECIMALS, exactAmount } from '../domain/amount.ts';
+import { amountOf, exactAmount } from '../domain/amount.ts';
 import { LATENCY_BOUNDS_MS, type TrafficCount } from '../domain/measure.ts';
 import type { KeyDecision } from '../domain/policy/route-key.ts';
 import { AMOUNT_BITS, AMOUNT_KEY, COUNT_KEY, ENDING } from './layout.ts';
@@ -126,6 +126,7 @@ export function countsOf(
     row.latency[bucket] = (row.latency[bucket] ?? 0) + count;
     row.latencySumMs += count * middleOf(bucket);
   }
+  const sums = new Map<Row, bigint>();
   for (const { key, fields } of tables.amounts) {
     const parts = partsOf(key, AMOUNT_KEY);
     const row = parts === null ? null : rowOf(parts.decision, parts.server);
@@ -134,13 +135,12 @@ export function countsOf(
       row.unreadAmounts = (row.unreadAmounts ?? 0) + (fields.get('gpc0') ?? 0);
       continue;
     }
-    let units = 0;
-    for (let bit = 0; bit < AMOUNT_BITS; bit += 1) units += 2 ** bit * (fields.get(`gpc${bit}`) ?? 0);
-    const amount = units / 10 ** AMOUNT_DECIMALS;
-    row.volumeAmount = exactAmount(
-      row.volumeAmount + (parts.rest === AMOUNT_KEY.belowZero ? -amount : amount),
-    );
+    let units = 0n;
+    for (let bit = 0; bit < AMOUNT_BITS; bit += 1)
+      units += BigInt(fields.get(`gpc${bit}`) ?? 0) << BigInt(bit);
+    sums.set(row, (sums.get(row) ?? 0n) + (parts.rest === AMOUNT_KEY.belowZero ? -units : units));
   }
+  for (const [row, units] of sums) row.volumeAmount = amountOf(units);
   return rows.all;
 }
 

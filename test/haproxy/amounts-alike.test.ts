@@ -81,31 +81,42 @@ describe('amounts are read alike by HAProxy and by the embedded gateway', () => 
     expect(byEmbedded).toEqual(AMOUNTS);
   });
 
-  it('and their sum is the same to the last digit', { timeout: 60_000 }, async (test) => {
-    requireComponent('HAProxy', HAPROXY !== null, test);
-    const server = await new UpstreamServer('one').listen();
-    let next = 0;
-    server.handler = (_req, res) => {
-      const amount = ((next * 7_919) % 1_000_003) / 10_000 - 20;
-      next += 1;
-      answer(res, 200, 'one', { 'x-amount': amount.toFixed(4) });
-    };
-    const plan = planFor([server], {
-      measure: { allocated: {}, volume: { kind: 'amount', match: {}, amountHeader: 'x-amount' } },
-    });
-    await using haproxy = await HaproxyFixture.start(plan, { upstreams: [server] });
-    const table = tableOf([serverOf(server)], { measure: plan.measure });
-    await haproxy.admin.publish(table, {});
-    await using embedded = await GatewayFixture.start(table);
-    const sums: number[] = [];
-    for (const { url, admin } of [haproxy, embedded]) {
-      next = 0;
-      for (let i = 0; i < 300; i += 1) await (await request(url)).body.dump();
-      const { counts } = await admin.stats({});
-      sums.push(...counts.filter(({ requests }) => requests > 0).map(({ volumeAmount }) => volumeAmount));
-    }
-    const exact = Array.from({ length: 300 }, (_, i) => ((i * 7_919) % 1_000_003) - 200_000);
-    const sum = exact.reduce((total, units) => total + units, 0) / 10_000;
-    expect(sums).toEqual([sum, sum]);
-  });
+  const SUMS: readonly [what: string, unitsOf: (index: number) => number][] = [
+    ['of ordinary ones', (i) => ((i * 7_919) % 1_000_003) - 200_000],
+    ['of more than a hundred billion', (i) => 99_999_999_999_999 - ((i * 7_919) % 1_000_003)],
+    ['of great ones, half of them below zero', (i) => (99_999_999_999_999 - i * 3) * (i % 2 === 0 ? 1 : -1)],
+  ];
+  it.for(SUMS)(
+    'and their sum is the same to the last digit: %s',
+    { timeout: 60_000 },
+    async ([, unitsOf], test) => {
+      requireComponent('HAProxy', HAPROXY !== null, test);
+      const server = await new UpstreamServer('one').listen();
+      let next = 0;
+      server.handler = (_req, res) => {
+        const units = unitsOf(next);
+        next += 1;
+        const digits = String(Math.abs(units)).padStart(5, '0');
+        const amount = `${units < 0 ? '-' : ''}${digits.slice(0, -4)}.${digits.slice(-4)}`;
+        answer(res, 200, 'one', { 'x-amount': amount });
+      };
+      const plan = planFor([server], {
+        measure: { allocated: {}, volume: { kind: 'amount', match: {}, amountHeader: 'x-amount' } },
+      });
+      await using haproxy = await HaproxyFixture.start(plan, { upstreams: [server] });
+      const table = tableOf([serverOf(server)], { measure: plan.measure });
+      await haproxy.admin.publish(table, {});
+      await using embedded = await GatewayFixture.start(table);
+      const sums: number[] = [];
+      for (const { url, admin } of [haproxy, embedded]) {
+        next = 0;
+        for (let i = 0; i < 201; i += 1) await (await request(url)).body.dump();
+        const { counts } = await admin.stats({});
+        sums.push(...counts.filter(({ requests }) => requests > 0).map(({ volumeAmount }) => volumeAmount));
+      }
+      const units = Array.from({ length: 201 }, (_, i) => BigInt(unitsOf(i))).reduce((sum, one) => sum + one);
+      const exact = Number(`${units / 10_000n}.${String(units % 10_000n).padStart(4, '0')}`);
+      expect(sums).toEqual([exact, exact]);
+    },
+  );
 });
