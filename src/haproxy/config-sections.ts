@@ -23,8 +23,9 @@ export interface Section {
   readonly lines: ConfigLine[];
 }
 
+/** However a line is indented: by its first word it begins a section, with a name or without (`defaults from base`). */
 const SECTION =
-  /^(global|defaults|frontend|backend|listen|peers|resolvers|userlist|program|ring|cache)\b\s*(?!from )(\S*)/;
+  /^(global|defaults|frontend|backend|listen|peers|resolvers|userlist|program|ring|cache|mailers|http-errors|fcgi-app|log-forward|log-profile|crt-store|traces|acme)(?= |$) ?(?!from )(\S*)/;
 
 /** The sections of a haproxy.cfg; all that is global is in the first of its kind. */
 export function sectionsOf(text: string): Section[] {
@@ -34,7 +35,7 @@ export function sectionsOf(text: string): Section[] {
     const words = argumentsOf(raw).map(asWritten).join(' ');
     if (words === '') return;
     const start = SECTION.exec(words);
-    if (start === null || /^\s/.test(raw)) {
+    if (start === null) {
       current?.lines.push({ number: index + 1, words });
       return;
     }

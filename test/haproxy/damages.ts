@@ -16,6 +16,7 @@ const WAITING = 'listen changeover_waiting';
 const PEERS = 'peers changeover';
 const FRONTEND = 'frontend shop';
 export const SLOT = 'backend shop_2';
+const LAST_SLOT = 'backend shop_4';
 const COUNTS = 'backend changeover_counts';
 const TRANSACTIONS = 'backend changeover_transactions';
 const ACCOUNTS = 'backend changeover_accounts';
@@ -224,6 +225,13 @@ export const DAMAGES: Readonly<Record<string, Damage>> = {
     line: 'server two',
     to: swap(/ ssl .*/, ''),
     says: /server two has no `ssl`/,
+  },
+  'a server below the indented beginning of another backend': {
+    in: LAST_SLOT,
+    line: 'server three',
+    to: (line) => `    backend own\n${line}`,
+    says: /the server three is missing/,
+    at: LAST_SLOT,
   },
   'states that are not loaded': {
     in: 'defaults',
