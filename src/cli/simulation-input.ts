@@ -2,7 +2,6 @@ import { InvalidArgumentError } from 'commander';
 import { isBounded } from '../domain/decision/rule-spec.ts';
 import { ruleSpecOf } from '../domain/decision/spec-of.ts';
 import { allOf } from '../domain/decision/sentence.ts';
-import type { PlanSimulation } from '../domain/decision/simulation/plan-trial.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import { parseDurationMs } from '../domain/duration.ts';
 import type { Plan } from '../domain/plan/schema.ts';
@@ -84,9 +83,4 @@ export function trafficOf(plan: Plan, asked: number | undefined): number {
     'InvalidRequest',
     'How long it takes depends on the traffic: say --traffic (per second), or decision.traffic in the plan.',
   );
-}
-
-/** The time after which a simulated trial ends: the plan's deadline, or the end of its stages. */
-export function horizonOf({ decision, trial }: Plan): PlanSimulation['horizonMs'] {
-  return decision.deadlineMs ?? trial.stages.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
 }

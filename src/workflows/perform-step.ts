@@ -1,6 +1,6 @@
 import type { StepContext } from '../activities/attempt.ts';
 import { beginRule } from '../domain/decision/rule.ts';
-import type { RuleSpec } from '../domain/decision/rule-spec.ts';
+import { withoutDeadline } from '../domain/decision/rule-spec.ts';
 import { ruleSpecOf } from '../domain/decision/spec-of.ts';
 import type { Plan, PlanServer } from '../domain/plan/schema.ts';
 import { buildReport } from '../domain/report/report.ts';
@@ -118,6 +118,7 @@ function collect(
   step: Step & { kind: 'collectMetrics' },
   context: StepContext,
 ) {
+  // When the trial is over is said by `final`: its clock stands still in a pause, that of the blocks does not.
   const spec = withoutDeadline(ruleSpecOf(plan));
   return activities.collectMetrics({
     ...context,
@@ -140,13 +141,6 @@ function collect(
     final: step.final,
     ended: state.trial.ended,
   });
-}
-
-/** When the trial is over is said by `final`: its clock stands still in a pause, that of the blocks does not. */
-function withoutDeadline(spec: RuleSpec): RuleSpec {
-  if (!('deadlineMs' in spec)) return spec;
-  const { deadlineMs: _, ...rest } = spec;
-  return rest;
 }
 
 function pushTarget(

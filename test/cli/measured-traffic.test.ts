@@ -67,7 +67,7 @@ describe('changeover plan --measure-traffic', () => {
     expect(out).toMatch(
       /\nAt present [\d.]+ requests per second that measure\.allocated counts come by edge over [\d.]+ m?s\.\n/,
     );
-    expect(out).toMatch(/, with [\d.]+ requests per second \(as measured\):\n {2}verdict within/);
+    expect(out).toMatch(/, with [\d.]+ requests per second \(as measured\):\n {2}verdict in/);
     const { decision } = JSON.parse((await managed.plan(file, '--json')).out) as {
       decision: { expected: object; measured: { perSecond: number; overMs: number } };
     };

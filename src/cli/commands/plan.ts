@@ -7,6 +7,7 @@ import { formatCount } from '../../domain/decision/sentence.ts';
 import { ruleSpecOf } from '../../domain/decision/spec-of.ts';
 import type { Plan } from '../../domain/plan/schema.ts';
 import { outlineBatches, type OutlinedBatch } from '../../domain/upgrade/outline.ts';
+import { shareOfStage, trialLengthMs } from '../../domain/upgrade/trial-stages.ts';
 import { print, printJson, type CliContext } from '../context.ts';
 import { expectationOf, outlook } from '../expected-verdict.ts';
 import { measureRequests } from '../measured-traffic.ts';
@@ -48,7 +49,7 @@ export function planCommand({ env, out }: CliContext): Command {
       'after',
       `
 Expected times come from simulated trials at decision.expectedRate. They are left out where the plan does not say
-the rate, an effect, or the traffic. The traffic is that of --traffic, or what was measured, or decision.traffic.
+the rate, an effect, or the traffic, and for amounts and clicks, which \`changeover simulate\` takes. The traffic is that of --traffic, or what was measured, or decision.traffic.
 With --measure-traffic the requests that measure.allocated counts are measured at the gateways, those without a key
 among them (CHANGEOVER_CONTROLLER_URL and CHANGEOVER_CONTROLLER_TOKEN say where the flow controller is); else nothing is
 connected to. Where accounts are the unit they bound the traffic only: who is new is known once a trial counts.
@@ -87,7 +88,7 @@ Examples:
 }
 
 function outline(plan: Plan, batches: readonly OutlinedBatch[]): string[] {
-  const { service, baseline, candidates, trial, approval } = plan;
+  const { service, baseline, candidates, approval } = plan;
   const trialBatches = batches.filter(({ part }) => part === 'trial');
   const promotion = batches.filter(({ part }) => part === 'promotion');
   if (plan.decision.aaTest === true) {
@@ -105,12 +106,34 @@ function outline(plan: Plan, batches: readonly OutlinedBatch[]): string[] {
     '  1. preflight: lock, agents, gateways, packages, capacity',
     '  2. candidate clusters out of traffic, upgraded and ready',
     ...trialBatches.map(batchLine),
-    `  3. trial: ${trial.stages.map(({ share, lengthMs }) => `${round(share * 100)} % for ${formatDuration(lengthMs)}`).join(', ')} of the keys allotted to candidates`,
+    `  3. trial: ${stagesOf(plan)} of the keys allotted to candidates`,
+    ...staying(plan),
     ...dealing(plan),
     ...leading(plan),
     `  4. decision by ${plan.decision.rule}, ${approval === 'required' ? 'approved by an operator' : 'promoted by itself'}`,
     `  5. promotion, if ${candidates[0]?.version ?? ''} wins: all traffic to its cluster, then the others follow`,
     ...promotion.map(batchLine),
+  ];
+}
+
+function stagesOf(plan: Plan): string {
+  return plan.trial.stages
+    .map(({ lengthMs }, stage) => `${percentOf(shareOfStage(plan, stage))} for ${formatDuration(lengthMs)}`)
+    .join(', ');
+}
+
+/** What goes beyond the stages: keys that no stage draws, and a deadline. */
+function staying(plan: Plan): string[] {
+  const { baseline, trial, decision } = plan;
+  return [
+    ...(trial.baselineShare > 0
+      ? [
+          `     ${percentOf(trial.baselineShare)} of them stay on ${baseline.version} to the end, to compare with`,
+        ]
+      : []),
+    ...(decision.deadlineMs === undefined
+      ? []
+      : [`     without a verdict it ends after ${formatDuration(trialLengthMs(plan))}`]),
   ];
 }
 
@@ -131,12 +154,17 @@ function dealing(plan: Plan): string[] {
 function leading({ decision: { leaderShare }, traffic: { policy } }: Plan): string[] {
   if (leaderShare === undefined) return [];
   const where = policy.kind === 'hash' ? '' : ' in each group';
-  return [`     the candidate in front gets ${round(leaderShare * 100)} % of what candidates get${where}`];
+  return [`     the candidate in front gets ${percentOf(leaderShare)} of what candidates get${where}`];
 }
 
 function batchLine({ servers, serving }: OutlinedBatch): string {
   const capacity = serving.perSecond === null ? '' : `, ${formatCount(serving.perSecond)} requests/s`;
-  return `     ${servers.join(', ')}; meanwhile ${serving.servers} servers serve${capacity}`;
+  const who = serving.servers === 1 ? '1 server serves' : `${serving.servers} servers serve`;
+  return `     ${servers.join(', ')}; meanwhile ${who}${capacity}`;
+}
+
+function percentOf(share: number): string {
+  return `${round(share * 100)} %`;
 }
 
 function round(value: number): number {

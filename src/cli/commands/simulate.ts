@@ -3,12 +3,12 @@ import { splitInsideGroups } from '../../domain/decision/group-words.ts';
 import { OBSERVATIONAL } from '../../domain/decision/rule-words.ts';
 import { simulatePlan } from '../../domain/decision/simulation/plan-trial.ts';
 import { ruleSpecOf } from '../../domain/decision/spec-of.ts';
+import { trialLengthMs } from '../../domain/upgrade/trial-stages.ts';
 import { print, printJson, type CliContext } from '../context.ts';
 import { readPlanFile } from '../plan-input.ts';
 import {
   assertRates,
   durationMs,
-  horizonOf,
   positive,
   rateList,
   shareOf,
@@ -50,7 +50,10 @@ export function simulateCommand({ out }: CliContext): Command {
       shareOf,
       0,
     )
-    .option('--json', 'answer as JSON: {runs, arms, wrong, inconclusive, units, exposed, timeMs}')
+    .option(
+      '--json',
+      'answer as JSON: {runs, arms, wrong, inconclusive, alarms, units, exposed, timeMs, verdictMs}',
+    )
     .addHelpText(
       'after',
       `
@@ -67,7 +70,7 @@ Examples:
       const { plan } = await readPlanFile(file);
       assertRates(plan, rates, spread);
       const trafficPerSecond = trafficOf(plan, traffic);
-      const horizonMs = horizon ?? horizonOf(plan);
+      const horizonMs = horizon ?? trialLengthMs(plan);
       const result = simulatePlan({ plan, rates, trafficPerSecond, runs, seed, horizonMs, spread });
       if (json) return printJson(out, result);
       const spec = ruleSpecOf(plan);

@@ -7,9 +7,7 @@ import { together } from './joined-shares.ts';
  * Version → share that it is to have of the units that are counted under a split; the shares add up to 1. Exact to the
  * slots of the hash that gateways compute: a third is 3,334 of 10,000, which a long trial can tell from a third.
  *
- * Candidates have their weight times the stage's share; the control arm has what the stage holds back, and the policy's
- * own weight of the baseline. Pulled versions are no arms, for their keys are not counted. Undefined where nothing is
- * counted, or where no share is known beforehand: what tails, ages and lists give to whom depends on the customers, and
+ * Undefined where nothing is counted, or where no share is known beforehand: what tails, ages and lists give to whom depends on the customers, and
  * so does how many requests each account makes. Of those policies it is known what the stage holds back of all
  * candidates' accounts, whoever they are.
  */
@@ -21,26 +19,51 @@ export function expectedShares(
   if (counting?.unit !== 'account') return undefined;
   if (policy.kind !== 'hash') return counting.control ? heldBackShares(split) : undefined;
   const stage = Math.min(SLOTS, slotsBelow(split.share * SLOTS)) / SLOTS;
-  const slots: Record<string, number> = {};
-  const add = (release: string, more: number): void => {
-    if (more > 0) slots[release] = (slots[release] ?? 0) + more;
-  };
   let taken = 0;
-  for (const { below, decision } of hashSteps(policy.weights)) {
-    const own = slotsBelow(below) - taken;
-    taken += own;
-    const { release } = decision;
-    if (release === baseline) {
-      if (counting.control) add(baseline, own);
-      continue;
-    }
-    if (pulled.includes(release)) continue;
-    add(release, own * stage);
-    if (counting.control) add(baseline, own * (1 - stage));
-  }
+  const own = hashSteps(policy.weights).map(({ below, decision }) => {
+    const slots = slotsBelow(below) - taken;
+    taken += slots;
+    return [decision.release, slots] as const;
+  });
+  const slots = countedParts(own, { baseline, pulled, open: stage, control: counting.control });
   const total = Object.values(slots).reduce((sum, own) => sum + own, 0);
   if (total === 0) return undefined;
   return Object.fromEntries(Object.entries(slots).map(([release, own]) => [release, own / total]));
+}
+
+/**
+ * What counts for whom of the keys that a policy gives to each release. Candidates have theirs times the share that the
+ * stage opens; the control arm has what the stage holds back, and the policy's own part of the baseline. Pulled versions
+ * are no arms, for their keys are not counted.
+ */
+export function countedParts(
+  own: readonly (readonly [release: string, keys: number])[],
+  {
+    baseline,
+    pulled,
+    open,
+    control,
+  }: {
+    readonly baseline: string;
+    readonly pulled: readonly string[];
+    readonly open: number;
+    readonly control: boolean;
+  },
+): Readonly<Record<string, number>> {
+  const parts: Record<string, number> = {};
+  const add = (release: string, more: number): void => {
+    if (more > 0) parts[release] = (parts[release] ?? 0) + more;
+  };
+  for (const [release, keys] of own) {
+    if (release === baseline) {
+      if (control) add(baseline, keys);
+      continue;
+    }
+    if (pulled.includes(release)) continue;
+    add(release, keys * open);
+    if (control) add(baseline, keys * (1 - open));
+  }
+  return parts;
 }
 
 /**

@@ -19,9 +19,10 @@ import {
   describeComparison,
   describeMissing,
   describeNumbers,
+  describeTie,
+  describeWinner,
   joined,
   listed,
-  formatMargin,
 } from './rule-words.ts';
 import { comparisonsOf } from './rules/anytime-outlook.ts';
 import { comparisonsAtLook, isComplete } from './rules/fixed-sample.ts';
@@ -62,6 +63,11 @@ export function judge(
     describeBound(spec),
   ]);
   return { ...outcome, rule: spec.rule, arms, comparisons, missing, sentence, notes };
+}
+
+/** Whether the rule waits for more; what else it says during a trial ends it. */
+export function isCollecting(spec: RuleSpec, state: RuleState): boolean {
+  return outcomeOf(spec, state, false).kind === 'collecting';
 }
 
 function capitalised(text: string): string {
@@ -196,7 +202,7 @@ function decidedOutcome(
       const clause =
         against.length === 0
           ? `${version} wins: ${whyAlone(spec, state)}`
-          : `${version} wins over ${listed(against)}`;
+          : describeWinner(version, against, spec);
       return { kind: 'winner', winner: version, clause };
     }
     case 'keepBaseline':
@@ -205,12 +211,13 @@ function decidedOutcome(
         baseline: version,
         clause: `No candidate is better than the baseline ${version}`,
       };
-    case 'equivalent': {
-      const among = [version, ...against];
-      const epsilon = spec.rule === 'anytime' ? ` of ${formatMargin(spec.epsilon, spec)}` : '';
-      const clause = `Between ${listed(among)} there is no difference worth acting on${epsilon}; ${version} is kept`;
-      return { kind: 'equivalent', among, keep: version, clause };
-    }
+    case 'equivalent':
+      return {
+        kind: 'equivalent',
+        among: [version, ...against],
+        keep: version,
+        clause: describeTie(version, against, spec),
+      };
   }
 }
 

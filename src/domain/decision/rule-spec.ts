@@ -66,7 +66,11 @@ export interface AnytimeSpec extends SpecBase {
   readonly grid: readonly Effect[];
   /** Rate of success that the plan expects; bets begin with the first block then. A wrong one costs time alone. */
   readonly expectedRate?: number;
-  /** A candidate need not beat the baseline, but be at most this much worse; in the same unit as `epsilon`. */
+  /**
+   * A candidate need not beat the baseline, but be at most this much worse; in the same unit as `epsilon`. The promise is
+   * then that no candidate is promoted that is worse than that, nor, where some candidate is no worse than the baseline,
+   * more than `epsilon` worse than the best.
+   */
   readonly nonInferiority?: number;
   /** Nothing is decided, and no candidate dropped, before. */
   readonly minDurationMs?: number;
@@ -138,6 +142,18 @@ export function effectGrid(epsilon: number, expectedRate: number | undefined): r
 
 export function controlOf({ arms }: Pick<SpecBase, 'arms'>): string | undefined {
   return arms.find(({ role }) => role === 'baseline')?.version;
+}
+
+/** For trials whose end somebody else says. */
+export function withoutDeadline(spec: RuleSpec): RuleSpec {
+  if (!('deadlineMs' in spec)) return spec;
+  const { deadlineMs: _, ...rest } = spec;
+  return rest;
+}
+
+/** The same version on several clusters is compared with itself. */
+export function isAaTest(spec: RuleSpec): boolean {
+  return spec.rule === 'anytime' && spec.aaTest === true;
 }
 
 /** Amounts or clicks without a bound: nothing can be said of how far off their mean is. */

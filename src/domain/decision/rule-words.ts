@@ -1,5 +1,5 @@
 import type { ArmNumbers, Comparison, Missing } from './rule-verdict.ts';
-import { isBounded, isUnbounded, type RuleSpec } from './rule-spec.ts';
+import { controlOf, isBounded, isUnbounded, type RuleSpec } from './rule-spec.ts';
 import { allOf, decimalsToTell, formatCount, formatEfficacy, grouped } from './sentence.ts';
 import { formatDuration } from '../duration.ts';
 
@@ -30,6 +30,35 @@ export function formatMargin(margin: number, { volume, cap = 1, unit }: RuleSpec
   return volume === 'amount' || volume === 'clicks'
     ? `${(margin * cap).toFixed(2)} per ${unit}`
     : `${trimmed(margin * 100)} percentage point${trimmed(margin * 100) === '1' ? '' : 's'}`;
+}
+
+/** By how much a candidate may be worse than the baseline and be promoted, where the plan allows it. */
+export function inferiorityAllowed(
+  spec: RuleSpec,
+): { readonly control: string; readonly margin: string } | undefined {
+  const margin = spec.rule === 'anytime' ? (spec.nonInferiority ?? 0) : 0;
+  const control = controlOf(spec);
+  return margin > 0 && control !== undefined ? { control, margin: formatMargin(margin, spec) } : undefined;
+}
+
+/** `2.0-a wins over 2.0-b`; where it need not beat the baseline, what is shown of it instead. */
+export function describeWinner(winner: string, against: readonly string[], spec: RuleSpec): string {
+  const allowed = inferiorityAllowed(spec);
+  const beaten = against.filter((version) => version !== allowed?.control);
+  if (allowed === undefined || beaten.length === against.length)
+    return `${winner} wins over ${listed(against)}`;
+  const over = beaten.length === 0 ? '' : ` over ${listed(beaten)}`;
+  return `${winner} wins${over}: it is not worse than ${allowed.control} by more than ${allowed.margin}`;
+}
+
+/** No difference worth acting on; the baseline that a candidate need not beat is compared by the margin alone. */
+export function describeTie(kept: string, against: readonly string[], spec: RuleSpec): string {
+  const allowed = inferiorityAllowed(spec);
+  const isApart = allowed !== undefined && kept !== allowed.control && against.includes(allowed.control);
+  const among = [kept, ...against].filter((version) => !isApart || version !== allowed.control);
+  const epsilon = spec.rule === 'anytime' ? ` of ${formatMargin(spec.epsilon, spec)}` : '';
+  const also = isApart ? `, which is not worse than ${allowed.control} by more than ${allowed.margin}` : '';
+  return `Between ${listed(among)} there is no difference worth acting on${epsilon}; ${kept} is kept${also}`;
 }
 
 function trimmed(value: number): string {

@@ -15,13 +15,26 @@ export function stageLeftMs(plan: Plan, state: UpgradeState): number {
 }
 
 /**
+ * How long a trial takes that nothing decides, in milliseconds, where operators add nothing: all its stages, or as long as
+ * the deadline says.
+ */
+export function trialLengthMs({ trial, decision }: Plan): number {
+  return deadlineOf(decision) ?? trial.stages.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
+}
+
+/** A rule that looks at every reading ends at its deadline, where the plan names one. */
+function deadlineOf({ rule, deadlineMs }: Plan['decision']): number | undefined {
+  return rule === 'max-efficacy' ? undefined : deadlineMs;
+}
+
+/**
  * What is left of the trial on its own clock, which stands still in a pause and while the environment is ill; infinite
- * before the last stage. A rule that looks at every reading ends at its deadline, where the plan names one.
+ * before the last stage of a trial without a deadline.
  */
 export function trialLeftMs(plan: Plan, state: UpgradeState): number {
-  const { rule, deadlineMs } = plan.decision;
   const { stage, extendedMs, elapsedMs } = state.trial;
-  if (rule !== 'max-efficacy' && deadlineMs !== undefined) return deadlineMs + extendedMs - elapsedMs;
+  const deadlineMs = deadlineOf(plan.decision);
+  if (deadlineMs !== undefined) return deadlineMs + extendedMs - elapsedMs;
   return stage >= plan.trial.stages.length - 1 ? stageLeftMs(plan, state) : Infinity;
 }
 

@@ -146,6 +146,22 @@ const ROWS: readonly Row[] = [
     says: 'No candidate is better than the baseline 1.4.',
   },
   {
+    state: 'a candidate need not beat the baseline, and is worse than it by less than the margin',
+    spec: { ...ANYTIME, arms: WITH_CONTROL.slice(0, 2), nonInferiority: 0.05 },
+    successes: { '1.4': 100, '2.0-a': 95 },
+    blocks: 30,
+    verdict: { kind: 'winner', winner: '2.0-a' },
+    says: '2.0-a wins: it is not worse than 1.4 by more than 5 percentage points.',
+  },
+  {
+    state: 'two candidates are alike, and need not beat the baseline',
+    spec: { ...ANYTIME, arms: WITH_CONTROL, nonInferiority: 0.05 },
+    successes: { '1.4': 100, ...ALIKE },
+    blocks: 60,
+    verdict: { kind: 'equivalent', keep: '2.0-a' },
+    says: 'Between 2.0-a and 2.0-b there is no difference worth acting on of 2 percentage points; 2.0-a is kept, which is not worse than 1.4 by more than 5 percentage points.',
+  },
+  {
     state: 'candidates are as good as the baseline',
     spec: { ...ANYTIME, arms: WITH_CONTROL },
     successes: { '1.4': 100, ...ALIKE },
@@ -159,7 +175,7 @@ const ROWS: readonly Row[] = [
     successes: { '1.4': 100, '2.0-a': 100, '2.0-b': 60 },
     blocks: 60,
     verdict: { kind: 'winner', winner: '2.0-a' },
-    says: '2.0-a wins over 1.4.',
+    says: '2.0-a wins: it is not worse than 1.4 by more than 3 percentage points.',
   },
   {
     state: 'every candidate was pulled',

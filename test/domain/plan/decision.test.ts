@@ -144,6 +144,14 @@ describe('the decision of a plan', () => {
       /^decision.cap: must not be there: it belongs to amount and clicks/,
     ],
     [
+      'a share of successes that is expected of amounts',
+      {
+        decision: { rule: 'anytime', cap: 50, expectedRate: '10%' },
+        'measure.volume': { kind: 'amount', amountHeader: 'x-amount' },
+      },
+      /^decision.expectedRate: must not be there: it is a share of successes, and kind is amount/,
+    ],
+    [
       'amounts without a cap',
       { decision: { rule: 'anytime' }, 'measure.volume': { kind: 'amount', amountHeader: 'x-amount' } },
       /^decision.cap: must say above what/,
@@ -184,11 +192,31 @@ describe('the decision of a plan', () => {
       },
       /^decision.everyFull: must be at most decision.deadline, 7 d, less measure.source.settlement, 60 min/,
     ],
+    [
+      'a minimum duration of a rule that has no use for it',
+      { decision: { rule: 'max-efficacy', minDuration: '10m' } },
+      /^decision.minDuration: must not be there: it belongs to anytime, and rule is max-efficacy/,
+    ],
+    [
+      'a deadline of a rule that decides at the end of the stages',
+      { decision: { rule: 'max-efficacy', deadline: '7d' } },
+      /^decision.deadline: must not be there: max-efficacy decides at the end of the stages/,
+    ],
   ])('names %s', (_what, edits, problem) => {
     const problems = problemsAfter(edits);
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(problem);
   });
+});
+
+test.each<[string, Edits['decision']]>([
+  ['as long as the stages', { ...ANYTIME, minDuration: '90m', everyFull: '45m' }],
+  [
+    'beyond the stages, within the deadline',
+    { ...ANYTIME, minDuration: '7d', everyFull: '7d', deadline: '7d' },
+  ],
+])('times %s are right', (_what, decision) => {
+  expect(problemsAfter({ decision })).toEqual([]);
 });
 
 describe('the outline of an upgrade', () => {

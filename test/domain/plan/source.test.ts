@@ -57,7 +57,11 @@ describe('a metrics source of a plan', () => {
   });
 
   test('that is not the gateways needs no header with the amount', () => {
-    const amount = { 'measure.volume': { kind: 'amount' }, 'decision.cap': 500 };
+    const amount = {
+      'measure.volume': { kind: 'amount' },
+      'decision.cap': 500,
+      'decision.expectedRate': undefined,
+    };
     expect(problemsAfter({ ...amount, 'measure.source': { ...SQL, currency: 'EUR' } })).toEqual([]);
     expect(problemsAfter({ ...amount, 'measure.source': { from: 'gateways' } })).toEqual([
       expect.stringMatching(/^measure.volume.amountHeader: must name/),

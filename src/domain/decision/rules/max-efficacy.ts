@@ -1,7 +1,7 @@
 import { assess } from '../assess.ts';
 import type { ArmEvidence, Verdict } from '../decision.ts';
 import { controlOf, type MaxEfficacySpec } from '../rule-spec.ts';
-import { totalsOf, type Decided, type RuleState } from '../rule-state.ts';
+import { totalsOf, type RuleState } from '../rule-state.ts';
 
 /** The source method on the same blocks: only the totals count, and only the end decides. */
 export function assessTotals(spec: MaxEfficacySpec, state: RuleState, at: 'during' | 'end'): Verdict {
@@ -23,15 +23,4 @@ function evidenceFrom({ arms, cap = 1, comparesCapped }: MaxEfficacySpec, state:
       ...(reason === undefined ? {} : { pulled: reason }),
     };
   });
-}
-
-/** What the totals lead to, in the form that other rules decide in; null where they do not. */
-export function decideAtEnd(spec: MaxEfficacySpec, state: RuleState): Decided | null {
-  const verdict = assessTotals(spec, state, 'end');
-  const atMs = state.elapsedMs;
-  if (verdict.kind === 'winner') return { kind: 'winner', version: verdict.winner, atMs };
-  const control = controlOf(spec);
-  return verdict.kind === 'keepBaseline' && control !== undefined
-    ? { kind: 'keepBaseline', version: control, atMs }
-    : null;
 }

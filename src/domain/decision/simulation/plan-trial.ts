@@ -1,13 +1,11 @@
 import type { Plan } from '../../plan/schema.ts';
-import { dealtGroups } from '../../policy/groups.ts';
-import { ledWeights, type Lead } from '../../policy/leader.ts';
-import type { Weights } from '../../policy/policy.ts';
-import { controlOf, isBounded, type RuleSpec } from '../rule-spec.ts';
-import { survivorsOf, type RuleState } from '../rule-state.ts';
-import { leaderOf } from '../rules/shares.ts';
+import { isAaTest, isBounded, withoutDeadline, type RuleSpec } from '../rule-spec.ts';
+import type { RuleState } from '../rule-state.ts';
+import type { InconclusiveReason, RuleVerdict } from '../rule-verdict.ts';
 import { ruleSpecOf } from '../spec-of.ts';
 import { drawAmounts } from './amounts.ts';
 import { binomial, seededRandom, type Random } from './random.ts';
+import { normalised, simulatedRoutes, stageAt, sumOf } from './routes.ts';
 import { runTrial, type SyntheticResult, type SyntheticTrial } from './trial.ts';
 
 /** Trials of a plan on traffic that is made up. */
@@ -19,7 +17,7 @@ export interface PlanSimulation {
   readonly trafficPerSecond: number;
   readonly runs: number;
   readonly seed: number;
-  /** The trial ends after this time without a verdict, in milliseconds. */
+  /** The trial ends after this time whatever it has shown, in milliseconds. */
   readonly horizonMs: number;
   /** Where groups are dealt apart: efficacies lie between (1 − spread) and (1 + spread) times `rates`, evenly. */
   readonly spread?: number;
@@ -45,45 +43,114 @@ export interface SimulatedArm {
 export interface SimulatedPlan {
   readonly runs: number;
   readonly seed: number;
+  readonly horizonMs: number;
   readonly arms: readonly SimulatedArm[];
-  /** Share of the runs that chose a version more than epsilon worse than the best. */
+  /**
+   * Share of the runs that chose what the rule promises against: a version more than epsilon worse than the best; where a
+   * candidate need not beat the baseline, one that is worse than it by more than the margin, or by more than epsilon than a
+   * candidate that is no worse than the baseline.
+   */
   readonly wrong: number;
   /** Share of the runs that ended without a verdict. */
   readonly inconclusive: number;
+  /** ... by why they did. */
+  readonly reasons: Readonly<Partial<Record<InconclusiveReason, number>>>;
+  /** Share of the runs that said that the data cannot be trusted: an A/A test that found a difference. */
+  readonly alarms: number;
   readonly units: number;
   /** Units on versions that are not the best, on average. */
   readonly exposed: number;
+  /** How long a trial takes, with a verdict or without one. */
   readonly timeMs: Spread;
+  /** ... until its verdict, of those that have one; null: none has. */
+  readonly verdictMs: Spread | null;
 }
 
 export function simulatePlan(simulation: PlanSimulation): SimulatedPlan {
-  const { plan, rates, runs, seed } = simulation;
-  const spec = ruleSpecOf(plan);
+  const { plan, rates, runs, seed, horizonMs } = simulation;
+  const spec = withoutDeadline(ruleSpecOf(plan));
   const random = seededRandom(seed);
-  const trial = trialOf(simulation, spec, random);
-  const results = Array.from({ length: runs }, () => runTrial(trial, random));
+  const results = Array.from({ length: runs }, () => runTrial(trialOf(simulation, spec, random), random));
   const best = Math.max(...rates);
-  const epsilon = plan.decision.epsilon ?? 0;
+  const least = leastPromised(plan, spec, rates);
   const share = (matches: (result: SyntheticResult) => boolean): number =>
     results.filter(matches).length / runs;
   const mean = (of: (result: SyntheticResult) => number): number =>
     results.reduce((sum, result) => sum + of(result), 0) / runs;
+  const verdicts = results.filter((result) => !isOpen(result));
   const arms = spec.arms.map((arm, i) => ({
     ...arm,
     rate: rates[i] ?? 0,
     units: mean(({ perArm }) => perArm[i] ?? 0),
-    chosen: share(({ decided }) => decided?.version === arm.version),
+    chosen: share(({ verdict }) => chosenBy(spec, verdict) === arm.version),
   }));
   return {
     runs,
     seed,
+    horizonMs,
     arms,
-    wrong: arms.reduce((sum, { rate, chosen }) => sum + (rate < best - epsilon - 1e-12 ? chosen : 0), 0),
-    inconclusive: share(({ decided }) => decided === null),
+    wrong: arms.reduce((sum, { role, rate, chosen }) => sum + (rate < least[role] - 1e-12 ? chosen : 0), 0),
+    inconclusive: share(isOpen),
+    reasons: reasonsOf(results),
+    alarms: share(({ verdict }) => verdict.kind === 'untrustedData'),
     units: mean(({ units }) => units),
     exposed: arms.reduce((sum, { rate, units }) => sum + (rate < best ? units : 0), 0),
-    timeMs: spread(results.map(({ state }) => state.elapsedMs)),
+    timeMs: spread(timesOf(results)),
+    verdictMs: verdicts.length === 0 ? null : spread(timesOf(verdicts)),
   };
+}
+
+/** The efficacy below which a choice breaks what the rule promises, by the role of who is chosen. */
+function leastPromised(
+  { decision: { epsilon = 0, nonInferiority } }: Plan,
+  { arms }: RuleSpec,
+  rates: readonly number[],
+): Readonly<Record<SimulatedArm['role'], number>> {
+  const of = (role: SimulatedArm['role']): readonly number[] =>
+    rates.filter((_, i) => arms[i]?.role === role);
+  const bound = Math.max(...rates) - epsilon;
+  const [control] = of('baseline');
+  if (nonInferiority === undefined || control === undefined) return { baseline: bound, candidate: bound };
+  const inferior = control - nonInferiority;
+  const isCandidateBest = Math.max(...of('candidate')) >= control;
+  // The promise is about promoting; and among candidates only where one of them is no worse than the baseline.
+  return { baseline: -Infinity, candidate: isCandidateBest ? Math.max(inferior, bound) : inferior };
+}
+
+function timesOf(results: readonly SyntheticResult[]): readonly number[] {
+  return results.map(({ state }) => state.elapsedMs);
+}
+
+/** Without a verdict the operator is asked. */
+function isOpen({ verdict }: SyntheticResult): boolean {
+  return verdict.kind === 'inconclusive';
+}
+
+function reasonsOf(results: readonly SyntheticResult[]): SimulatedPlan['reasons'] {
+  const reasons: Partial<Record<InconclusiveReason, number>> = {};
+  for (const { verdict } of results) {
+    if (verdict.kind !== 'inconclusive') continue;
+    reasons[verdict.reason] = (reasons[verdict.reason] ?? 0) + 1 / results.length;
+  }
+  return reasons;
+}
+
+/** The version that a run would go on with; an A/A test is about the measuring, and chooses none. */
+function chosenBy(spec: RuleSpec, verdict: RuleVerdict): string | undefined {
+  if (isAaTest(spec)) return undefined;
+  switch (verdict.kind) {
+    case 'winner':
+      return verdict.winner;
+    case 'equivalent':
+      return verdict.keep;
+    case 'keepBaseline':
+      return verdict.baseline;
+    case 'collecting':
+    case 'inconclusive':
+    case 'pulled':
+    case 'untrustedData':
+      return undefined;
+  }
 }
 
 function spread(values: readonly number[]): Spread {
@@ -100,44 +167,44 @@ function spread(values: readonly number[]): Spread {
 /** Looks that one trial has at most, so that a simulation ends; rarer looks decide a little later. */
 const MOST_LOOKS = 2000;
 
-function trialOf(simulation: PlanSimulation, spec: RuleSpec, random: Random): SyntheticTrial {
-  const { plan, rates, trafficPerSecond, horizonMs } = simulation;
-  const blockMs = Math.max(plan.trial.readEveryMs, horizonMs / MOST_LOOKS);
-  const allShares = (state: RuleState): Readonly<Record<string, number>> =>
-    shareOfTraffic({ plan, spec }, state);
+/** One trial: routes that change with it are its own. */
+function trialOf(
+  { plan, rates, trafficPerSecond, horizonMs, spread = 0 }: PlanSimulation,
+  spec: RuleSpec,
+  random: Random,
+): SyntheticTrial {
+  // What decides by its totals alone is looked at where shares change.
+  const lookMs =
+    spec.rule === 'max-efficacy'
+      ? Infinity
+      : Math.max(plan.trial.readEveryMs, Math.ceil(horizonMs / MOST_LOOKS));
+  const blockMs = ({ elapsedMs }: RuleState): number =>
+    Math.min(lookMs, stageAt(plan, elapsedMs).endMs - elapsedMs, horizonMs - elapsedMs);
+  const { dealt, partsOf } = simulatedRoutes(plan, spec);
+  const counted = (state: RuleState): number =>
+    dealt.reduce((sum, each) => sum + sumOf(partsOf(each, state)), 0);
+  const outcomesIn = (group: number): SyntheticTrial['outcomes'] => {
+    const factor = dealt.length === 1 ? 1 : 1 + spread * ((2 * group) / (dealt.length - 1) - 1);
+    return (arm, n) => outcomeOf(plan, (rates[arm] ?? 0) * factor, { n, random });
+  };
   return {
     spec,
     blockMs,
     maxUnits: Infinity,
     maxMs: horizonMs,
-    unitsPerBlock: (state) => {
-      const underTrial = Object.values(allShares(state)).reduce((sum, share) => sum + share, 0);
-      return Math.max(1, Math.round(((trafficPerSecond * blockMs) / 1000) * underTrial));
-    },
-    sharesOf: (state) => normalised(allShares(state)),
-    outcomes: (arm, n) => outcomeOf(plan, rates[arm] ?? 0, { n, random }),
-    ...groupsOf(simulation, spec, random),
-  };
-}
-
-/** Groups of the policy that are dealt apart, all as large as each other, for nothing is known of them. */
-function groupsOf(
-  { plan, rates, spread = 0 }: PlanSimulation,
-  spec: RuleSpec,
-  random: Random,
-): Pick<SyntheticTrial, 'groups'> {
-  const groups = dealtGroups(plan.traffic.policy);
-  if (groups.length === 0) return {};
-  return {
-    groups: groups.map(({ name, weights }, g) => {
-      const factor = groups.length === 1 ? 1 : 1 + spread * ((2 * g) / (groups.length - 1) - 1);
-      return {
-        name,
-        share: 1 / groups.length,
-        sharesOf: (state) => normalised(shareOfTraffic({ plan, spec, weights }, state)),
-        outcomes: (arm, n) => outcomeOf(plan, (rates[arm] ?? 0) * factor, { n, random }),
-      };
-    }),
+    unitsPerBlock: (state) =>
+      Math.max(1, Math.round(((trafficPerSecond * blockMs(state)) / 1000) * counted(state))),
+    outcomes: outcomesIn(0),
+    groups: (state) =>
+      dealt.map((each, g) => {
+        const parts = partsOf(each, state);
+        return {
+          name: each.name,
+          share: sumOf(parts) / counted(state),
+          sharesOf: () => normalised(parts),
+          outcomes: outcomesIn(g),
+        };
+      }),
   };
 }
 
@@ -149,85 +216,4 @@ function outcomeOf({ measure, decision }: Plan, rate: number, { n, random }: { n
   const cap = decision.cap ?? Infinity;
   if (rate <= 0) return { n, sum: 0, squares: 0 };
   return drawAmounts(random, n, { buyers: BUYERS, mean: rate / BUYERS, sigma: SIGMA, cap });
-}
-
-/**
- * Share of the service's whole traffic that every arm gets. A stage sends its share of each candidate's keys there; the
- * rest, and what a version that was dropped had, stays on the baseline, which counts where it is an arm.
- */
-function shareOfTraffic(
-  {
-    plan,
-    spec,
-    weights,
-  }: {
-    readonly plan: Plan;
-    readonly spec: RuleSpec;
-    /** Of the group in question; absent: as the policy as a whole deals. */
-    readonly weights?: Weights;
-  },
-  state: RuleState,
-): Readonly<Record<string, number>> {
-  const control = controlOf(spec);
-  const left = survivorsOf(spec, state).filter((version) => version !== control);
-  const drawn = Math.min(stageShare(plan, state.elapsedMs), 1 - plan.trial.baselineShare);
-  const dealt = policyShares(plan, weights);
-  const lead = leadNow(spec, state, left);
-  const wanted = lead === undefined ? dealt : ledWeights(dealt, lead);
-  const kept = left.reduce((sum, version) => sum + (wanted[version] ?? 0), 0);
-  const candidates = Object.fromEntries(
-    left.map((version) => [version, kept > 0 ? (drawn * (wanted[version] ?? 0)) / kept : 0]),
-  );
-  if (control === undefined || !survivorsOf(spec, state).includes(control)) return candidates;
-  return { [control]: 1 - Object.values(candidates).reduce((sum, share) => sum + share, 0), ...candidates };
-}
-
-/** Who is in front of the candidates that are left, where the plan gives a leader more. */
-function leadNow(spec: RuleSpec, state: RuleState, left: readonly string[]): Lead | undefined {
-  const share = spec.rule === 'anytime' ? spec.leaderShare : undefined;
-  const leader = share === undefined ? undefined : leaderOf(spec, state, left);
-  if (share === undefined || leader === undefined) return undefined;
-  const candidates = spec.arms.flatMap(({ version, role }) => (role === 'candidate' ? [version] : []));
-  return { leader, share, candidates, out: candidates.filter((version) => !left.includes(version)) };
-}
-
-function stageShare({ trial }: Plan, elapsedMs: number): number {
-  let endMs = 0;
-  for (const { share, lengthMs } of trial.stages) {
-    endMs += lengthMs;
-    if (elapsedMs < endMs) return share;
-  }
-  return trial.stages.at(-1)?.share ?? 1;
-}
-
-/** How the policy deals keys to the candidates: by weights, by digits; equally where only the keys would tell. */
-function policyShares(
-  { traffic: { policy }, candidates }: Plan,
-  ofGroup?: Weights,
-): Readonly<Record<string, number>> {
-  const versions = candidates.map(({ version }) => version);
-  const weightOf = (version: string): number => {
-    if (ofGroup !== undefined) return ofGroup[version] ?? 0;
-    switch (policy.kind) {
-      case 'hash':
-        return policy.weights[version] ?? 0;
-      case 'tail':
-        return policy.rules
-          .filter(({ to }) => to === version)
-          .reduce((sum, { tail }) => sum + (typeof tail === 'string' ? 5 : tail.length), 0);
-      case 'range':
-      case 'values':
-        return 1;
-    }
-  };
-  const weights = versions.map(weightOf);
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return Object.fromEntries(
-    versions.map((version, i) => [version, total > 0 ? (weights[i] ?? 0) / total : 1 / versions.length]),
-  );
-}
-
-function normalised(shares: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
-  const total = Object.values(shares).reduce((sum, share) => sum + share, 0);
-  return Object.fromEntries(Object.entries(shares).map(([version, share]) => [version, share / total]));
 }

@@ -1,8 +1,9 @@
 import { EVERYONE, type ArmCounts, type Block } from '../block.ts';
+import { isCollecting, judge } from '../judge.ts';
 import { beginRule, observe } from '../rule.ts';
 import type { RuleSpec } from '../rule-spec.ts';
 import { totalsOf, type Decided, type RuleState } from '../rule-state.ts';
-import { decideAtEnd } from '../rules/max-efficacy.ts';
+import type { RuleVerdict } from '../rule-verdict.ts';
 import { nextShares } from '../rules/shares.ts';
 import { binomial, type Random } from './random.ts';
 
@@ -12,7 +13,7 @@ export interface SyntheticTrial {
   /** Units between two looks, over all versions. */
   readonly unitsPerBlock: number | ((state: RuleState) => number);
   /** Length of a block, in milliseconds. */
-  readonly blockMs: number;
+  readonly blockMs: number | ((state: RuleState) => number);
   /** The trial ends after this many units. */
   readonly maxUnits: number;
   /** ... or after this time. */
@@ -24,7 +25,7 @@ export interface SyntheticTrial {
   /** Units of every version in each block, where not chance deals them. */
   readonly dealt?: readonly number[];
   /** Groups that are dealt apart, instead of everybody by `sharesOf` and `outcomes`. */
-  readonly groups?: readonly SyntheticGroup[];
+  readonly groups?: readonly SyntheticGroup[] | ((state: RuleState) => readonly SyntheticGroup[]);
 }
 
 export interface SyntheticGroup {
@@ -36,8 +37,10 @@ export interface SyntheticGroup {
 }
 
 export interface SyntheticResult {
-  /** Null: inconclusive. */
+  /** By evidence; null: nothing. */
   readonly decided: Decided | null;
+  /** What the rule says when the trial ends. */
+  readonly verdict: RuleVerdict;
   readonly units: number;
   readonly blocks: number;
   /** Units of every version, in the plan's order. */
@@ -45,18 +48,17 @@ export interface SyntheticResult {
   readonly state: RuleState;
 }
 
-/** One trial from its first unit to its verdict. Every unit falls to a version by chance, as a hashed key does. */
+/** One trial from its first unit to its verdict, which ends it as it ends a run's. Every unit falls to a version by chance, as a hashed key does. */
 export function runTrial(trial: SyntheticTrial, random: Random): SyntheticResult {
   const { spec, unitsPerBlock, blockMs, maxUnits, maxMs = Infinity, outcomes } = trial;
-  const sharesOf = trial.sharesOf ?? ((now: RuleState) => nextShares(spec, now));
+  const sharesOf = trial.sharesOf ?? ((present: RuleState) => nextShares(spec, present));
   let state = beginRule(spec);
   let units = 0;
-  while (units < maxUnits && state.elapsedMs < maxMs && state.decided === null && !isLate(spec, state)) {
-    const wanted = typeof unitsPerBlock === 'number' ? unitsPerBlock : unitsPerBlock(state);
-    const size = Math.min(wanted, maxUnits - units);
+  while (units < maxUnits && state.elapsedMs < maxMs && isCollecting(spec, state)) {
+    const size = Math.min(now(unitsPerBlock, state), maxUnits - units);
     const present = state;
     const groups: Record<string, Record<string, ArmCounts>> = {};
-    const all = trial.groups ?? [{ name: EVERYONE, share: 1, sharesOf, outcomes }];
+    const all = now(trial.groups ?? [{ name: EVERYONE, share: 1, sharesOf, outcomes }], present);
     const sizes =
       all.length === 1
         ? [size]
@@ -76,13 +78,15 @@ export function runTrial(trial: SyntheticTrial, random: Random): SyntheticResult
       });
       groups[group.name] = arms;
     });
-    const block: Block = { fromMs: state.elapsedMs, toMs: state.elapsedMs + blockMs, groups };
+    const fromMs = state.elapsedMs;
+    const block: Block = { fromMs, toMs: fromMs + now(blockMs, state), groups };
     state = observe(spec, state, block);
     units += size;
   }
   const totals = totalsOf(state);
   return {
-    decided: spec.rule === 'max-efficacy' ? decideAtEnd(spec, state) : state.decided,
+    decided: state.decided,
+    verdict: judge(spec, state, true),
     units,
     blocks: state.blocks,
     perArm: spec.arms.map(({ version }) => totals[version]?.n ?? 0),
@@ -90,8 +94,11 @@ export function runTrial(trial: SyntheticTrial, random: Random): SyntheticResult
   };
 }
 
-function isLate(spec: RuleSpec, { elapsedMs }: RuleState): boolean {
-  return spec.rule !== 'max-efficacy' && spec.deadlineMs !== undefined && elapsedMs >= spec.deadlineMs;
+function now<T extends number | readonly unknown[]>(
+  value: T | ((state: RuleState) => T),
+  state: RuleState,
+): T {
+  return typeof value === 'function' ? value(state) : value;
 }
 
 function deal(shares: readonly number[], size: number, random: Random): readonly number[] {

@@ -35,6 +35,8 @@ export function decisionFitsRule({ decision, measure, trial }: PlanDraft): PlanP
       epsilon,
       nonInferiority,
       leaderShare,
+      minDuration: inWords(decision.minDurationMs),
+      everyFull: inWords(decision.everyFullMs),
       aaTest: decision.aaTest,
     })) {
       if (value === undefined) continue;
@@ -42,11 +44,21 @@ export function decisionFitsRule({ decision, measure, trial }: PlanDraft): PlanP
     }
   }
 
+  if (rule === 'max-efficacy' && decision.deadlineMs !== undefined) {
+    const message =
+      'must not be there: max-efficacy decides at the end of the stages, whose length is that of the trial';
+    problems.push(problem('deadline', inWords(decision.deadlineMs), message));
+  }
+
   const kind = measure?.volume.kind;
   const isCapped = kind === 'amount' || kind === 'clicks';
   if (kind !== undefined && isCapped && rule !== 'max-efficacy' && cap === undefined) {
     const message = `must say above what an outcome counts as this much: ${kind} without a bound have no error rate`;
     problems.push(problem('cap', undefined, message));
+  }
+  if (kind !== undefined && isCapped && expectedRate !== undefined) {
+    const message = `must not be there: it is a share of successes, and kind is ${kind}; \`changeover simulate --rates\` takes what is expected of ${kind}`;
+    problems.push(problem('expectedRate', expectedRate, message));
   }
   if (kind !== undefined && !isCapped && cap !== undefined) {
     problems.push(
@@ -70,6 +82,10 @@ export function decisionFitsRule({ decision, measure, trial }: PlanDraft): PlanP
     );
   }
   return problems;
+}
+
+function inWords(durationMs: number | undefined): string | undefined {
+  return durationMs === undefined ? undefined : formatDuration(durationMs);
 }
 
 /** What is to be waited for has to end with the trial at the latest, else nothing could be decided. */
