@@ -211,7 +211,7 @@ describe('the sample ratio of groups', () => {
       state = observe(SPEC, state, { fromMs: i, toMs: i + 1, groups, sharesByGroup });
     const verdict = judge(SPEC, state);
     expect(verdict).toMatchObject({ kind: 'untrustedData', reason: 'sampleRatio' });
-    expect(verdict.sentence).toContain('2.0-a got 3000 of 5400 expected');
+    expect(verdict.sentence).toContain('2.0-a got 3,000 of 5,400 expected');
   });
 });
 

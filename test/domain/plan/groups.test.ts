@@ -43,7 +43,8 @@ describe('a plan whose groups are dealt at random', () => {
     });
     const edits = (to: unknown): Edits => ({
       ...{ candidates: one.candidates.slice(0, 1), deployment: { 'home-page': 'blue' } },
-      ...{ 'clusters.green': undefined, 'traffic.key.lookup': 'ages.csv', 'traffic.policy': policy(to) },
+      ...{ 'clusters.green': undefined, 'guardrails.errorsAgainstBaseline': undefined },
+      ...{ 'traffic.key.lookup': 'ages.csv', 'traffic.policy': policy(to) },
     });
     const specWith = (to: unknown, baselineShare: string | undefined) => {
       const read = readPlan(editedPlan({ ...edits(to), 'trial.baselineShare': baselineShare }));

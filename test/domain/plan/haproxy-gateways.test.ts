@@ -13,6 +13,7 @@ describe('a plan with an HAProxy among its gateways', () => {
 
   test('has ranges with bounds that it can compare', () => {
     const bounded = (bound: number) => ({
+      'guardrails.errorsAgainstBaseline': undefined,
       'traffic.policy': {
         kind: 'range',
         rules: [
