@@ -30,7 +30,7 @@ export const DAMAGES: Readonly<Record<string, Damage>> = {
     in: FRONTEND,
     line: 'bind abns@',
     to: null,
-    says: /without `bind abns@\S+-next accept-proxy`/,
+    says: /without `bind abns@\S+-next name handover accept-proxy`/,
     at: FRONTEND,
   },
   'accept-proxy': {
@@ -187,7 +187,7 @@ export const DAMAGES: Readonly<Record<string, Damage>> = {
   'an id that begins the same': {
     in: SLOT,
     line: 'server one',
-    to: swap('id 1 ', 'id 12 '),
+    to: (line) => line.replace(/ id \d+ /, (id) => `${id.trimEnd()}1 `),
     says: /server one has another address or id/,
   },
   'a port that begins the same': {

@@ -89,8 +89,7 @@ export const CASES: readonly KeyCase[] = [
       kind: 'values',
       rules: [
         { values: ['zürich', 'basel stadt', '4711'], to: { '2.0-a': 1, '2.0-b': 1 } },
-        // What a leader gets where the only other one is out.
-        { values: ['bern'], to: { '2.0-a': 10, '2.0-b': 0 } },
+        { values: ['bern'], to: { '2.0-a': 1, '2.0-b': 9 } },
         { values: ['genf'], to: '1.0' },
       ],
       otherwise: { '2.0-a': 9_999, '2.0-b': 1 },
