@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { ownName } from './handover.ts';
 
 /** Variable of the environment with the address of the Runtime API: scripts of HAProxy 2.6 take no arguments. */
 export const OWN_SOCKET = 'CHANGEOVER_SOCKET';
@@ -57,11 +58,23 @@ export function handOnScriptFile(folder: string): string {
   return join(folder, 'hand-on-1.lua');
 }
 
-/** Of the global section. */
-export function handOnScriptLines({ files, socket }: { files: string; socket: string }): string[] {
-  const address = socket.replace(/^(?:unix|ipv[46])@/, '');
+/** Where HAProxy runs, and as whom. */
+interface Place {
+  readonly files: string;
+  readonly socket: string;
+  readonly user?: string;
+  readonly chroot?: string;
+}
+
+/** Of the global section. Whoever is shut into a folder reaches no socket outside of it, and has one there. */
+export function handOnScriptLines(place: Place): string[] {
+  const { files, socket, user, chroot } = place;
+  const inside = `/changeover-${ownName(place)}.sock`;
+  const owner = user === undefined ? '' : ` user ${user} group ${user}`;
+  const address = chroot === undefined ? socket.replace(/^(?:unix|ipv[46])@/, '') : inside;
   return [
     '    # After a reload, transactions that the old process notes yet are entered into the new one; without Lua they are not.',
+    ...(chroot === undefined ? [] : [`    stats socket ${chroot}${inside}${owner} mode 600 level admin`]),
     `    setenv ${OWN_SOCKET} ${address}`,
     ...whereLua([`lua-load ${handOnScriptFile(files)}`]).map((line) => `    ${line}`),
   ];

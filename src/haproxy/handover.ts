@@ -88,9 +88,13 @@ export interface HandoverPlace {
 }
 
 /** Where processes of one HAProxy meet: abstract sockets, which a chroot does not hide, and nobody else's. */
-function meetingPoint({ files, socket }: HandoverPlace, what: string): string {
-  const own = createHash('sha256').update(`${files}\n${socket}`).digest('hex').slice(0, 12);
-  return `abns@changeover-${own}-${what}`;
+function meetingPoint(place: HandoverPlace, what: string): string {
+  return `abns@changeover-${ownName(place)}-${what}`;
+}
+
+/** What no other HAProxy of the machine is called. */
+export function ownName({ files, socket }: Pick<HandoverPlace, 'files' | 'socket'>): string {
+  return createHash('sha256').update(`${files}\n${socket}`).digest('hex').slice(0, 12);
 }
 
 export function handoverBinds(place: HandoverPlace): string[] {

@@ -1,6 +1,9 @@
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { request } from 'undici';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { tableOf, until } from '../gateway/support/gateway-fixture.ts';
 import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
 import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
@@ -9,20 +12,36 @@ import { requireComponent } from '../support/require-component.ts';
 /** Each of them would find its server again by chance once in two times. */
 const TRANSACTIONS = 14;
 
+/** Who is shut into a folder reaches no socket outside of it. */
+async function shutIn(): Promise<{ user: string; chroot: string } | undefined> {
+  if (process.getuid?.() !== 0 || !(await readFile('/etc/passwd', 'utf8')).includes('\nhaproxy:')) return;
+  const chroot = await mkdtemp(join(tmpdir(), 'chroot-'));
+  onTestFinished(() => rm(chroot, { recursive: true }));
+  await chmod(chroot, 0o755);
+  return { user: 'haproxy', chroot };
+}
+
 const KINDS = {
   'that clients give': {
     id: { from: 'header', name: 'x-transaction' },
     // Separators of HAProxy's command line among them.
     headers: (number: number): Record<string, string> => ({ 'x-transaction': `a b;c\\d<${number}` }),
+    place: () => undefined,
   },
   'that answers give': {
     id: { from: 'cookie', name: 'session' },
     headers: (_: number, given: string): Record<string, string> =>
       given === '' ? {} : { cookie: `session=${given}` },
+    place: () => undefined,
+  },
+  'at an HAProxy that is shut in': {
+    id: { from: 'header', name: 'x-transaction' },
+    headers: (number: number): Record<string, string> => ({ 'x-transaction': `t${number}` }),
+    place: shutIn,
   },
 } as const;
 
-describe.each(Object.entries(KINDS))('Transactions by ids %s', (_, { id, headers }) => {
+describe.each(Object.entries(KINDS))('Transactions by ids %s', (_, { id, headers, place }) => {
   it(
     'go on where they began, also where their first answer came after a reload (invariant 5)',
     { timeout: 60_000 },
@@ -38,7 +57,11 @@ describe.each(Object.entries(KINDS))('Transactions by ids %s', (_, { id, headers
       );
       for (const server of servers) await server.listen();
       const plan = planFor(servers, { traffic: { transactions: { id, idle: '60s' } } });
-      await using fixture = await HaproxyFixture.start(plan, { upstreams: servers });
+      const own = await place();
+      await using fixture = await HaproxyFixture.start(plan, {
+        upstreams: servers,
+        ...(own === undefined ? {} : { shutIn: own }),
+      });
       const transactions = plan.traffic.transactions ?? null;
       await fixture.admin.publish(tableOf(servers, { transactions, measure: plan.measure }), {});
 

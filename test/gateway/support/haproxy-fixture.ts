@@ -121,6 +121,7 @@ export class HaproxyFixture implements AsyncDisposable {
   #inner: readonly InnerPlan[] = [];
   #controllerUrl: string | undefined;
   #tlsCert: string | undefined;
+  #shutIn: { user: string; chroot: string } | undefined;
   #edit = (config: string): string => config;
   readonly #upstreams: readonly AsyncDisposable[];
 
@@ -145,6 +146,8 @@ export class HaproxyFixture implements AsyncDisposable {
       context?: boolean;
       /** Certificate by which TLS ends at HAProxy. */
       tlsCert?: string;
+      /** As whom HAProxy serves, and in which folder. */
+      shutIn?: { user: string; chroot: string };
       /** Plans of services behind this one, and where their routes are to be had. */
       inner?: readonly InnerPlan[];
       controllerUrl?: string;
@@ -162,6 +165,7 @@ export class HaproxyFixture implements AsyncDisposable {
     fixture.#inner = options.inner ?? [];
     fixture.#controllerUrl = options.controllerUrl;
     fixture.#tlsCert = options.tlsCert;
+    fixture.#shutIn = options.shutIn;
     if (options.edit !== undefined) fixture.#edit = options.edit;
     await fixture.render(plan, { context: options.context ?? false });
     for (const [path, content] of seedFiles(plan, { files: folder, inner: options.inner ?? [] }))
@@ -180,6 +184,7 @@ export class HaproxyFixture implements AsyncDisposable {
       files: this.folder,
       context,
       inner: this.#inner,
+      ...this.#shutIn,
       ...(this.#tlsCert === undefined ? {} : { tlsCert: this.#tlsCert }),
     });
     await writeFile(join(this.folder, 'haproxy.cfg'), this.#edit(config));
