@@ -86,6 +86,7 @@ test('in a pipe each reading is a line with its evidence, and the verdict is tol
   for (const [i, line] of readings.entries()) expect(line).toContain(seen[i]?.status.verdict?.sentence);
   const { verdict } = seen.at(-1)!.status;
   expect(verdict).toMatchObject({ kind: 'winner', winner: '2.0-a' });
-  expect(lines.at(-1)).toMatch(/^ +0:\d\d\.\d {2}trial: 2\.0-a wins/);
-  expect(lines.at(-1)).toContain(verdict?.sentence);
+  const last = lines.findLast((line) => !/ {2}note: /.test(line));
+  expect(last).toMatch(/^ +0:\d\d\.\d {2}trial: 2\.0-a wins/);
+  expect(last).toContain(verdict?.sentence);
 });
