@@ -25,20 +25,22 @@ trafficGatewayContract('the embedded gateway', async () => {
 describe.skipIf(HAPROXY === null && process.env['CHANGEOVER_REQUIRE_ALL'] !== '1')(
   'HAProxy 2.6 or newer',
   () => {
-    trafficGatewayContract('HAProxy with its companion', async () => {
-      const servers = [
-        await new UpstreamServer('one').listen(),
-        await new UpstreamServer('two').listen(),
-      ] as const;
-      const fixture = await HaproxyFixture.start(planFor(servers), { upstreams: servers });
-      return {
-        gateway: fixture.admin,
-        service: SERVICE,
-        table: tableOf(servers),
-        trafficUrl: () => fixture.url,
-        gatewayOutOfReach: createGatewayOverHttp({ name: 'gone', admin: 'http://127.0.0.1:1' }),
-        [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose](),
-      };
-    });
+    const ways = { 'a unix socket': false, TCP: true };
+    for (const [way, runtimeByTcp] of Object.entries(ways))
+      trafficGatewayContract(`HAProxy with its companion, by ${way}`, async () => {
+        const servers = [
+          await new UpstreamServer('one').listen(),
+          await new UpstreamServer('two').listen(),
+        ] as const;
+        const fixture = await HaproxyFixture.start(planFor(servers), { upstreams: servers, runtimeByTcp });
+        return {
+          gateway: fixture.admin,
+          service: SERVICE,
+          table: tableOf(servers),
+          trafficUrl: () => fixture.url,
+          gatewayOutOfReach: createGatewayOverHttp({ name: 'gone', admin: 'http://127.0.0.1:1' }),
+          [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose](),
+        };
+      });
   },
 );

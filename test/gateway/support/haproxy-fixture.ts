@@ -121,6 +121,7 @@ export class HaproxyFixture implements AsyncDisposable {
   #inner: readonly InnerPlan[] = [];
   #controllerUrl: string | undefined;
   #tlsCert: string | undefined;
+  #runtimePort: number | undefined;
   #shutIn: { user: string; chroot: string } | undefined;
   #edit = (config: string): string => config;
   readonly #upstreams: readonly AsyncDisposable[];
@@ -146,6 +147,8 @@ export class HaproxyFixture implements AsyncDisposable {
       context?: boolean;
       /** Certificate by which TLS ends at HAProxy. */
       tlsCert?: string;
+      /** The companion talks to HAProxy by TCP. */
+      runtimeByTcp?: boolean;
       /** As whom HAProxy serves, and in which folder. */
       shutIn?: { user: string; chroot: string };
       /** Plans of services behind this one, and where their routes are to be had. */
@@ -156,7 +159,7 @@ export class HaproxyFixture implements AsyncDisposable {
     } = {},
   ): Promise<HaproxyFixture> {
     const folder = await mkdtemp(join(tmpdir(), 'haproxy-'));
-    const [port = 0] = await freePorts(1);
+    const [port = 0, runtimePort = 0] = await freePorts(2);
     const fixture = new HaproxyFixture({
       folder,
       url: `http://127.0.0.1:${port}`,
@@ -166,6 +169,7 @@ export class HaproxyFixture implements AsyncDisposable {
     fixture.#controllerUrl = options.controllerUrl;
     fixture.#tlsCert = options.tlsCert;
     fixture.#shutIn = options.shutIn;
+    if (options.runtimeByTcp === true) fixture.#runtimePort = runtimePort;
     if (options.edit !== undefined) fixture.#edit = options.edit;
     await fixture.render(plan, { context: options.context ?? false });
     for (const [path, content] of seedFiles(plan, { files: folder, inner: options.inner ?? [] }))
@@ -187,7 +191,10 @@ export class HaproxyFixture implements AsyncDisposable {
       ...this.#shutIn,
       ...(this.#tlsCert === undefined ? {} : { tlsCert: this.#tlsCert }),
     });
-    await writeFile(join(this.folder, 'haproxy.cfg'), this.#edit(config));
+    const byTcp = `    stats socket ipv4@127.0.0.1:${this.#runtimePort} level admin expose-fd listeners`;
+    const reached =
+      this.#runtimePort === undefined ? config : config.replace(/^global$/m, `global\n${byTcp}`);
+    await writeFile(join(this.folder, 'haproxy.cfg'), this.#edit(reached));
   }
 
   async waitForHaproxy(): Promise<void> {
@@ -279,7 +286,8 @@ export class HaproxyFixture implements AsyncDisposable {
       {
         name: 'gw-1',
         service: SERVICE,
-        socket: `unix@${this.socket}`,
+        socket:
+          this.#runtimePort === undefined ? `unix@${this.socket}` : `ipv4@127.0.0.1:${this.#runtimePort}`,
         filesDir: this.folder,
         lookupDir: this.folder,
         admin: { port: 0 },
