@@ -1,5 +1,5 @@
-import { ALLOCATED, ALLOTTED, COUNTED, hashSlot, IN_TIME, MOVED, VOLUME } from './conditions.ts';
 import { SLOTS } from '../domain/policy/route-key.ts';
+import { ALLOCATED, ALLOTTED, COUNTED, hashSlot, IN_TIME, MOVED, VOLUME } from './conditions.ts';
 import { digitRules } from './digit-rules.ts';
 import {
   ACCOUNT_COUNTS,

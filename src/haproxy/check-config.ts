@@ -1,8 +1,8 @@
 import type { Plan } from '../domain/plan/schema.ts';
 import { checkInnerMarks, checkMarks } from './check-marks.ts';
 import { checkSections } from './check-sections.ts';
-import { type ConfigProblem, type Section, sectionsOf } from './config-sections.ts';
 import { checkTlsHandover } from './check-tls-handover.ts';
+import { type ConfigProblem, type Section, sectionsOf } from './config-sections.ts';
 import { innerMark, innerMarksIn, type InnerPlan, innerServicesOf } from './inner-rules.ts';
 import { checkOwnRules } from './own-rules.ts';
 import { renderedFor } from './rendered-for.ts';

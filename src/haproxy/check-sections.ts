@@ -1,7 +1,14 @@
-import { checkServer } from './server-line.ts';
-import { type ConfigProblem, defaultsOf, isRule, placeRules, type Section } from './config-sections.ts';
+import {
+  type ConfigLine,
+  type ConfigProblem,
+  defaultsOf,
+  isRule,
+  placeRules,
+  type Section,
+} from './config-sections.ts';
 import { checkSettings, isSetting, type Pair } from './check-settings.ts';
 import { OWN_SOCKET } from './hand-on-script.ts';
+import { checkServer } from './server-line.ts';
 import { checkTable } from './table-line.ts';
 
 /** What is rendered, and may well be otherwise or missing in a configuration of somebody's own. */
@@ -18,7 +25,7 @@ const OWNERS = [
   /^bind (?!abns@)/,
   // With the owner's certificate: checked beside where TLS ends.
   /^bind abns@.* ssl /,
-  // These make it faster.
+  // The first makes it faster; of rules whose script is not loaded HAProxy itself says so.
   /^tune\.pattern\.cache-size /,
   /^(\.if|\.endif|lua-load)\b/,
 ];
@@ -95,13 +102,38 @@ const OWN_SOCKET_LINE = `setenv ${OWN_SOCKET} `;
 
 /** Its address is the owner's to choose. */
 function checkOwnSocket(global: Section): ConfigProblem[] {
-  if (global.lines.some(({ words }) => words.startsWith(OWN_SOCKET_LINE))) return [];
-  const missing = `without \`${OWN_SOCKET_LINE.trim()}\` ${HANDOVER}`;
-  const write = `${OWN_SOCKET_LINE}/run/haproxy/admin.sock   (its Runtime API; before \`lua-load\`)`;
-  return [{ line: global.line, missing, write }];
+  const chroot = valueOf(global, 'chroot ') ?? '';
+  const line = global.lines.find(({ words }) => words.startsWith(OWN_SOCKET_LINE));
+  const address = line?.words.slice(OWN_SOCKET_LINE.length) ?? '';
+  const isThere = global.lines.some(({ words }) => {
+    const [, , at = ''] = words.split(' ');
+    const reached = at.replace(/^(?:unix|ipv[46])@/, '');
+    return (
+      words.startsWith('stats socket ') &&
+      (chroot === '' || words.includes(' level admin')) &&
+      reached === `${chroot}${address}`
+    );
+  });
+  if (line !== undefined && isThere) return [];
+  const inside =
+    chroot === ''
+      ? 'the address of a `stats socket … level admin`'
+      : `the address, inside of ${chroot}, of a \`stats socket … level admin\` there`;
+  const missing = `without \`${OWN_SOCKET_LINE.trim()}\` and an admin socket that HAProxy itself reaches there ${HANDOVER}`;
+  return [
+    {
+      line: line?.number ?? global.line,
+      missing,
+      write: `${OWN_SOCKET_LINE}… (${inside}), before \`lua-load\``,
+    },
+  ];
 }
 
-/** By one socket or several. */
+function valueOf({ lines }: Section, start: string): string | undefined {
+  return lines.find(({ words }) => words.startsWith(start))?.words.slice(start.length);
+}
+
+/** By one socket of several. */
 function checkRuntimeApi(global: Section, rendered: string): ConfigProblem[] {
   const sockets = global.lines.filter(({ words }) => words.startsWith('stats socket '));
   const [first] = sockets;
@@ -113,18 +145,18 @@ function checkRuntimeApi(global: Section, rendered: string): ConfigProblem[] {
         write: rendered,
       },
     ];
-  return (
-    [
-      ['level admin', 'servers and maps cannot be changed'],
-      ['expose-fd listeners', 'a reload closes the listening sockets for a moment'],
-    ] as const
-  )
-    .filter(([part]) => !sockets.some(({ words }) => words.includes(` ${part}`)))
-    .map(([part, why]) => ({
-      line: first.number,
-      missing: `without \`${part}\` ${why}`,
-      write: `${first.words} ${part}`,
-    }));
+  const needed = [
+    ['level admin', 'servers and maps cannot be changed'],
+    ['expose-fd listeners', 'a reload closes the listening sockets for a moment'],
+  ] as const;
+  const lackingOf = ({ words }: ConfigLine) => needed.filter(([part]) => !words.includes(` ${part}`));
+  // One of them has to do all of it; that by which late transactions are handed on is another.
+  const best = sockets.reduce((a, b) => (lackingOf(b).length < lackingOf(a).length ? b : a), first);
+  return lackingOf(best).map(([part, why]) => ({
+    line: best.number,
+    missing: `without \`${part}\` ${why}`,
+    write: `${best.words} ${part}`,
+  }));
 }
 
 /** As it is rendered, wherever it stands in the section. */

@@ -25,7 +25,8 @@ function checkBind(sections: readonly Section[], frontend: Section, tls: ConfigL
   const bind = frontend.lines.find(({ words }) => words.startsWith(`bind ${address} `));
   const certificates = tls.words.match(/\bcrt(?:-list)? \S+/g) ?? ['crt …'];
   const write = `bind ${address} name ${HANDOVER_BIND} accept-proxy ssl ${certificates.join(' ')}`;
-  if (bind === undefined || !hasWord(bind.words, 'ssl') || !hasWord(bind.words, 'accept-proxy')) {
+  const parts = ['ssl', 'accept-proxy', HANDOVER_BIND];
+  if (bind === undefined || parts.some((part) => !hasWord(bind.words, part))) {
     const missing = `nobody takes by TLS what a reload hands to ${address}`;
     return [{ line: bind?.number ?? tls.number, missing, write }];
   }
@@ -36,9 +37,11 @@ function checkBind(sections: readonly Section[], frontend: Section, tls: ConfigL
 
 /** Of a request that was handed over, the process before had the client's certificate, and this one has none. */
 function checkClientCertificates({ lines }: Section): ConfigProblem[] {
-  if (lines.some(({ words }) => words.includes('so_name'))) return [];
   return lines
-    .filter(({ words }) => /^(http-request|use_backend) .*\bssl_(c_\w+|fc_has_crt)\b/.test(words))
+    .filter(
+      ({ words }) =>
+        /^(http-request|use_backend) .*\bssl_(c_\w+|fc_has_crt)\b/.test(words) && !words.includes('so_name'),
+    )
     .map(({ number, words }) => ({
       line: number,
       missing: `\`${words}\` finds no certificate of the client in what a reload hands over`,

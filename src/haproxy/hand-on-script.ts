@@ -43,7 +43,9 @@ core.register_action("changeover_hand_on", { "http-res" }, function(txn, stick_t
   if id == nil or server == nil then return end
   -- Separators of the command line are escaped.
   local key = string.gsub(id, "[\\\\ ;<\\t]", "\\\\%0")
-  local problem = enter("set table " .. stick_table .. " key " .. key .. " data.server_id " .. server)
+  -- An entry that has been handed over names its server too, which would be asked for first.
+  local entry = " table " .. stick_table .. " key " .. key
+  local problem = enter("clear" .. entry .. "; set" .. entry .. " data.server_id " .. server)
   if problem ~= nil then
     core.log(core.warning, "A transaction could not be handed to the new process: " .. problem)
   end
@@ -73,7 +75,7 @@ export function handOnScriptLines(place: Place): string[] {
   const owner = user === undefined ? '' : ` user ${user} group ${user}`;
   const address = chroot === undefined ? socket.replace(/^(?:unix|ipv[46])@/, '') : inside;
   return [
-    '    # After a reload, transactions that the old process notes yet are entered into the new one; without Lua they are not.',
+    '    # After a reload, transactions that the old process still notes are entered into the new one; without Lua they are not.',
     ...(chroot === undefined ? [] : [`    stats socket ${chroot}${inside}${owner} mode 600 level admin`]),
     `    setenv ${OWN_SOCKET} ${address}`,
     ...whereLua([`lua-load ${handOnScriptFile(files)}`]).map((line) => `    ${line}`),

@@ -11,6 +11,10 @@ import { serverNumbers } from './server-numbers.ts';
  * in maintenance in all others. So a release is entered and left by server states alone, which needs no reload.
  */
 
+/** Where packages of HAProxy have its Runtime API, and where its maps are kept. */
+export const DEFAULT_SOCKET = '/run/haproxy/admin.sock';
+export const DEFAULT_FILES = '/var/lib/changeover/haproxy';
+
 /** Backend of a slot, counted from 1. */
 export function slotName(service: string, slot: number): string {
   return `${service}_${slot}`;

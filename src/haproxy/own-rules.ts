@@ -34,7 +34,8 @@ export function checkOwnRules({
   rendered: readonly Section[];
   service: string;
 }): ConfigProblem[] {
-  const isSlot = (name: string): boolean => slotNumber(service, name) !== null;
+  const isSlot = (name: string): boolean =>
+    slotNumber(service, name) !== null && rendered.some((section) => section.name === name);
   // All slots have the same rules.
   const [slot, routing] = [
     rendered.find(({ kind, name }) => kind === 'backend' && isSlot(name)),

@@ -1,9 +1,8 @@
 import { LATENCY_BOUNDS_MS } from '../domain/measure.ts';
 import { countingOf } from '../domain/decision/counting-of.ts';
 import type { Plan } from '../domain/plan/schema.ts';
-import { HANDED_OVER, type HandedOver, handoverBinds, handoverGlobal, handoverSections } from './handover.ts';
 import { HAND_ON_SCRIPT, handOnScriptFile, handOnScriptLines } from './hand-on-script.ts';
-import { checkOf, tlsTo } from './server-options.ts';
+import { HANDED_OVER, type HandedOver, handoverBinds, handoverGlobal, handoverSections } from './handover.ts';
 import { innerMarkLines, type InnerPlan, innerRules, innerServicesOf } from './inner-rules.ts';
 import {
   accountOf,
@@ -22,6 +21,7 @@ import { slotRoutes } from './route-map.ts';
 import { countingRules, endingRules, noteRules } from './count-rules.ts';
 import { destinationRules, markOf, routingRules } from './rules.ts';
 import { addressOf, addressText } from './server-address.ts';
+import { checkOf, tlsTo } from './server-options.ts';
 import { serverStateFile } from './server-states.ts';
 import { hasStateScript, STATE_SCRIPT, stateScriptFile, stateScriptLines } from './state-script.ts';
 import { stickRules, transactionsExpire } from './stick-rules.ts';
@@ -136,7 +136,7 @@ function globalSection(plan: Plan, options: RenderOptions, files: Files, parts: 
 function userLines({ user, chroot }: RenderOptions): string[] {
   if (user === undefined && chroot === undefined) return [];
   return [
-    '    # Maps and states are read before it is shut in, and its processes meet at abstract sockets, which no folder hides.',
+    '    # Maps and states are read before it is shut in, and its processes meet at abstract sockets, or inside of it.',
     ...(chroot === undefined ? [] : [`    chroot ${chroot}`]),
     ...(user === undefined ? [] : [`    user ${user}`, `    group ${user}`]),
   ];

@@ -2,11 +2,9 @@ import type { Plan } from '../domain/plan/schema.ts';
 import { tlsBindOf } from './check-tls-handover.ts';
 import { type Section, sectionsOf } from './config-sections.ts';
 import type { InnerPlan } from './inner-rules.ts';
-import { slotName } from './layout.ts';
+import { DEFAULT_FILES, DEFAULT_SOCKET, slotName } from './layout.ts';
 import { renderConfig } from './render.ts';
 
-const DEFAULT_FILES = '/var/lib/changeover/haproxy';
-const SOCKET = '/run/haproxy/admin.sock';
 const MEETING = /\babns@changeover-[0-9a-f]+-/;
 
 /**
@@ -29,7 +27,7 @@ export function renderedFor(
   const wordsOf = (lines: Section['lines'] = []): string => lines.map(({ words }) => words).join('\n');
   const files = /map_(?:int|str)\((\S*?)\/routes\.map\)/.exec(wordsOf(frontend?.lines))?.[1];
   const text = renderConfig(plan, {
-    ...{ bind: ':0', socket: SOCKET, files: files ?? DEFAULT_FILES, inner },
+    ...{ bind: ':0', socket: DEFAULT_SOCKET, files: files ?? DEFAULT_FILES, inner },
     slots: slotsAtHand(plan, sections),
     ...(tlsBindOf(frontend) === undefined ? {} : { tlsCert: '-' }),
   });
@@ -44,11 +42,8 @@ export function renderedFor(
 
 /** At least the versions of the plan; one more, for the version that comes next, is a matter of choice. */
 function slotsAtHand(plan: Plan, sections: readonly Section[]): number {
-  const prefix = slotName(plan.service, 0).slice(0, -1);
-  const numbers = sections
-    .filter(({ kind, name }) => kind === 'backend' && name.startsWith(prefix))
-    .map(({ name }) => name.slice(prefix.length))
-    .filter((rest) => /^[1-9]\d{0,2}$/.test(rest))
-    .map(Number);
-  return Math.max(plan.candidates.length + 1, ...numbers);
+  const names = new Set(sections.filter(({ kind }) => kind === 'backend').map(({ name }) => name));
+  let slots = plan.candidates.length + 1;
+  while (names.has(slotName(plan.service, slots + 1))) slots += 1;
+  return slots;
 }

@@ -1,5 +1,5 @@
-import { AMOUNT_DECIMALS } from '../domain/amount.ts';
 import type { Logger } from 'pino';
+import { AMOUNT_DECIMALS } from '../domain/amount.ts';
 import { ChangeoverError } from '../domain/errors.ts';
 import type { RouteTable } from '../domain/routes/table.ts';
 import {

@@ -48,15 +48,20 @@ export function checkServer(
   const held = optionsOf([...byDefault.map(({ words }) => words.split(' ').slice(1)), own]);
   const wanted = optionsOf([renderedOptions]);
   const differs: string[] = [];
-  if (heldAddress !== address || held.get('id') !== wanted.get('id'))
-    differs.push('has another address or id than the plan gives it');
+  if (heldAddress !== address) differs.push(`has another address, ${heldAddress}, than ${address}`);
+  if (held.get('id') !== wanted.get('id')) differs.push(`has another id than ${wanted.get('id')}`);
   if (wanted.has('check') && !held.has('check'))
     differs.push('has no `check`: it would get requests while it is down');
-  if (wanted.has('ssl') && !held.has('ssl'))
-    differs.push('has no `ssl`: it would get plain text, its URL says https');
+  if (wanted.has('ssl') && !held.has('ssl')) differs.push('has no `ssl`: it would get plain text');
   if (!wanted.has('ssl') && held.has('ssl')) differs.push('has `ssl`, and takes none');
   if (wanted.has('send-proxy-v2') && !held.has('send-proxy-v2'))
     differs.push('has no `send-proxy-v2`: addresses of clients would be lost at a reload');
+  if (
+    wanted.get('id') === undefined &&
+    !wanted.has('send-proxy-v2') &&
+    [...held.keys()].some((word) => word.startsWith('send-proxy'))
+  )
+    differs.push('has `send-proxy…`, where a PROXY header is there already');
   if (held.has('disabled')) differs.push('is `disabled`, which wins over the server-state file');
   if (held.has('backup')) differs.push('is `backup`: it would get nothing while others are there');
   if (/^0+%?$/.test(held.get('weight') ?? '')) differs.push('has `weight 0`: it would get nothing');

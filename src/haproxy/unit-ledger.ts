@@ -1,5 +1,5 @@
-import { AMOUNT_DECIMALS } from '../domain/amount.ts';
 import { z } from 'zod';
+import { AMOUNT_DECIMALS } from '../domain/amount.ts';
 import { EVERYONE } from '../domain/decision/block.ts';
 import type { MeasureRules } from '../domain/measure.ts';
 import type { RouteTable } from '../domain/routes/table.ts';

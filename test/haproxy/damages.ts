@@ -188,13 +188,13 @@ export const DAMAGES: Readonly<Record<string, Damage>> = {
     in: SLOT,
     line: 'server one',
     to: (line) => line.replace(/ id \d+ /, (id) => `${id.trimEnd()}1 `),
-    says: /server one has another address or id/,
+    says: /server one has another id than/,
   },
   'a port that begins the same': {
     in: SLOT,
     line: 'server one',
     to: swap(':9001', ':90012'),
-    says: /server one has another address or id/,
+    says: /server one has another address, /,
   },
   'a server that is not looked at': {
     in: SLOT,

@@ -1,16 +1,15 @@
 import { access, mkdir } from 'node:fs/promises';
 import { Command } from 'commander';
 import writeFileAtomic from 'write-file-atomic';
+import { DEFAULT_FILES, DEFAULT_SOCKET } from '../../haproxy/layout.ts';
 import { print, type CliContext } from '../context.ts';
 import { parseCountOption } from '../limit-option.ts';
 import { parseList } from '../list-option.ts';
 import { readPlanFile } from '../plan-input.ts';
 
-export const DEFAULT_SOCKET = '/run/haproxy/admin.sock';
 /** What packages of HAProxy create. */
 const DEFAULT_USER = 'haproxy';
 const DEFAULT_CHROOT = '/var/lib/haproxy';
-export const DEFAULT_FILES = '/var/lib/changeover/haproxy';
 
 interface RenderCommandOptions {
   readonly bind: string;

@@ -1,3 +1,4 @@
+import { DEFAULT_FILES, DEFAULT_SOCKET } from '../../haproxy/layout.ts';
 import { Command } from 'commander';
 import { accountSettings, type AccountOptions } from '../account-options.ts';
 import type { CliContext } from '../context.ts';
@@ -9,7 +10,6 @@ import {
   type GatewayProcessOptions,
 } from '../gateway-process.ts';
 import { parseList } from '../list-option.ts';
-import { DEFAULT_FILES, DEFAULT_SOCKET } from './haproxy-render.ts';
 
 interface ServeOptions extends GatewayProcessOptions, AccountOptions {
   readonly contextFor: readonly string[];

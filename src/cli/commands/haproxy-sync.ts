@@ -7,9 +7,9 @@ import { CliFailure, exitCodeOf } from '../failure.ts';
 import { addGatewayIdentity } from '../gateway-process.ts';
 import { durationOption } from '../limit-option.ts';
 import { processLogger } from '../process-logger.ts';
+import { DEFAULT_FILES } from '../../haproxy/layout.ts';
 import type { InnerOutcome, SyncOutcome } from '../../haproxy/sync.ts';
 import { parseList } from '../list-option.ts';
-import { DEFAULT_FILES } from './haproxy-render.ts';
 
 /** Where packages of HAProxy have it. */
 const DEFAULT_CONFIG = '/etc/haproxy/haproxy.cfg';
