@@ -34,7 +34,7 @@ export interface Expectation {
 export function expectationOf(plan: Plan, spec: RuleSpec, input: ExpectationInput): Expectation | string {
   const { decision } = plan;
   const horizonMs = input.horizon ?? trialLengthMs(plan);
-  const foregone = foregoneVerdict(plan, spec, horizonMs);
+  const foregone = foregoneVerdict(spec, horizonMs);
   if (foregone !== undefined) return foregone;
   const effect = isAaTest(spec) ? 0 : (input.effect ?? decision.epsilon);
   const traffic = trafficOf(plan, spec, input);

@@ -2,15 +2,14 @@ import { formatDuration } from '../domain/duration.ts';
 import { EVERYONE } from '../domain/decision/block.ts';
 import { judge } from '../domain/decision/judge.ts';
 import { beginRule, observe } from '../domain/decision/rule.ts';
-import { controlOf, type RuleSpec } from '../domain/decision/rule-spec.ts';
+import type { RuleSpec } from '../domain/decision/rule-spec.ts';
 import { formatCount } from '../domain/decision/sentence.ts';
-import type { Plan } from '../domain/plan/schema.ts';
 
 /**
  * What a trial ends with whatever the versions do: nothing is compared where one is alone, or where groups of customers
  * are. Undefined where it depends on the numbers.
  */
-export function foregoneVerdict({ baseline }: Plan, spec: RuleSpec, horizonMs: number): string | undefined {
+export function foregoneVerdict(spec: RuleSpec, horizonMs: number): string | undefined {
   if (spec.arms.length > 1 && spec.comparison !== 'segment') return undefined;
   const n = unitsNeeded(spec);
   const arms = Object.fromEntries(spec.arms.map(({ version }) => [version, { n, sum: 0, squares: 0 }]));
@@ -27,11 +26,7 @@ export function foregoneVerdict({ baseline }: Plan, spec: RuleSpec, horizonMs: n
     return `No other version competes: ${verdict.winner} wins ${when}, unless a guardrail pulls it.`;
   }
   const when = spec.rule === 'fixed-sample' ? `with ${each} of each, or after ${end}` : `after ${end}`;
-  const stays =
-    spec.rule === 'max-efficacy' && controlOf(spec) !== undefined
-      ? `, unless no candidate beats ${baseline.version}, which stays then`
-      : '';
-  return `No winner is named by itself, for groups of customers are compared: the trial ends ${when}, and the operator is asked${stays}.`;
+  return `No winner is named by itself, for groups of customers are compared: the trial ends ${when}, and the operator is asked.`;
 }
 
 function unitsNeeded(spec: RuleSpec): number {

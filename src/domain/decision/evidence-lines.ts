@@ -1,5 +1,5 @@
 import type { AnyVerdict } from '../upgrade/results.ts';
-import type { Comparison, RuleVerdict } from './rule-verdict.ts';
+import type { RuleVerdict } from './rule-verdict.ts';
 import { formatEvidence } from './rule-words.ts';
 
 /** How far a rule's evidence is, for a display that is drawn again and again. */
@@ -16,9 +16,12 @@ export interface EvidenceLine {
 export function evidenceLines(verdict: AnyVerdict | null): readonly EvidenceLine[] {
   if (verdict === null || !isOfRule(verdict)) return [];
   return verdict.comparisons.map((comparison) => {
-    const { better, than, evidence, threshold } = comparison;
+    const { better, than, margin, evidence, threshold } = comparison;
     return {
-      claim: `${better} ${relation(comparison)} ${than}`,
+      claim:
+        margin === 0
+          ? `${better} is better than ${than}`
+          : `${better} is not worse than ${than} by more than the margin`,
       progress: Math.min(1, Math.max(0, evidence / threshold)),
       text: `${formatEvidence(evidence)} of ${formatEvidence(threshold)} needed`,
     };
@@ -27,8 +30,4 @@ export function evidenceLines(verdict: AnyVerdict | null): readonly EvidenceLine
 
 export function isOfRule(verdict: AnyVerdict): verdict is RuleVerdict {
   return 'comparisons' in verdict;
-}
-
-function relation({ margin }: Comparison): string {
-  return margin === 0 ? 'is better than' : 'is not worth less than';
 }

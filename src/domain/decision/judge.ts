@@ -23,6 +23,7 @@ import {
   describeWinner,
   joined,
   listed,
+  whyAlone,
 } from './rule-words.ts';
 import { comparisonsOf } from './rules/anytime-outlook.ts';
 import { comparisonsAtLook, isComplete } from './rules/fixed-sample.ts';
@@ -123,7 +124,11 @@ function anytimeOutcome(spec: AnytimeSpec, state: RuleState, isOver: boolean): O
     return inconclusive(spec, state, 'noData', `No data: ${listed(empty)} got no allocated traffic`);
   }
   if (spec.aaTest === true) {
-    const among = spec.arms.map(({ version }) => version);
+    const among = inPlay(spec, state);
+    if (among.length < 2) {
+      const gone = spec.arms.map(({ version }) => version).filter((version) => !among.includes(version));
+      return inconclusive(spec, state, 'noData', `Nothing is left to compare: ${listed(gone)} was pulled`);
+    }
     const keep = controlOf(spec) ?? among[0] ?? '';
     return {
       kind: 'equivalent',
@@ -175,19 +180,10 @@ function collectingClause(spec: AnytimeSpec, state: RuleState): string {
   const again =
     back.length === 0 ? '' : `; what had beaten ${listed(back)} was pulled, so that it is tried on`;
   const [only, ...more] = inPlay(spec, state);
-  const alone =
-    only === undefined || more.length > 0
-      ? ''
-      : `; ${whyAlone(spec, state)}, so that the end of the trial decides`;
+  const isLeft =
+    only === undefined || more.length > 0 || spec.comparison === 'segment' || spec.aaTest === true;
+  const alone = isLeft ? '' : `; ${whyAlone(spec, state)}, so that the end of the trial decides`;
   return `The trial is collecting${ahead}${again}${alone}`;
-}
-
-/** Why nobody is left to compare a version with. */
-function whyAlone({ arms }: RuleSpec, { pulled, dropped }: RuleState): string {
-  if (arms.length === 1) return 'no other version competes';
-  const isSome = (of: object): boolean => arms.some(({ version }) => Object.hasOwn(of, version));
-  if (!isSome(pulled)) return 'all others are beaten';
-  return isSome(dropped) ? 'all others are beaten or were pulled' : 'all others were pulled';
 }
 
 function decidedOutcome(

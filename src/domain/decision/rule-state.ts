@@ -127,12 +127,12 @@ export function totalsOf({ sums }: Pick<RuleState, 'sums'>): Sums {
   return Object.values(sums).reduce<Sums>((total, group) => added(total, group), {});
 }
 
-/** Arms that still take part. */
 /** Versions that were not pulled: what is left, and what those that are left have beaten. */
 export function inPlay({ arms }: RuleSpec, { pulled }: Pick<RuleState, 'pulled'>): readonly string[] {
   return arms.map(({ version }) => version).filter((version) => !Object.hasOwn(pulled, version));
 }
 
+/** Arms that still take part. */
 export function survivorsOf(spec: RuleSpec, state: RuleState): readonly string[] {
   return inPlay(spec, state).filter((version) => !Object.hasOwn(state.dropped, version));
 }

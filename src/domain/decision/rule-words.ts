@@ -1,5 +1,6 @@
 import type { ArmNumbers, Comparison, Missing } from './rule-verdict.ts';
 import { controlOf, isBounded, isUnbounded, type RuleSpec } from './rule-spec.ts';
+import type { RuleState } from './rule-state.ts';
 import { allOf, decimalsToTell, formatCount, formatEfficacy, grouped } from './sentence.ts';
 import { formatDuration } from '../duration.ts';
 
@@ -58,6 +59,7 @@ export function describeTie(kept: string, against: readonly string[], spec: Rule
   const among = [kept, ...against].filter((version) => !isApart || version !== allowed.control);
   const epsilon = spec.rule === 'anytime' ? ` of ${formatMargin(spec.epsilon, spec)}` : '';
   const also = isApart ? `, which is not worse than ${allowed.control} by more than ${allowed.margin}` : '';
+  if (among.length === 1) return `${kept} is kept: what it tied with was pulled${also}`;
   return `Between ${listed(among)} there is no difference worth acting on${epsilon}; ${kept} is kept${also}`;
 }
 
@@ -159,3 +161,11 @@ export const SOURCE_OF_ACCOUNTS =
   'Accounts are the unit (decision.unit), so that measure.source has to count accounts, each once. Where its queries count requests, say decision.unit: request: else the check of the split will alarm.';
 export const ACCOUNTS_AT_SEVERAL =
   'Several gateways count accounts, and nothing keeps an account from entering at each that it comes by: such units depend on each other, and the error rate does not hold. Set decision.accountsAt: any-gateway has each count its part, one-gateway says that a balancer keeps each account on one.';
+
+/** Why nobody is left to compare a version with. */
+export function whyAlone({ arms }: RuleSpec, { pulled, dropped }: RuleState): string {
+  if (arms.length === 1) return 'no other version competes';
+  const isSome = (of: object): boolean => arms.some(({ version }) => Object.hasOwn(of, version));
+  if (!isSome(pulled)) return 'all others are beaten';
+  return isSome(dropped) ? 'all others are beaten or were pulled' : 'all others were pulled';
+}

@@ -9,7 +9,7 @@ import { noEvidence } from './rules/pair-evidence.ts';
  * Raised whenever the same numbers come to another state or to another verdict, were it by a word: who derives a recorded
  * decision anew has to know by which rules it was made. By the same ones all of it has to come again.
  */
-export const RULES_VERSION = 3;
+export const RULES_VERSION = 4;
 
 /** The first of them by which the same blocks come to the same state as now; raised with it where they no longer do. */
 export const SAME_STATE_SINCE = 2;

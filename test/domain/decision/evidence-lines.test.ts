@@ -31,7 +31,7 @@ test('evidence fills its bar on the scale on which it grows evenly, and no furth
 });
 
 test('a claim with a margin is told as such', () => {
-  expect(lineOf(2, { margin: -0.01 })?.claim).toBe('2.0-a is not worth less than 1.4');
+  expect(lineOf(2, { margin: -0.01 })?.claim).toBe('2.0-a is not worse than 1.4 by more than the margin');
 });
 
 test('there are no lines without a verdict, of a rule without evidence, and of a verdict from before rules had any', () => {

@@ -67,6 +67,32 @@ describe('where only one candidate is left since the others were pulled', () => 
   });
 });
 
+describe('where only one is left of what is compared', () => {
+  const two: AnytimeSpec = { ...SPEC, arms: ARMS.slice(1) };
+  const pulled = { b: 'errors 12 %' };
+
+  test('a tie with the one that was pulled keeps the other, and says so', () => {
+    const tied = through({ ...two, epsilon: 0.1 }, { a: 100, b: 100 }, 30);
+    expect(tied.decided).toMatchObject({ kind: 'equivalent', version: 'a' });
+    const verdict = judge({ ...two, epsilon: 0.1 }, withPulled({ ...two, epsilon: 0.1 }, tied, pulled));
+    expect(verdict).toMatchObject({ kind: 'equivalent', keep: 'a' });
+    expect(verdict.sentence).toContain('a is kept: what it tied with was pulled');
+  });
+
+  test('an A/A test shows nothing of the measuring, and a segment policy promises no end', () => {
+    const test: AnytimeSpec = { ...two, aaTest: true };
+    const alone = withPulled(test, through(test, { a: 100, b: 100 }, 3), pulled);
+    expect(judge(test, alone).sentence).not.toContain('the end of the trial decides');
+    expect(judge(test, alone, true)).toMatchObject({
+      kind: 'inconclusive',
+      sentence: expect.stringContaining('Nothing is left to compare: b was pulled') as unknown,
+    });
+    const segment: AnytimeSpec = { ...two, comparison: 'segment' };
+    const left = withPulled(segment, beginRule(segment), pulled);
+    expect(judge(segment, left).sentence).not.toContain('the end of the trial decides');
+  });
+});
+
 describe('where a candidate is pulled that had beaten others', () => {
   const beaten = through(SPEC, { x: 100, a: 90, b: 60 }, 4);
 

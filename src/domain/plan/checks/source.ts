@@ -66,19 +66,21 @@ export function sourceFitsKind({ measure }: PlanDraft): PlanProblem[] {
 export function sourceSettlesInTrial({ measure, trial, decision }: PlanDraft): PlanProblem[] {
   const source = measure?.source;
   if (source === undefined || trial === undefined) return [];
-  const trialMs = trial.stages.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
+  const stagesMs = trial.stages.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
+  const deadlineMs = decision?.rule === 'max-efficacy' ? undefined : decision?.deadlineMs;
+  const lengthMs = deadlineMs ?? stagesMs;
   const waits = settlingOf(source);
   const { waitMs = 0 } = waits ?? {};
-  if (waits === undefined || waitMs < trialMs) {
+  if (waits === undefined || waitMs < lengthMs) {
     // Blocks begin only when what began before the routes of the trial has ended.
     const lateMs = decision?.outcomeWithinMs ?? 0;
     const isByTotals = decision?.rule === 'max-efficacy' || source.from === 'gateways';
-    const lengthMs = Math.max(trialMs, decision?.deadlineMs ?? 0);
     if (isByTotals || waitMs + lateMs < lengthMs) return [];
     const message = `must be less than ${formatDuration(lengthMs - waitMs)}, the length of the trial${waitMs > 0 ? ' without what settles' : ''}: nothing would be counted before the end`;
     return [planProblem({ path: ['decision', 'outcomeWithin'], value: formatDuration(lateMs), message })];
   }
-  const message = `must be less than ${formatDuration(trialMs)}, the length of all stages: nothing would be counted before the end`;
+  const what = deadlineMs === undefined ? 'the length of all stages' : 'decision.deadline';
+  const message = `must be less than ${formatDuration(lengthMs)}, ${what}: nothing would be counted before the end`;
   return [
     planProblem({
       path: ['measure', 'source', waits.field],
