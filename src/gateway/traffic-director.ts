@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { isMoved, isTurnedAway } from '../domain/policy/allotment.ts';
+import { FAILOVER, isMoved, isTurnedAway } from '../domain/policy/allotment.ts';
 import type { KeyDecision } from '../domain/policy/route-key.ts';
 import type { Backend } from './backend.ts';
 import { Booking, type BookingParts } from './booking.ts';
@@ -15,7 +15,6 @@ import type { UnitLedger } from './unit-ledger.ts';
 import type { PendingUnit } from './unit-slot.ts';
 
 /** Bucket of requests whose release had no server to take them. */
-const FAILOVER = 'failover';
 const NONE: readonly Backend[] = [];
 const NO_GROUPS: readonly TransactionGroup[] = [];
 

@@ -1,5 +1,5 @@
 import { AMOUNT_DECIMALS } from '../domain/amount.ts';
-import { TRANSACTION_UNALLOTTED } from '../domain/policy/allotment.ts';
+import { TRANSACTION_UNALLOTTED, FAILOVER, PULLED } from '../domain/policy/allotment.ts';
 import { isHaproxyBound } from '../domain/plan/checks/gateways.ts';
 import { dealtGroups, heldBackBucket } from '../domain/policy/groups.ts';
 import { DEFAULT_SALT } from '../domain/policy/policy.ts';
@@ -109,8 +109,8 @@ export function routeMap(
       : splitEntries(split, to)),
     [SPECIAL.version, String(table.version)],
     ...countingEntries(table),
-    [SPECIAL.refuge, to({ release: refuges[0] ?? '', bucket: 'failover' })],
-    [SPECIAL.secondRefuge, to({ release: refuges[1] ?? '', bucket: 'failover' })],
+    [SPECIAL.refuge, to({ release: refuges[0] ?? '', bucket: FAILOVER })],
+    [SPECIAL.secondRefuge, to({ release: refuges[1] ?? '', bucket: FAILOVER })],
     ...slotRoutes(slots, parts.slotCount),
     ...homes,
   ];
@@ -224,7 +224,7 @@ function policyEntries(split: TrafficSplit, full: (key: string) => KeyDecision, 
 
 function unlessPulled(decision: KeyDecision, { baseline, pulled }: TrafficSplit): KeyDecision {
   const isPulled = decision.release !== baseline && pulled.includes(decision.release);
-  return isPulled ? { release: baseline, bucket: 'pulled' } : decision;
+  return isPulled ? { release: baseline, bucket: PULLED } : decision;
 }
 
 /** What the map holds for a key: where it goes, or of which group that is dealt at random it is. */

@@ -26,21 +26,13 @@ import { RuntimeConnection } from '../../src/haproxy/runtime-api.ts';
 import { serverOf, SERVICE, tableOf, until } from '../gateway/support/gateway-fixture.ts';
 import { HAPROXY } from '../gateway/support/haproxy-fixture.ts';
 import { StubController } from '../gateway/support/stub-controller.ts';
+import { haproxyUser } from '../gateway/support/haproxy-user.ts';
 import { UpstreamServer } from '../gateway/support/upstream-server.ts';
+import { requireComponent } from '../support/require-component.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const TOKEN = 'a-token-of-the-flow-controller';
-
-/** Numbers of the user that packages of HAProxy create; null where there is none, or we may not run as somebody else. */
-async function haproxyUser(): Promise<{ uid: number; gid: number } | null> {
-  if (process.getuid?.() !== 0) return null;
-  const line = (await readFile('/etc/passwd', 'utf8'))
-    .split('\n')
-    .find((each) => each.startsWith('haproxy:'));
-  const [, , uid, gid] = line?.split(':') ?? [];
-  return uid === undefined ? null : { uid: Number(uid), gid: Number(gid) };
-}
 
 /** The commands of the README's steps for an HAProxy. */
 async function readmeSteps(): Promise<{ prepare: string; sync: string; serve: string }> {
@@ -83,7 +75,8 @@ function planOf(url: string): string {
 
 test('the README’s steps, one after the other: HAProxy and its companion serve as the same user, over a reload', async (context) => {
   const user = await haproxyUser();
-  if (HAPROXY === null || user === null) return context.skip('needs HAProxy, its user, and root');
+  requireComponent('HAProxy', HAPROXY !== null, context);
+  if (user === null) return context.skip('needs root, and the user that packages of HAProxy create');
   const folder = await mkdtemp(join(tmpdir(), 'haproxy-user-'));
   const [port = 0, adminPort = 0] = await freePorts(2);
   await using server = await new UpstreamServer('one').listen();
@@ -115,7 +108,7 @@ test('the README’s steps, one after the other: HAProxy and its companion serve
     CHANGEOVER_CONTROLLER_TOKEN_FILE: tokenFile,
     CHANGEOVER_GATEWAY_TOKEN_FILE: tokenFile,
   };
-  const haproxy = new HaproxyProcess({ command: HAPROXY, configFile: config });
+  const haproxy = new HaproxyProcess({ command: HAPROXY ?? '', configFile: config });
   let companion: ReturnType<typeof spawn> | undefined;
   try {
     await chmod(folder, 0o755);

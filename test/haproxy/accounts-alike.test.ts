@@ -7,6 +7,7 @@ import { GatewayFixture } from '../gateway/support/gateway-fixture.ts';
 import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
 import { requireComponent } from '../support/require-component.ts';
 import {
+  BY_AGE,
   inOrder,
   serversOfReleases,
   settled,
@@ -49,18 +50,7 @@ const MEASURES: Readonly<Record<string, Trial>> = {
   'visits by group': {
     measure: { allocated: { path: '/look' }, volume: { kind: 'successes', match: { status: '201' } } },
     control: true,
-    traffic: {
-      key: { from: 'header', name: 'x-age' },
-      account: { from: 'header', name: 'x-account' },
-      policy: {
-        kind: 'range',
-        rules: [
-          { below: 18, to: '1.0' },
-          { from: 18, below: 35, to: { '2.0-a': 1, '2.0-b': 1 } },
-          { from: 35, to: { '2.0-a': 1, '2.0-b': 3 } },
-        ],
-      },
-    },
+    traffic: BY_AGE,
   },
 };
 

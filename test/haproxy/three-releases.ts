@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Plan } from '../../src/domain/plan/schema.ts';
+import type { Plan, PlanInput } from '../../src/domain/plan/schema.ts';
 import type { RouteTable, TrafficSplit, TrialCounting } from '../../src/domain/routes/table.ts';
 import type { TrafficGateway } from '../../src/ports/traffic-gateway.ts';
 import type { GatewayStats, UnitCount } from '../../src/protocol/gateway.ts';
@@ -8,6 +8,20 @@ import { answer, UpstreamServer } from '../gateway/support/upstream-server.ts';
 
 /** A baseline and two candidates, each on a server of its own, for tests of what two gateways count of them. */
 const RELEASES = ['1.0', '2.0-a', '2.0-b'];
+
+/** Traffic of which the young are the baseline's, and all others are dealt at random, each group otherwise. */
+export const BY_AGE: Pick<PlanInput['traffic'], 'key' | 'account' | 'policy'> = {
+  key: { from: 'header', name: 'x-age' },
+  account: { from: 'header', name: 'x-account' },
+  policy: {
+    kind: 'range',
+    rules: [
+      { below: 18, to: '1.0' },
+      { from: 18, below: 35, to: { '2.0-a': 1, '2.0-b': 1 } },
+      { from: 35, to: { '2.0-a': 1, '2.0-b': 3 } },
+    ],
+  },
+};
 
 /** One server for each release; `fieldsOf` says what headers an answer has, whose status a request may name. */
 export async function serversOfReleases(

@@ -8,7 +8,7 @@ import type { GatewayStats, UnitCount } from '../../src/protocol/gateway.ts';
 import { GatewayFixture, until } from '../gateway/support/gateway-fixture.ts';
 import { HAPROXY, HaproxyFixture, planFor } from '../gateway/support/haproxy-fixture.ts';
 import { requireComponent } from '../support/require-component.ts';
-import { inOrder, serversOfReleases, settled, splitOfPlan, tableOfPlan } from './three-releases.ts';
+import { BY_AGE, inOrder, serversOfReleases, settled, splitOfPlan, tableOfPlan } from './three-releases.ts';
 
 /** Longer than any machine takes to send all; clocks are put ahead by it, in milliseconds. */
 const WINDOW_MS = 3_600_000;
@@ -30,18 +30,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
   'by group': {
     control: true,
     share: 0.7,
-    traffic: {
-      key: { from: 'header', name: 'x-age' },
-      account: { from: 'header', name: 'x-account' },
-      policy: {
-        kind: 'range',
-        rules: [
-          { below: 18, to: '1.0' },
-          { from: 18, below: 35, to: { '2.0-a': 1, '2.0-b': 1 } },
-          { from: 35, to: { '2.0-a': 1, '2.0-b': 3 } },
-        ],
-      },
-    },
+    traffic: BY_AGE,
   },
 };
 

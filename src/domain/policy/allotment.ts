@@ -1,3 +1,6 @@
+/** Buckets of requests whose version has no server, and of those whose version was pulled. */
+export const FAILOVER = 'failover';
+export const PULLED = 'pulled';
 /** Bucket of requests of a transaction that began otherwise than by the policy, where the gateway does not know how. */
 export const TRANSACTION_UNALLOTTED = 'transaction-unallotted';
 
@@ -5,8 +8,8 @@ export const TRANSACTION_UNALLOTTED = 'transaction-unallotted';
 export const NOT_ALLOTTED: readonly string[] = [
   'main',
   'no-key',
-  'failover',
-  'pulled',
+  FAILOVER,
+  PULLED,
   'context',
   TRANSACTION_UNALLOTTED,
 ];
@@ -18,10 +21,10 @@ export function isAllotted(bucket: string): boolean {
 
 /** Whether the requests of this bucket went elsewhere because nobody of their version takes any: it was pulled, or has no server. */
 export function isTurnedAway(bucket: string): boolean {
-  return bucket === 'pulled' || isMoved(bucket);
+  return bucket === PULLED || isMoved(bucket);
 }
 
 /** Whether the requests of this bucket were dealt to another version, which had no server for them. */
 export function isMoved(bucket: string): boolean {
-  return bucket === 'failover';
+  return bucket === FAILOVER;
 }

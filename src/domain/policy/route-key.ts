@@ -1,3 +1,4 @@
+import { PULLED } from './allotment.ts';
 import xxhash from 'xxhash-wasm';
 import type { TrafficSplit } from '../routes/table.ts';
 import { dealtGroups, heldBackBucket, listName, OTHERWISE, rangeName } from './groups.ts';
@@ -183,7 +184,7 @@ export function compileSplit(
   const heldBackOf = new Map(
     groups.map(({ name }) => [name, { release: split.baseline, bucket: heldBackBucket(name) }]),
   );
-  const afterPull: KeyDecision = { release: split.baseline, bucket: 'pulled' };
+  const afterPull: KeyDecision = { release: split.baseline, bucket: PULLED };
   const isBehind = stageOf(split);
 
   return (given, givenAccount) => {

@@ -14,16 +14,22 @@ export function stageLeftMs(plan: Plan, state: UpgradeState): number {
   return stageLengthMs(plan, state) - state.trial.stageElapsedMs;
 }
 
+/** What of a plan, or of the draft of one, says how long its trial takes. */
+interface PlannedLength {
+  readonly trial: { readonly stages: readonly { readonly lengthMs: number }[] };
+  readonly decision: { readonly rule: Plan['decision']['rule']; readonly deadlineMs?: number | undefined };
+}
+
 /**
  * How long a trial takes that nothing decides, in milliseconds, where operators add nothing: all its stages, or as long as
  * the deadline says.
  */
-export function trialLengthMs({ trial, decision }: Plan): number {
+export function trialLengthMs({ trial, decision }: PlannedLength): number {
   return deadlineOf(decision) ?? trial.stages.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
 }
 
 /** A rule that looks at every reading ends at its deadline, where the plan names one. */
-function deadlineOf({ rule, deadlineMs }: Plan['decision']): number | undefined {
+export function deadlineOf({ rule, deadlineMs }: PlannedLength['decision']): number | undefined {
   return rule === 'max-efficacy' ? undefined : deadlineMs;
 }
 

@@ -1,5 +1,6 @@
 import { goesByUnits } from '../../decision/counting-of.ts';
 import { formatDuration } from '../../duration.ts';
+import { trialLengthMs } from '../../upgrade/trial-stages.ts';
 import type { PlanDraft } from '../draft.ts';
 import { planProblem, type PlanProblem } from '../problem.ts';
 import { settlingOf, sourceOf } from '../source-of.ts';
@@ -92,10 +93,9 @@ function inWords(durationMs: number | undefined): string | undefined {
 export function decisionTimesFit({ decision, trial, measure }: PlanDraft): PlanProblem[] {
   if (decision === undefined || trial === undefined || decision.rule !== 'anytime') return [];
   const { deadlineMs, minDurationMs, everyFullMs } = decision;
-  const stagesMs = trial.stages.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
   // At the end nothing is known of what has not settled.
   const settling = measure === undefined ? undefined : settlingOf(sourceOf(measure));
-  const lengthMs = deadlineMs ?? stagesMs;
+  const lengthMs = trialLengthMs({ trial, decision });
   const lastMs = lengthMs - (settling?.waitMs ?? 0);
   const length = deadlineMs === undefined ? 'the length of all stages' : 'decision.deadline';
   const settled =

@@ -1,4 +1,5 @@
 import { formatDuration } from '../../duration.ts';
+import { deadlineOf, trialLengthMs } from '../../upgrade/trial-stages.ts';
 import { versionsOf, type PlanDraft } from '../draft.ts';
 import { settlingOf } from '../source-of.ts';
 import { anyOf, nearest, planProblem, type PlanProblem } from '../problem.ts';
@@ -66,20 +67,19 @@ export function sourceFitsKind({ measure }: PlanDraft): PlanProblem[] {
 export function sourceSettlesInTrial({ measure, trial, decision }: PlanDraft): PlanProblem[] {
   const source = measure?.source;
   if (source === undefined || trial === undefined) return [];
-  const stagesMs = trial.stages.reduce((sum, { lengthMs }) => sum + lengthMs, 0);
-  const deadlineMs = decision?.rule === 'max-efficacy' ? undefined : decision?.deadlineMs;
-  const lengthMs = deadlineMs ?? stagesMs;
+  const deciding = decision ?? { rule: 'anytime' };
+  const lengthMs = trialLengthMs({ trial, decision: deciding });
   const waits = settlingOf(source);
   const { waitMs = 0 } = waits ?? {};
   if (waits === undefined || waitMs < lengthMs) {
     // Blocks begin only when what began before the routes of the trial has ended.
     const lateMs = decision?.outcomeWithinMs ?? 0;
-    const isByTotals = decision?.rule === 'max-efficacy' || source.from === 'gateways';
+    const isByTotals = deciding.rule === 'max-efficacy' || source.from === 'gateways';
     if (isByTotals || waitMs + lateMs < lengthMs) return [];
     const message = `must be less than ${formatDuration(lengthMs - waitMs)}, the length of the trial${waitMs > 0 ? ' without what settles' : ''}: nothing would be counted before the end`;
     return [planProblem({ path: ['decision', 'outcomeWithin'], value: formatDuration(lateMs), message })];
   }
-  const what = deadlineMs === undefined ? 'the length of all stages' : 'decision.deadline';
+  const what = deadlineOf(deciding) === undefined ? 'the length of all stages' : 'decision.deadline';
   const message = `must be less than ${formatDuration(lengthMs)}, ${what}: nothing would be counted before the end`;
   return [
     planProblem({
